@@ -1,0 +1,3 @@
+"""FreeBSD bhyve guests whose disks are iSCSI LUNs on a NAS."""
+
+__version__ = "0.1.0"

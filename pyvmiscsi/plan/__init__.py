@@ -1,0 +1,1 @@
+"""Plans and the engine that executes, rewinds and previews them."""

@@ -1,0 +1,220 @@
+"""The seams: what operations ask of a nas, a host, an initiator and a LUN, whoever answers.
+
+Laws that hold for every method, and that the contract suites in `tests/contracts/` check on each adapter:
+
+- names in, names out: no row id crosses these lines;
+- `find_*` answers None (or nothing) for what is not there, `get_*` raises NotFoundError;
+- `create_*` raises AlreadyExistsError when the name is taken, whether by the same thing or another;
+  it answers what the nas says it made;
+- `delete_*` of nothing is no error;
+- a read may be repeated by the adapter; a write never is: when its answer is lost it raises NasUnansweredError,
+  and the caller looks again;
+- every error is one of `pyvmiscsi.errors`; no message holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyvmiscsi.model import (
+    AttachedDisk,
+    Credential,
+    Dataset,
+    DiskProof,
+    Extent,
+    Inventory,
+    NasCapabilities,
+    NasSession,
+    SessionState,
+    Target,
+    Volume,
+)
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DatasetPath, Iqn, LunAddress
+from pyvmiscsi.units import Size
+
+
+class Nas(Protocol):
+    """An appliance that makes volumes and exports them. Safe to call from several threads at once."""
+
+    def capabilities(self) -> NasCapabilities: ...
+
+    def basename(self) -> Iqn:
+        """The IQN prefix the nas puts before target names that are not full IQNs."""
+
+    # datasets and volumes
+
+    def find_dataset(self, path: DatasetPath) -> Dataset | None: ...
+
+    def create_dataset(self, path: DatasetPath, marks: Mapping[str, str]) -> Dataset:
+        """Make a filesystem with these marks, in one call."""
+
+    def delete_dataset(self, path: DatasetPath) -> None:
+        """Remove an empty filesystem; BusyError when it still holds something. Never recursive."""
+
+    def find_volume(self, path: DatasetPath) -> Volume | None: ...
+
+    def create_volume(self, volume: Volume) -> Volume:
+        """Make a zvol with its marks, in one call; NasSpaceError when the pool cannot hold it."""
+
+    def delete_volume(self, path: DatasetPath) -> None:
+        """Remove a zvol; BusyError while it is in use or has snapshots or clones. Never recursive, never forced."""
+
+    def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
+        """Set marks of a dataset or volume, and remove those whose value is None, in one call."""
+
+    # exports
+
+    def find_extent(self, name: str) -> Extent | None: ...
+
+    def create_extent(self, extent: Extent) -> Extent: ...
+
+    def delete_extent(self, name: str) -> None:
+        """Forget the extent, never the volume; BusyError while a session has its target."""
+
+    def find_target(self, iqn: Iqn) -> Target | None: ...
+
+    def create_target(self, target: Target) -> Target: ...
+
+    def delete_target(self, iqn: Iqn) -> None:
+        """Remove the target and its mappings, in one call, never its extents; BusyError while it has a session."""
+
+    def find_mapping(self, target: Iqn, extent: str) -> LunMapping | None: ...
+
+    def create_mapping(self, mapping: LunMapping) -> LunMapping: ...
+
+    def delete_mapping(self, target: Iqn, extent: str) -> None: ...
+
+    def find_credentials(self, *, tag: int) -> tuple[Credential, ...]:
+        """All accounts under this tag. NasAuthError when the nas shows their secrets redacted, naming the missing role."""
+
+    def create_credential(self, credential: Credential) -> Credential: ...
+
+    def delete_credential(self, *, tag: int, user: str) -> None: ...
+
+    def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
+        """Who is logged in; to these targets only, or to any."""
+
+    # the whole
+
+    def inventory(self, parent: DatasetPath) -> Inventory:
+        """Everything below `parent` and everything that exports it, in at most six calls, whatever the count."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended on a host."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def complaint(self) -> str:
+        """The last line of standard error, or of standard output when there is none."""
+        lines = (self.stderr or self.stdout).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+class Host(Protocol):
+    """A machine that runs commands as root: by SSH, or this very one. Safe to call from several threads at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0, ok: Iterable[int] = (0,)
+    ) -> Completed:
+        """Run a command to its end; CommandError when its status is not in `ok`, DeadlineError when it does not end."""
+
+    def script(
+        self, text: str, *args: str, stdin: bytes = b"", deadline: float = 30.0, ok: Iterable[int] = (0,)
+    ) -> Completed:
+        """Run a POSIX sh script (`$1` … are `args`; it may read `stdin`), whatever the login shell is."""
+
+    def read_file(self, path: str) -> bytes | None:
+        """The file's bytes; None when there is none."""
+
+    def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Put a file in place whole: written beside, then renamed over. Parents must exist."""
+
+    def create_file(self, path: str, data: bytes, *, mode: int = 0o644) -> bool:
+        """Make a file that must not exist yet (noclobber); False when it did. Two callers: one True."""
+
+    def remove_file(self, path: str) -> None: ...
+
+    def make_directory(self, path: str) -> None:
+        """With parents; no error when it is there."""
+
+    def remove_directory(self, path: str) -> None:
+        """An empty directory; no error when there is none; BusyError when it is not empty."""
+
+    def list_directory(self, path: str) -> tuple[str, ...]:
+        """Names, sorted; empty when there is no such directory."""
+
+    def interact(self, argv: Sequence[str]) -> int:
+        """Run a command on this terminal, until it ends; its status."""
+
+    def close(self) -> None: ...
+
+
+class Initiator(Protocol):
+    """The iSCSI initiator of one host."""
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        """Every session of the host. Never touches a disk, so it answers also when one is dead."""
+
+    def find(self, proof: DiskProof) -> AttachedDisk | None:
+        """The disk if it is attached and proven; None without a session; ProofError when it is not what the record says."""
+
+    def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
+        """Log in and prove the disk; on any failure log out again and raise LoginError, ProofError or DeadlineError."""
+
+    def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
+        """Log out of every session to this target and see it gone; BusyError while the disk is open."""
+
+
+class BlockDevice(Protocol):
+    """A LUN opened for reading and writing in whole sectors."""
+
+    @property
+    def size(self) -> Size: ...
+
+    @property
+    def sector(self) -> Size: ...
+
+    @property
+    def serial(self) -> str: ...
+
+    def pread(self, length: int, offset: int) -> bytes: ...
+
+    def pwrite(self, data: bytes, offset: int) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+class BlockAccess(Protocol):
+    """Opens LUNs from this process, without the kernel."""
+
+    def open(
+        self, address: LunAddress, credential: Credential | None = None, *, deadline: float = 30.0
+    ) -> AbstractContextManager[BlockDevice]: ...
+
+
+class Clock(Protocol):
+    """Time, and the only sleep there is."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def sleep(self, seconds: float) -> None: ...

@@ -1,0 +1,54 @@
+"""Secrets that cannot be printed by accident."""
+
+from __future__ import annotations
+
+import secrets as _random
+import string
+from typing import NoReturn
+
+REDACTED = "********"
+
+_CHAP_ALPHABET = string.ascii_letters + string.digits
+
+
+class Secret:
+    """A secret text; every way of showing it shows asterisks, only `reveal()` gives it away.
+
+    Two secrets compare equal when their texts do. Copies and pickles are refused, so that a secret
+    does not end up in a file.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({REDACTED!r})"
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __format__(self, spec: str) -> str:
+        return format(REDACTED, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and _random.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is never pickled or copied")
+
+
+def generate_chap_secret() -> Secret:
+    """A random CHAP secret of 16 letters and digits.
+
+    Sixteen is the longest that TrueNAS accepts (`Secret must be between 12 and 16 characters`) and that
+    FreeBSD's initiator keeps: it silently cuts longer ones (iscsictl(8), `nas-wire.md` 2.7).
+    """
+    return Secret("".join(_random.choice(_CHAP_ALPHABET) for _ in range(16)))
