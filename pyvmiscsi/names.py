@@ -301,7 +301,7 @@ class LunAddress:
     lun: Lun
 
     def uri(self) -> str:
-        """The `iscsi:` form of RFC 4173 section 5 (`iscsi:server:protocol:port:LUN:target`), LUN in hexadecimal; output only."""
+        """The form of RFC 4173 section 5, `iscsi:server:protocol:port:LUN:target`, LUN in hexadecimal; output only."""
         host = f"[{self.portal.host}]" if ":" in self.portal.host else self.portal.host
         return f"iscsi:{host}:6:{self.portal.port}:{self.lun.number:x}:{self.target}"
 
