@@ -178,7 +178,7 @@ class Initiator(Protocol):
         """The disk if it is attached and proven; None without a session; ProofError when it is not what the record says."""
 
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
-        """Log in and prove the disk; on failure log out again and raise LoginError, ProofError or DeadlineError."""
+        """Log in and prove the disk; on failure log out again and raise, LoginError or ProofError above all."""
 
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
         """Log out of every session to this target and see it gone; BusyError while the disk is open."""

@@ -1,0 +1,190 @@
+"""The engine: executes, resumes, rewinds or previews any plan.
+
+Laws (DESIGN section 6), each with a test in `tests/plan/test_engine.py`:
+
+- the intent is durable before the first effect;
+- after `make`, `holds()` is true, or the operation stops;
+- a lost answer means *look again*, never *send again blindly*;
+- a stop is taken between two steps only;
+- rewind takes back what this operation made, from the last to the first, and nothing that was found;
+- past the point of no return rewind refuses, and says which step has no way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pyvmiscsi.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InterruptedOperation,
+    NasUnansweredError,
+    PastNoReturnError,
+    PyvmiscsiError,
+)
+from pyvmiscsi.plan.events import Event, Listener, Phase, nobody
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.journal import Journal
+from pyvmiscsi.plan.step import Plan, Step
+
+_LOOKS = 3
+"""How often a write whose answer was lost is looked for before we give up: the nas is then unreachable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a plan would do: each step's title, and whether it holds already."""
+
+    steps: tuple[tuple[str, bool], ...]
+    no_return: str | None
+    """The first step that has no way back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs plans. `interrupted` is asked between steps; `listen` is told of every step."""
+
+    listen: Listener = nobody
+    interrupted: Callable[[], bool] = lambda: False
+
+    def execute(self, plan: Plan, journal: Journal, intent: Intent) -> None:
+        """Bring every step about, after making the intent durable.
+
+        An error that cannot pass by waiting takes the operation back by itself where that is possible, so that
+        nothing is left half made; any other leaves the intent on the nas, for `resume` or `rewind`.
+        """
+        intent = replace(intent, found=tuple(step.title for step in plan.steps if not step.signed and step.holds()))
+        _open(journal, intent)
+        self._tell(intent, Phase.INTENT, f"{plan.verb} {plan.subject}", 0, plan)
+        try:
+            self._bring_about(plan, intent, fresh=True)
+        except InterruptedOperation:
+            raise
+        except PyvmiscsiError as error:
+            if error.retry or self._passed(plan, intent):
+                _tell_how_to_go_on(error, intent)
+                raise
+            self.rewind(plan, journal, intent)
+            raise
+        self._finish(plan, journal, intent)
+
+    def resume(self, plan: Plan, journal: Journal, intent: Intent) -> None:
+        """Go on with an operation that somebody began, whatever it reached."""
+        self._bring_about(plan, intent, fresh=False)
+        self._finish(plan, journal, intent)
+
+    def rewind(self, plan: Plan, journal: Journal, intent: Intent) -> None:
+        """Take back what the operation made; PastNoReturnError when a step that has no way back was taken."""
+        passed = self._passed(plan, intent)
+        if passed is not None:
+            raise PastNoReturnError(
+                f"{intent.verb} {intent.subject} is past its point of no return: {passed.title}",
+                hint=f"only pyvmiscsi ops resume {intent.id} goes on from here",
+            )
+        for number, step in reversed(list(enumerate(plan.reversible, 1))):
+            self._stop_if_asked(intent)
+            if step.title in intent.found:
+                continue
+            self._tell(intent, Phase.UNDOING, step.title, number, plan)
+            _until_answered(step.undo)
+            self._tell(intent, Phase.UNDONE, step.title, number, plan)
+        _until_answered(lambda: journal.withdraw(intent))
+        self._tell(intent, Phase.REWOUND, f"{plan.verb} {plan.subject}", len(plan.steps), plan)
+
+    def preview(self, plan: Plan) -> Preview:
+        """What executing the plan would do; nothing is changed."""
+        ahead = plan.irreversible
+        return Preview(
+            steps=tuple((step.title, step.holds()) for step in plan.steps),
+            no_return=ahead[0].title if ahead else None,
+        )
+
+    def _bring_about(self, plan: Plan, intent: Intent, *, fresh: bool) -> None:
+        for number, step in enumerate(plan.steps, 1):
+            self._stop_if_asked(intent)
+            if not (fresh and step.signed) and step.holds():
+                self._tell(intent, Phase.FOUND, step.title, number, plan)
+                continue
+            self._tell(intent, Phase.MAKING, step.title, number, plan)
+            _make(step)
+            self._tell(intent, Phase.MADE, step.title, number, plan)
+
+    def _finish(self, plan: Plan, journal: Journal, intent: Intent) -> None:
+        _until_answered(lambda: journal.close(intent))
+        self._tell(intent, Phase.DONE, f"{plan.verb} {plan.subject}", len(plan.steps), plan)
+
+    def _passed(self, plan: Plan, intent: Intent) -> Step | None:
+        """The first step without a way back that this operation took."""
+        return next((step for step in plan.irreversible if step.title not in intent.found and _taken(step)), None)
+
+    def _stop_if_asked(self, intent: Intent) -> None:
+        if self.interrupted():
+            raise InterruptedOperation(
+                f"stopped: {intent.verb} {intent.subject} is unfinished",
+                hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
+            )
+
+    def _tell(self, intent: Intent, phase: Phase, title: str, number: int, plan: Plan) -> None:
+        self.listen(Event(intent.id, phase, title, number, len(plan.steps)))
+
+
+def _open(journal: Journal, intent: Intent) -> None:
+    for _ in range(_LOOKS):
+        try:
+            return journal.open(intent)
+        except NasUnansweredError as error:
+            lost = error
+        except AlreadyExistsError:
+            if not _is_open(journal, intent):
+                raise
+            return None
+        if _is_open(journal, intent):
+            return None
+    raise lost
+
+
+def _is_open(journal: Journal, intent: Intent) -> bool:
+    return any(pending.id == intent.id for pending in journal.pending())
+
+
+def _make(step: Step) -> None:
+    for _ in range(_LOOKS):
+        lost: PyvmiscsiError
+        try:
+            step.make()
+        except (AlreadyExistsError, NasUnansweredError) as error:
+            lost = error
+        else:
+            break
+        if step.holds():
+            return
+        if isinstance(lost, AlreadyExistsError):
+            raise lost
+    else:
+        raise lost
+    if not step.holds():
+        raise ConflictError(f"{step.title}: made, and yet it is not so", hint="somebody else changes the same thing")
+
+
+def _taken(step: Step) -> bool:
+    try:
+        return step.holds()
+    except ConflictError:
+        return False
+
+
+def _until_answered(write: Callable[[], None]) -> None:
+    """Repeat a write that may be repeated (it takes away, or writes the same again) while its answer is lost."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return write()
+        except NasUnansweredError:
+            continue
+    write()
+    return None
+
+
+def _tell_how_to_go_on(error: PyvmiscsiError, intent: Intent) -> None:
+    way_on = f"operation {intent.id} is unfinished: pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}"
+    error.hint = f"{error.hint}; {way_on}" if error.hint else way_on

@@ -1,0 +1,106 @@
+"""The intent of an operation, as marks on the object that carries it (DESIGN section 6). Pure text.
+
+A mark is a ZFS user property of at most 1,024 characters, and ZFS properties are inherited: so each value begins
+with the object it is for, and a mark that names another object is not this object's. A text longer than one
+mark is cut into numbered parts:
+
+    org.pyvmiscsi:op.5f0c2d9a1b3e      tank/vm/web1 1/2 {"verb":"create", …
+    org.pyvmiscsi:op.5f0c2d9a1b3e.2    tank/vm/web1 2/2 … }
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyvmiscsi.names import DatasetPath
+
+PREFIX = "org.pyvmiscsi:"
+LONGEST_MARK = 1024
+_INTENT_KEY = re.compile(re.escape(PREFIX) + r"op\.(?P<id>[0-9a-f]+)")
+_PART = re.compile(r"(?P<path>\S+) (?P<number>\d+)/(?P<count>\d+) (?P<part>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What an operation is about to do, with everything needed to go on with it or to take it back."""
+
+    id: str
+    verb: str
+    subject: str
+    """The guest's name."""
+    request: Mapping[str, Any]
+    """The parameters of the verb, as JSON; never a secret."""
+    by: str
+    """`user@host` of the process that began it."""
+    since: str
+    """When it began: ISO 8601, UTC."""
+    found: tuple[str, ...] = field(default=())
+    """Titles of the steps that held before it began: never undone."""
+
+
+def mark(path: DatasetPath, name: str, content: Mapping[str, Any]) -> dict[str, str]:
+    """The properties that keep `content` under `org.pyvmiscsi:<name>` on `path`."""
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True)
+    room = LONGEST_MARK - len(f"{path} 99/99 ")
+    parts = [text[start : start + room] for start in range(0, len(text), room)]
+    return {
+        f"{PREFIX}{name}" + (f".{number}" if number > 1 else ""): f"{path} {number}/{len(parts)} {part}"
+        for number, part in enumerate(parts, 1)
+    }
+
+
+def read_mark(path: DatasetPath, name: str, marks: Mapping[str, str]) -> dict[str, Any] | None:
+    """What `mark` kept on `path` itself; None when there is nothing, or only what was inherited or cut short."""
+    parts: list[str] = []
+    key, number, count = f"{PREFIX}{name}", 1, 1
+    while number <= count:
+        match = re.fullmatch(
+            r"(?P<path>\S+) (?P<number>\d+)/(?P<count>\d+) (?P<part>.*)", marks.get(key, ""), re.DOTALL
+        )
+        if match is None or match["path"] != str(path) or int(match["number"]) != number:
+            return None
+        count = int(match["count"])
+        parts.append(match["part"])
+        number += 1
+        key = f"{PREFIX}{name}.{number}"
+    try:
+        content = json.loads("".join(parts))
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def intent_marks(path: DatasetPath, intent: Intent) -> dict[str, str]:
+    """The marks that make the intent durable on `path`."""
+    content = {
+        "verb": intent.verb,
+        "subject": intent.subject,
+        "request": dict(intent.request),
+        "by": intent.by,
+        "since": intent.since,
+        "found": list(intent.found),
+    }
+    return mark(path, f"op.{intent.id}", content)
+
+
+def read_intents(path: DatasetPath, marks: Mapping[str, str]) -> tuple[Intent, ...]:
+    """Every unfinished operation on `path` itself, the oldest first."""
+    ids = sorted({match["id"] for key in marks if (match := _INTENT_KEY.match(key))})
+    intents = [_intent(id_, content) for id_ in ids if (content := read_mark(path, f"op.{id_}", marks)) is not None]
+    return tuple(sorted(intents, key=lambda intent: (intent.since, intent.id)))
+
+
+def _intent(id_: str, content: Mapping[str, Any]) -> Intent:
+    return Intent(
+        id=id_,
+        verb=str(content.get("verb", "")),
+        subject=str(content.get("subject", "")),
+        request=content.get("request", {}),
+        by=str(content.get("by", "")),
+        since=str(content.get("since", "")),
+        found=tuple(content.get("found", ())),
+    )

@@ -1,0 +1,148 @@
+"""Where an operation's intent lives: on the nas, with the guest it is about. There is no local journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pyvmiscsi.errors import BusyError
+from pyvmiscsi.model import Marks, Volume
+from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
+from pyvmiscsi.ports import Nas
+
+
+class Journal(Protocol):
+    """Keeps one operation's intent, durable before its first effect and gone after its last."""
+
+    def pending(self) -> tuple[Intent, ...]:
+        """The unfinished operations on this object."""
+
+    def open(self, intent: Intent) -> None:
+        """Make the intent durable; AlreadyExistsError or BusyError, and nothing stays, when another has the object."""
+
+    def close(self, intent: Intent) -> None:
+        """The operation is complete."""
+
+    def withdraw(self, intent: Intent) -> None:
+        """The operation was taken back: nothing of it is left."""
+
+
+class Anchor(Protocol):
+    """The object on the nas that carries a guest's marks: its dataset (nested layout) or disk0's volume (flat)."""
+
+    @property
+    def path(self) -> DatasetPath: ...
+
+    def marks(self) -> Marks | None:
+        """Its marks; None when there is no such object."""
+
+    def create(self, marks: Mapping[str, str]) -> None: ...
+
+    def change_marks(self, changes: Mapping[str, str | None]) -> None: ...
+
+    def delete(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetAnchor:
+    nas: Nas
+    path: DatasetPath
+
+    def marks(self) -> Marks | None:
+        dataset = self.nas.find_dataset(self.path)
+        return None if dataset is None else dataset.marks
+
+    def create(self, marks: Mapping[str, str]) -> None:
+        self.nas.create_dataset(self.path, marks)
+
+    def change_marks(self, changes: Mapping[str, str | None]) -> None:
+        self.nas.change_marks(self.path, changes)
+
+    def delete(self) -> None:
+        self.nas.delete_dataset(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeAnchor:
+    nas: Nas
+    volume: Volume
+
+    @property
+    def path(self) -> DatasetPath:
+        return self.volume.path
+
+    def marks(self) -> Marks | None:
+        volume = self.nas.find_volume(self.path)
+        return None if volume is None else volume.marks
+
+    def create(self, marks: Mapping[str, str]) -> None:
+        self.nas.create_volume(replace(self.volume, marks={**self.volume.marks, **marks}))
+
+    def change_marks(self, changes: Mapping[str, str | None]) -> None:
+        self.nas.change_marks(self.path, changes)
+
+    def delete(self) -> None:
+        self.nas.delete_volume(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class CreationJournal:
+    """The intent travels in the very call that makes the anchor: the nas itself decides between two creates."""
+
+    anchor: Anchor
+    owner: Marks
+    """What stays on the anchor when the operation is complete."""
+
+    def pending(self) -> tuple[Intent, ...]:
+        return read_intents(self.anchor.path, self.anchor.marks() or {})
+
+    def open(self, intent: Intent) -> None:
+        self.anchor.create({**self.owner, **intent_marks(self.anchor.path, intent)})
+
+    def close(self, intent: Intent) -> None:
+        _clear(self.anchor, intent)
+
+    def withdraw(self, intent: Intent) -> None:
+        if any(pending.id == intent.id for pending in self.pending()):
+            self.anchor.delete()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeJournal:
+    """The intent is written under a key of its own, then all are read back: alone, or not at all."""
+
+    anchor: Anchor
+
+    def pending(self) -> tuple[Intent, ...]:
+        return read_intents(self.anchor.path, self.anchor.marks() or {})
+
+    def open(self, intent: Intent) -> None:
+        self.anchor.change_marks(intent_marks(self.anchor.path, intent))
+        others = [other for other in self.pending() if other.id != intent.id]
+        if others:
+            self.withdraw(intent)
+            first = others[0]
+            raise BusyError(
+                f"{intent.subject}: {first.verb} begun {first.since} by {first.by} is unfinished",
+                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
+            )
+
+    def close(self, intent: Intent) -> None:
+        self.withdraw(intent)
+
+    def withdraw(self, intent: Intent) -> None:
+        _clear(self.anchor, intent)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalJournal(ChangeJournal):
+    """A change that ends with the anchor itself: the marked object is removed last."""
+
+    def close(self, intent: Intent) -> None:  # noqa: ARG002 - the intent goes with the object
+        self.anchor.delete()
+
+
+def _clear(anchor: Anchor, intent: Intent) -> None:
+    anchor.change_marks(dict.fromkeys(intent_marks(anchor.path, intent)))
