@@ -70,6 +70,9 @@ class Nas(Protocol):
 
     def find_extent(self, name: str) -> Extent | None: ...
 
+    def extents_of(self, volume: DatasetPath) -> tuple[Extent, ...]:
+        """Every extent that offers this volume, whoever made it."""
+
     def create_extent(self, extent: Extent) -> Extent: ...
 
     def delete_extent(self, name: str) -> None:
@@ -175,7 +178,7 @@ class Initiator(Protocol):
         """Every session of the host. Never touches a disk, so it answers also when one is dead."""
 
     def find(self, proof: DiskProof) -> AttachedDisk | None:
-        """The disk if it is attached and proven; None without a session; ProofError when it is not what the record says."""
+        """The disk if it is attached and proven; None without a session; ProofError when it is another."""
 
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
         """Log in and prove the disk; on failure log out again and raise, LoginError or ProofError above all."""

@@ -1,0 +1,1 @@
+"""One small class a fact: `title` says it, `holds` looks, `make` brings it about, `undo` takes it back."""

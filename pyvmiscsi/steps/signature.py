@@ -1,0 +1,45 @@
+"""How a thing on the nas tells whose it is and which operation made it. Pure text.
+
+Volumes carry it as a mark, extents in their comment: `pyvmiscsi uuid=<guest> op=<operation>`, with whatever text
+somebody added after it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from pyvmiscsi.model import Marks
+from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.plan.intent import mark, read_mark
+
+_COMMENT = re.compile(r"pyvmiscsi uuid=(?P<uuid>[0-9a-f-]{36}) op=(?P<op>[0-9a-f]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The guest a thing belongs to, and the operation that made it."""
+
+    guest: UUID
+    operation: str
+
+    def as_comment(self) -> str:
+        return f"pyvmiscsi uuid={self.guest} op={self.operation}"
+
+    @classmethod
+    def in_comment(cls, comment: str) -> Self | None:
+        match = _COMMENT.search(comment)
+        return cls(UUID(match["uuid"]), match["op"]) if match else None
+
+    def as_marks(self, path: DatasetPath) -> dict[str, str]:
+        return mark(path, "disk", {"uuid": str(self.guest), "op": self.operation})
+
+    @classmethod
+    def in_marks(cls, path: DatasetPath, marks: Marks) -> Self | None:
+        content = read_mark(path, "disk", marks)
+        try:
+            return None if content is None else cls(UUID(content["uuid"]), str(content["op"]))
+        except (KeyError, ValueError):
+            return None

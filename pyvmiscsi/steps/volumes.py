@@ -1,0 +1,79 @@
+"""Facts about volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from pyvmiscsi.errors import BusyError
+from pyvmiscsi.model import Volume
+from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.ports import Nas
+from pyvmiscsi.steps.difference import refuse_difference
+from pyvmiscsi.steps.signature import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeExists:
+    """A guest's volume of this size is on the nas, signed."""
+
+    nas: Nas
+    volume: Volume
+    signature: Signature
+    signed: ClassVar[bool] = True
+
+    @property
+    def title(self) -> str:
+        return f"volume {self.volume.path}"
+
+    def holds(self) -> bool:
+        found = self.nas.find_volume(self.volume.path)
+        if found is None:
+            return False
+        wanted = self.volume
+        signature = Signature.in_marks(found.path, found.marks)
+        refuse_difference(
+            self.title,
+            [
+                ("its guest", signature and signature.guest, self.signature.guest),
+                ("size", found.size, wanted.size),
+                ("thick provisioning", found.thick, wanted.thick),
+                ("block size", found.block_size, wanted.block_size or found.block_size),
+            ],
+        )
+        return True
+
+    def make(self) -> None:
+        path = self.volume.path
+        self.nas.create_volume(replace(self.volume, marks={**self.volume.marks, **self.signature.as_marks(path)}))
+
+    def undo(self) -> None:
+        found = self.nas.find_volume(self.volume.path)
+        if found is not None and Signature.in_marks(found.path, found.marks) == self.signature:
+            self.nas.delete_volume(self.volume.path)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeGone:
+    """The volume and its data are no more."""
+
+    nas: Nas
+    path: DatasetPath
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"no volume {self.path}"
+
+    def holds(self) -> bool:
+        return self.nas.find_volume(self.path) is None
+
+    def make(self) -> None:
+        offered = self.nas.extents_of(self.path)
+        if offered:
+            names = ", ".join(extent.name for extent in offered)
+            raise BusyError(f"volume {self.path}: still offered as extent {names}", hint="it was not deleted")
+        self.nas.delete_volume(self.path)
+
+    def undo(self) -> None:
+        """Data that was deleted does not come back; plans put this step past the point of no return."""
