@@ -1,0 +1,169 @@
+"""Create: a guest's volumes, CHAP account, targets, extents, mappings and configuration. Pure."""
+
+from __future__ import annotations
+
+import uuid as _uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
+from pyvmiscsi.errors import RuleError
+from pyvmiscsi.model import DatastoreRecord, Extent, Target, Volume, chap_tag_of
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DiskName, GuestName, Mac, Serial
+from pyvmiscsi.operations.guests import GuestMark
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.journal import Anchor, CreationJournal, DatasetAnchor, VolumeAnchor
+from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.ports import Nas
+from pyvmiscsi.steps.configuration import ConfigurationWritten
+from pyvmiscsi.steps.exports import CredentialExists, ExtentExists, MappingExists, TargetExists
+from pyvmiscsi.steps.signature import Signature
+from pyvmiscsi.steps.volumes import VolumeExists
+from pyvmiscsi.units import KIB, MIB, Size
+
+VERB = "create"
+_USUAL_BLOCK = Size(16 * KIB.bytes)
+"""What TrueNAS 23.10 and later give a zvol when nothing is asked (nas-wire.md 2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRequest:
+    """A disk to make; RuleError when its size is not a whole number of its blocks."""
+
+    size: Size
+    thick: bool = False
+    block_size: Size | None = None
+
+    def __post_init__(self) -> None:
+        block = self.block_size or _USUAL_BLOCK
+        if self.size < MIB or not self.size.is_multiple_of(block):
+            fitting = max(self.size.rounded_up_to(block), MIB)
+            raise RuleError(
+                f"disk size {self.size}: not a multiple of the block size {block}", hint=f"ask for {fitting}"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        block = self.block_size.bytes if self.block_size else None
+        return {"size": self.size.bytes, "thick": self.thick, "block_size": block}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        block = data.get("block_size")
+        return cls(Size(data["size"]), bool(data["thick"]), Size(block) if block else None)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """A guest to create. `settings` are vm-bhyve's keys, from a template and from what was asked."""
+
+    guest: GuestName
+    disks: tuple[DiskRequest, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    chap: bool = True
+    mutual: bool = False
+    uuid: _uuid.UUID = field(default_factory=_uuid.uuid4)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "guest": str(self.guest),
+            "disks": [disk.as_json() for disk in self.disks],
+            "settings": dict(self.settings),
+            "chap": self.chap,
+            "mutual": self.mutual,
+            "uuid": str(self.uuid),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            guest=GuestName.parse(data["guest"]),
+            disks=tuple(DiskRequest.from_json(disk) for disk in data["disks"]),
+            settings=data["settings"],
+            chap=bool(data["chap"]),
+            mutual=bool(data["mutual"]),
+            uuid=_uuid.UUID(data["uuid"]),
+        )
+
+    @property
+    def numbered_disks(self) -> tuple[tuple[DiskName, DiskRequest], ...]:
+        return tuple((DiskName(number), disk) for number, disk in enumerate(self.disks))
+
+
+def create_plan(request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+    """The steps from nothing to a guest that can start; every one can be undone."""
+    nas = scene.nas(datastore)
+    steps = (*_volume_steps(request, datastore, nas, operation), *_export_steps(request, datastore, nas, operation))
+    return Plan(VERB, str(request.guest), (*steps, _configuration_step(request, datastore, scene)))
+
+
+def create_journal(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> CreationJournal:
+    """The intent of a create travels in the call that makes the guest's anchor."""
+    mark = GuestMark(request.guest, request.uuid, datastore.name)
+    anchor = _anchor(request, datastore, scene.nas(datastore))
+    return CreationJournal(anchor, mark.as_marks(anchor.path))
+
+
+def configuration_text(request: CreateRequest, datastore: DatastoreRecord) -> ConfText:
+    """vm-bhyve's `<guest>.conf` for the request: slots, addresses and serials written down once."""
+    pairs = {"loader": "uefi", "cpu": "1", "memory": "512M", **request.settings, "uuid": str(request.uuid)}
+    for name, _ in request.numbered_disks:
+        serial = Serial.of_disk(request.uuid, name)
+        pairs.setdefault(f"{name}_type", "virtio-blk")
+        pairs |= {
+            f"{name}_dev": "custom",
+            f"{name}_name": f"/dev/diskid/DISK-{serial}",
+            f"{name}_serial": str(serial),
+        }
+    for number in range(_count_of_networks(pairs)):
+        pairs.setdefault(f"network{number}_mac", str(Mac.of_network(request.uuid, number)))
+    text = ConfText.of(pairs)
+    return write_guest(parse_guest(request.guest, text).pinned(), text)
+
+
+def _anchor(request: CreateRequest, datastore: DatastoreRecord, nas: Nas) -> Anchor:
+    path = datastore.anchor_of(request.guest)
+    if datastore.layout == "flat":
+        if not request.disks:
+            raise RuleError(f"guest {request.guest}: a flat datastore needs a disk0, which carries the guest's marks")
+        first = request.disks[0]
+        return VolumeAnchor(nas, Volume(path, first.size, first.thick, first.block_size))
+    return DatasetAnchor(nas, path)
+
+
+def _volume_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, operation: str) -> Iterator[Step]:
+    signature = Signature(request.uuid, operation)
+    anchor = datastore.anchor_of(request.guest)
+    for name, disk in request.numbered_disks:
+        path = datastore.volume_of(request.guest, name)
+        if path != anchor:
+            yield VolumeExists(nas, Volume(path, disk.size, disk.thick, disk.block_size), signature)
+
+
+def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, operation: str) -> Iterator[Step]:
+    signature = Signature(request.uuid, operation)
+    tag = chap_tag_of(request.uuid) if request.chap else None
+    if tag is not None and request.disks:
+        yield CredentialExists(nas, tag, str(request.guest), request.mutual)
+    for name, _ in request.numbered_disks:
+        iqn = datastore.target_of(request.guest, name)
+        extent = name.of(request.guest)
+        volume = datastore.volume_of(request.guest, name)
+        yield TargetExists(nas, Target(iqn, datastore.portal_group, datastore.initiator_group, tag, request.mutual))
+        yield ExtentExists(nas, Extent(extent, volume, Serial.of_disk(request.uuid, name)), signature)
+        yield MappingExists(nas, LunMapping(iqn, extent, datastore.lun))
+
+
+def _configuration_step(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
+    host = scene.host(scene.host_names(datastore)[0])
+    directory = f"{datastore.config_path}/{request.guest}"
+    return ConfigurationWritten(host, directory, str(request.guest), configuration_text(request, datastore))
+
+
+def _count_of_networks(pairs: Mapping[str, str]) -> int:
+    number = 0
+    while f"network{number}_type" in pairs:
+        number += 1
+    return number

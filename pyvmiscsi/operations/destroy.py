@@ -1,0 +1,133 @@
+"""Destroy: everything of a guest goes, in the order that leaves no ghost; its marked anchor goes last. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from pyvmiscsi.model import DatastoreRecord, Target, Volume
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DiskName, GuestName, Iqn, Lun
+from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.journal import DatasetAnchor, RemovalJournal, VolumeAnchor
+from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.ports import Nas
+from pyvmiscsi.steps.configuration import ConfigurationGone
+from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
+from pyvmiscsi.steps.sessions import DiskDetached
+from pyvmiscsi.steps.volumes import VolumeGone
+from pyvmiscsi.units import Size
+
+VERB = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class DoomedDisk:
+    """A disk of the guest and, should it have to be put back, its target as it was."""
+
+    name: DiskName
+    extent: str
+    target: Target
+    mapping: LunMapping | None
+
+    @classmethod
+    def of(cls, guest: GuestName, disk: GuestDisk, datastore: DatastoreRecord) -> Self:
+        extent = disk.extent.name if disk.extent else disk.name.of(guest)
+        target = disk.target or Target(datastore.target_of(guest, disk.name), datastore.portal_group)
+        return cls(disk.name, extent, target, disk.mapping)
+
+    def as_json(self) -> dict[str, Any]:
+        target = self.target
+        return {
+            "disk": str(self.name),
+            "extent": self.extent,
+            "iqn": str(target.iqn),
+            "portal_group": target.portal_group,
+            "initiator_group": target.initiator_group,
+            "chap_tag": target.chap_tag,
+            "mutual": target.mutual,
+            "lun": self.mapping.lun.number if self.mapping else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        iqn = Iqn.parse(data["iqn"])
+        target = Target(iqn, data["portal_group"], data["initiator_group"], data["chap_tag"], data["mutual"])
+        lun = data["lun"]
+        mapping = None if lun is None else LunMapping(iqn, data["extent"], Lun(lun))
+        return cls(DiskName.parse(data["disk"]), data["extent"], target, mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyRequest:
+    """A guest to destroy, by everything needed to find its parts, or to put back those that can be."""
+
+    guest: GuestName
+    uuid: UUID
+    chap_tag: int | None
+    disks: tuple[DoomedDisk, ...]
+
+    @classmethod
+    def of(cls, record: GuestRecord, datastore: DatastoreRecord) -> Self:
+        disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
+        return cls(record.name, record.uuid, record.chap_tag, disks)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "guest": str(self.guest),
+            "uuid": str(self.uuid),
+            "chap_tag": self.chap_tag,
+            "disks": [disk.as_json() for disk in self.disks],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        disks = tuple(DoomedDisk.from_json(disk) for disk in data["disks"])
+        return cls(GuestName.parse(data["guest"]), UUID(data["uuid"]), data["chap_tag"], disks)
+
+
+def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
+    """Log out everywhere, withdraw the targets; from there on there is no way back."""
+    nas = scene.nas(datastore)
+    reversible = (*_withdrawing_steps(request, datastore, scene),)
+    steps = (*reversible, *_deleting_steps(request, datastore, nas), _configuration_step(request, datastore, scene))
+    return Plan(VERB, str(request.guest), steps, no_return=len(reversible))
+
+
+def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> RemovalJournal:
+    """The mark is set first; the object that carries it is removed last."""
+    nas, path = scene.nas(datastore), datastore.anchor_of(request.guest)
+    if datastore.layout == "flat":
+        return RemovalJournal(VolumeAnchor(nas, Volume(path, Size(0))))
+    return RemovalJournal(DatasetAnchor(nas, path))
+
+
+def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
+    nas = scene.nas(datastore)
+    for host in scene.host_names(datastore):
+        for disk in request.disks:
+            yield DiskDetached(scene.initiator(host), host, disk.target.iqn)
+    if request.disks:
+        yield NobodyLoggedIn(nas, tuple(disk.target.iqn for disk in request.disks))
+    for disk in request.disks:
+        yield TargetGone(nas, disk.target, (disk.mapping,) if disk.mapping else ())
+
+
+def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, nas: Nas) -> Iterator[Step]:
+    for disk in request.disks:
+        yield ExtentGone(nas, disk.extent)
+    if request.chap_tag is not None:
+        yield CredentialGone(nas, request.chap_tag, str(request.guest))
+    anchor = datastore.anchor_of(request.guest)
+    for disk in request.disks:
+        path = datastore.volume_of(request.guest, disk.name)
+        if path != anchor:
+            yield VolumeGone(nas, path)
+
+
+def _configuration_step(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
+    host = scene.host(scene.host_names(datastore)[0])
+    return ConfigurationGone(host, f"{datastore.config_path}/{request.guest}")

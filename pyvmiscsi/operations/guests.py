@@ -1,0 +1,137 @@
+"""Which guests a datastore holds, read from what its nas shows. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from pyvmiscsi.errors import ConflictError, InputError
+from pyvmiscsi.model import (
+    DatastoreRecord,
+    DiskProof,
+    Extent,
+    Inventory,
+    Mapping,
+    Marks,
+    NasSession,
+    Target,
+    Volume,
+)
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
+from pyvmiscsi.plan.intent import Intent, mark, read_intents, read_mark
+
+
+@dataclass(frozen=True, slots=True)
+class GuestMark:
+    """What stays on a guest's anchor for as long as the guest lives: its name, its uuid, its datastore."""
+
+    guest: GuestName
+    uuid: UUID
+    datastore: str
+
+    def as_marks(self, anchor: DatasetPath) -> dict[str, str]:
+        content = {"guest": str(self.guest), "uuid": str(self.uuid), "datastore": self.datastore}
+        return mark(anchor, "guest", content)
+
+    @classmethod
+    def in_marks(cls, anchor: DatasetPath, marks: Marks) -> Self | None:
+        content = read_mark(anchor, "guest", marks)
+        if content is None:
+            return None
+        try:
+            return cls(GuestName.parse(content["guest"]), UUID(content["uuid"]), str(content["datastore"]))
+        except (KeyError, ValueError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDisk:
+    """A disk as far as the nas has it: a half-made one lacks what is not there yet."""
+
+    name: DiskName
+    volume: Volume
+    extent: Extent | None = None
+    target: Target | None = None
+    mapping: Mapping | None = None
+    sessions: tuple[NasSession, ...] = ()
+
+    def proof(self, datastore: DatastoreRecord) -> DiskProof:
+        """What the disk must show when a host attaches it; ConflictError naming what the nas lacks."""
+        if self.extent is None or self.target is None or self.mapping is None:
+            lacking = "extent" if self.extent is None else "target" if self.target is None else "mapping"
+            raise ConflictError(
+                f"volume {self.volume.path}: the nas has no {lacking} for it", hint="see pyvmiscsi ops list"
+            )
+        address = LunAddress(datastore.portal, self.target.iqn, self.mapping.lun)
+        return DiskProof(address, self.extent.serial, self.volume.size)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRecord:
+    """A guest as its nas shows it."""
+
+    mark: GuestMark
+    anchor: DatasetPath
+    disks: tuple[GuestDisk, ...]
+    intents: tuple[Intent, ...]
+
+    @property
+    def name(self) -> GuestName:
+        return self.mark.guest
+
+    @property
+    def uuid(self) -> UUID:
+        return self.mark.uuid
+
+    @property
+    def chap_tag(self) -> int | None:
+        return next((disk.target.chap_tag for disk in self.disks if disk.target), None)
+
+
+def guest_records(datastore: DatastoreRecord, inventory: Inventory) -> tuple[GuestRecord, ...]:
+    """Every guest whose mark stands in the inventory, by name."""
+    disks = _disks_by_anchor(datastore, inventory)
+    anchors = inventory.volumes if datastore.layout == "flat" else inventory.datasets
+    records = [
+        GuestRecord(found, anchor.path, tuple(disks[anchor.path]), read_intents(anchor.path, anchor.marks))
+        for anchor in anchors
+        if (found := GuestMark.in_marks(anchor.path, anchor.marks)) is not None
+    ]
+    return tuple(sorted(records, key=lambda record: record.name))
+
+
+def _disks_by_anchor(datastore: DatastoreRecord, inventory: Inventory) -> dict[DatasetPath, list[GuestDisk]]:
+    extents = {extent.volume: extent for extent in inventory.extents}
+    mappings = {mapping.extent: mapping for mapping in inventory.mappings}
+    targets = {target.iqn: target for target in inventory.targets}
+    sessions: defaultdict[Iqn, list[NasSession]] = defaultdict(list)
+    for session in inventory.sessions:
+        sessions[session.target].append(session)
+    disks: defaultdict[DatasetPath, list[GuestDisk]] = defaultdict(list)
+    for volume in inventory.volumes:
+        place = _place_of(datastore, volume.path)
+        if place is None:
+            continue
+        anchor, guest, name = place
+        extent = extents.get(volume.path)
+        mapping = mappings.get(extent.name) if extent else None
+        target = targets.get(mapping.target if mapping else datastore.target_of(guest, name))
+        logins = tuple(sessions[target.iqn]) if target else ()
+        disks[anchor].append(GuestDisk(name, volume, extent, target, mapping, logins))
+    for found in disks.values():
+        found.sort(key=lambda disk: disk.name)
+    return disks
+
+
+def _place_of(datastore: DatastoreRecord, volume: DatasetPath) -> tuple[DatasetPath, GuestName, DiskName] | None:
+    """The anchor, guest and disk that a volume's path speaks of; None when it is no disk of a guest."""
+    separator = "-" if datastore.layout == "flat" else "/"
+    below = volume.text.removeprefix(f"{datastore.parent}/")
+    guest_text, found, disk_text = below.rpartition(separator)
+    try:
+        guest, disk = GuestName.parse(guest_text), DiskName.parse(disk_text)
+    except InputError:
+        return None
+    return (datastore.anchor_of(guest), guest, disk) if found and below != volume.text else None

@@ -1,0 +1,63 @@
+"""From an intent back to its plan: what makes an unfinished operation resumable by anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyvmiscsi.errors import UnsupportedError
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
+from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.journal import Journal
+from pyvmiscsi.plan.step import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOperation:
+    """An operation ready for the engine."""
+
+    intent: Intent
+    plan: Plan
+    journal: Journal
+
+
+def planned_again(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    """The plan an intent speaks of; UnsupportedError when a newer pyvmiscsi wrote it."""
+    build = _BUILDERS.get(intent.verb)
+    if build is None:
+        raise UnsupportedError(
+            f"operation {intent.id}: {intent.verb!r} is not an operation this release knows",
+            hint="use the pyvmiscsi that began it",
+        )
+    return build(intent, datastore, scene)
+
+
+def planned_create(
+    request: CreateRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = create_plan(request, datastore, scene, intent.id)
+    return PlannedOperation(intent, plan, create_journal(request, datastore, scene))
+
+
+def planned_destroy(
+    request: DestroyRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = destroy_plan(request, datastore, scene)
+    return PlannedOperation(intent, plan, destroy_journal(request, datastore, scene))
+
+
+def _create(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_create(CreateRequest.from_json(intent.request), intent, datastore, scene)
+
+
+def _destroy(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_destroy(DestroyRequest.from_json(intent.request), intent, datastore, scene)
+
+
+_BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation]] = {
+    "create": _create,
+    "destroy": _destroy,
+}

@@ -1,0 +1,21 @@
+"""What a plan is built from: the ports of one site, by the names of its configuration."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.ports import Host, Initiator, Nas
+
+
+class Scene(Protocol):
+    """Hands out ports; none of them is connected before it is used."""
+
+    def nas(self, datastore: DatastoreRecord) -> Nas: ...
+
+    def host(self, name: str) -> Host: ...
+
+    def initiator(self, name: str) -> Initiator: ...
+
+    def host_names(self, datastore: DatastoreRecord) -> tuple[str, ...]:
+        """The hosts that share the datastore's config path."""
