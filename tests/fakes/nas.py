@@ -1,0 +1,312 @@
+"""A nas in memory that keeps the laws of `pyvmiscsi.ports.Nas`, and can be made to fail at any call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pyvmiscsi.errors import (
+    AlreadyExistsError,
+    BusyError,
+    ConflictError,
+    NasRefusedError,
+    NasSpaceError,
+    NasUnansweredError,
+    NotFoundError,
+)
+from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.units import KIB, Size
+
+BASENAME = Iqn.parse("iqn.2005-10.org.freenas.ctl")
+PARENT = DatasetPath.parse("tank/vm")
+_BLOCK = Size(16 * KIB.bytes)
+
+When = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call that reached the nas: `before` it had its effect, or `after`."""
+
+    method: str
+    arguments: tuple[object, ...]
+    when: When
+
+    @property
+    def writes(self) -> bool:
+        return self.method.startswith(("create_", "delete_", "change_"))
+
+
+Watch = Callable[[Call], None]
+
+
+def nothing(_: Call) -> None:
+    """Watch without doing anything."""
+
+
+def lose_answer(method: str) -> Watch:
+    """A watch under which the first call of `method` has its effect, but its answer is lost."""
+    left = [method]
+
+    def watch(call: Call) -> None:
+        if call.when == "after" and call.method in left:
+            left.clear()
+            raise NasUnansweredError(f"{method}: the connection was lost before the answer came")
+
+    return watch
+
+
+class FakeNas:
+    """An appliance with one pool, `tank`, and in it `tank/vm`.
+
+    Every call is told to `watch` before and after its effect; what `watch` raises reaches the caller. `calls` lists
+    the calls made. Marks are inherited by what lies below, as ZFS does, and shown without their source.
+    `sessions_now` is whatever the test puts there.
+    """
+
+    def __init__(self, *, watch: Watch = nothing, pool_size: Size | None = None) -> None:
+        self.watch = watch
+        self.calls: list[Call] = []
+        self.sessions_now: list[NasSession] = []
+        self._pool_size = pool_size or Size.parse("100G")
+        self._datasets = {path: Dataset(path) for path in (DatasetPath("tank"), PARENT)}
+        self._volumes: dict[DatasetPath, Volume] = {}
+        self._extents: dict[str, Extent] = {}
+        self._targets: dict[Iqn, Target] = {}
+        self._mappings: dict[tuple[Iqn, str], LunMapping] = {}
+        self._credentials: dict[tuple[int, str], Credential] = {}
+        self._lock = threading.RLock()
+
+    def state(self) -> dict[str, tuple[object, ...]]:
+        """Everything there is, in one order, for comparing two moments or two appliances."""
+        return {
+            "datasets": tuple(self._datasets[path] for path in sorted(self._datasets)),
+            "volumes": tuple(self._volumes[path] for path in sorted(self._volumes)),
+            "extents": tuple(self._extents[name] for name in sorted(self._extents)),
+            "targets": tuple(self._targets[iqn] for iqn in sorted(self._targets)),
+            "mappings": tuple(self._mappings[key] for key in sorted(self._mappings)),
+            "credentials": tuple(self._credentials[key] for key in sorted(self._credentials)),
+        }
+
+    def count(self, *, writes: bool) -> int:
+        """How many writes (or reads) were made."""
+        return sum(call.when == "before" and call.writes == writes for call in self.calls)
+
+    @contextmanager
+    def _call(self, method: str, *arguments: object) -> Iterator[None]:
+        self._tell(Call(method, arguments, "before"))
+        with self._lock:
+            yield
+        self._tell(Call(method, arguments, "after"))
+
+    def _tell(self, call: Call) -> None:
+        self.calls.append(call)
+        self.watch(call)
+
+    # about the appliance
+
+    def capabilities(self) -> NasCapabilities:
+        return NasCapabilities("fake", "memory", marks=True, delete_target_with_extents=True, rename_dataset=True)
+
+    def basename(self) -> Iqn:
+        with self._call("basename"):
+            return BASENAME
+
+    # datasets and volumes
+
+    def _marks_of(self, path: DatasetPath) -> dict[str, str]:
+        inherited = self._marks_of(path.parent) if path.parent else {}
+        thing = self._datasets.get(path) or self._volumes.get(path)
+        return {**inherited, **(thing.marks if thing else {})}
+
+    def _refuse_taken(self, path: DatasetPath) -> None:
+        if path in self._datasets or path in self._volumes:
+            raise AlreadyExistsError(f"dataset {path}: already exists")
+        if path.parent not in self._datasets:
+            raise NasRefusedError(f"dataset {path}: parent does not exist")
+
+    def find_dataset(self, path: DatasetPath) -> Dataset | None:
+        with self._call("find_dataset", path):
+            return Dataset(path, self._marks_of(path)) if path in self._datasets else None
+
+    def create_dataset(self, path: DatasetPath, marks: Mapping[str, str]) -> Dataset:
+        with self._call("create_dataset", path, marks):
+            self._refuse_taken(path)
+            self._datasets[path] = Dataset(path, dict(marks))
+            return Dataset(path, self._marks_of(path))
+
+    def delete_dataset(self, path: DatasetPath) -> None:
+        with self._call("delete_dataset", path):
+            if any(other.is_below(path) for other in (*self._datasets, *self._volumes)):
+                raise BusyError(f"dataset {path}: has children")
+            self._datasets.pop(path, None)
+
+    def find_volume(self, path: DatasetPath) -> Volume | None:
+        with self._call("find_volume", path):
+            volume = self._volumes.get(path)
+            return replace(volume, marks=self._marks_of(path)) if volume else None
+
+    def create_volume(self, volume: Volume) -> Volume:
+        with self._call("create_volume", volume):
+            self._refuse_taken(volume.path)
+            block = volume.block_size or _BLOCK
+            if not volume.size.is_multiple_of(block):
+                raise NasRefusedError(f"volume {volume.path}: size {volume.size} is not a multiple of {block}")
+            if volume.thick and volume.size.bytes > self._available() * 8 // 10:
+                raise NasSpaceError(f"volume {volume.path}: more than 80% of the available space")
+            made = replace(volume, block_size=block, marks=dict(volume.marks), used=Size(0))
+            self._volumes[volume.path] = made
+            return replace(made, marks=self._marks_of(volume.path))
+
+    def _available(self) -> int:
+        return self._pool_size.bytes - sum(volume.size.bytes for volume in self._volumes.values() if volume.thick)
+
+    def delete_volume(self, path: DatasetPath) -> None:
+        with self._call("delete_volume", path):
+            if any(extent.volume == path for extent in self._extents.values()):
+                raise BusyError(f"volume {path}: an extent uses it")
+            self._volumes.pop(path, None)
+
+    def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
+        with self._call("change_marks", path, changes):
+            thing = self._datasets.get(path) or self._volumes.get(path)
+            if thing is None:
+                raise NotFoundError(f"dataset {path}: does not exist")
+            changed = {**thing.marks, **changes}
+            marks = {key: value for key, value in changed.items() if value is not None}
+            if isinstance(thing, Dataset):
+                self._datasets[path] = replace(thing, marks=marks)
+            else:
+                self._volumes[path] = replace(thing, marks=marks)
+
+    # exports
+
+    def find_extent(self, name: str) -> Extent | None:
+        with self._call("find_extent", name):
+            return self._extents.get(name)
+
+    def extents_of(self, volume: DatasetPath) -> tuple[Extent, ...]:
+        with self._call("extents_of", volume):
+            return tuple(extent for extent in self._extents.values() if extent.volume == volume)
+
+    def create_extent(self, extent: Extent) -> Extent:
+        with self._call("create_extent", extent):
+            if extent.name in self._extents:
+                raise AlreadyExistsError(f"extent {extent.name}: already exists")
+            if extent.volume not in self._volumes:
+                raise NasRefusedError(f"extent {extent.name}: volume {extent.volume} does not exist")
+            for other in self._extents.values():
+                if other.volume == extent.volume or other.serial == extent.serial:
+                    raise ConflictError(f"extent {extent.name}: {other.name} has the same volume or serial")
+            self._extents[extent.name] = replace(extent, naa=f"0x6589cfc000000{len(self.calls):019x}")
+            return self._extents[extent.name]
+
+    def delete_extent(self, name: str) -> None:
+        with self._call("delete_extent", name):
+            mapped = [key for key in self._mappings if key[1] == name]
+            for target, _ in mapped:
+                self._refuse_in_use(target)
+            for key in mapped:
+                del self._mappings[key]
+            self._extents.pop(name, None)
+
+    def _refuse_in_use(self, target: Iqn) -> None:
+        if any(session.target == target for session in self.sessions_now):
+            raise BusyError(f"target {target}: is in use")
+
+    def find_target(self, iqn: Iqn) -> Target | None:
+        with self._call("find_target", iqn):
+            return self._targets.get(iqn)
+
+    def create_target(self, target: Target) -> Target:
+        with self._call("create_target", target):
+            if target.iqn in self._targets:
+                raise AlreadyExistsError(f"target {target.iqn}: already exists")
+            self._targets[target.iqn] = target
+            return target
+
+    def delete_target(self, iqn: Iqn) -> None:
+        with self._call("delete_target", iqn):
+            self._refuse_in_use(iqn)
+            for key in [key for key in self._mappings if key[0] == iqn]:
+                del self._mappings[key]
+            self._targets.pop(iqn, None)
+
+    def find_mapping(self, target: Iqn, extent: str) -> LunMapping | None:
+        with self._call("find_mapping", target, extent):
+            return self._mappings.get((target, extent))
+
+    def create_mapping(self, mapping: LunMapping) -> LunMapping:
+        with self._call("create_mapping", mapping):
+            if mapping.target not in self._targets:
+                raise NotFoundError(f"target {mapping.target}: does not exist")
+            if mapping.extent not in self._extents:
+                raise NotFoundError(f"extent {mapping.extent}: does not exist")
+            for other in self._mappings.values():
+                if other.extent == mapping.extent or (other.target, other.lun) == (mapping.target, mapping.lun):
+                    raise AlreadyExistsError(f"extent {mapping.extent}: it or its LUN is already in use")
+            self._mappings[mapping.target, mapping.extent] = mapping
+            return mapping
+
+    def delete_mapping(self, target: Iqn, extent: str) -> None:
+        with self._call("delete_mapping", target, extent):
+            self._refuse_in_use(target)
+            self._mappings.pop((target, extent), None)
+
+    def find_credentials(self, *, tag: int) -> tuple[Credential, ...]:
+        with self._call("find_credentials", tag):
+            return tuple(account for account in self._credentials.values() if account.tag == tag)
+
+    def create_credential(self, credential: Credential) -> Credential:
+        with self._call("create_credential", credential):
+            key = (credential.tag, credential.user)
+            if key in self._credentials:
+                raise AlreadyExistsError(f"credential {credential.user}: already exists under tag {credential.tag}")
+            if not 12 <= len(credential.secret.reveal()) <= 16:
+                raise NasRefusedError(f"credential {credential.user}: the secret must have 12 to 16 characters")
+            self._credentials[key] = credential
+            return credential
+
+    def delete_credential(self, *, tag: int, user: str) -> None:
+        with self._call("delete_credential", tag, user):
+            last = all(account.user == user for account in self._credentials.values() if account.tag == tag)
+            if last and any(target.chap_tag == tag for target in self._targets.values()):
+                raise BusyError(f"credential {user}: a target uses tag {tag}")
+            self._credentials.pop((tag, user), None)
+
+    def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
+        wanted = None if targets is None else frozenset(targets)
+        with self._call("sessions", wanted):
+            return tuple(session for session in self.sessions_now if wanted is None or session.target in wanted)
+
+    # the whole
+
+    def inventory(self, parent: DatasetPath) -> Inventory:
+        with self._call("inventory", parent):
+            extents = tuple(extent for extent in self._extents.values() if extent.volume.is_below(parent))
+            names = {extent.name for extent in extents}
+            mappings = tuple(mapping for mapping in self._mappings.values() if mapping.extent in names)
+            ours = {mapping.target for mapping in mappings}
+            mapped = {mapping.target for mapping in self._mappings.values()}
+            targets = tuple(t for t in self._targets.values() if t.iqn in ours or t.iqn not in mapped)
+            shown = {target.iqn for target in targets}
+            return Inventory(
+                datasets=tuple(Dataset(p, self._marks_of(p)) for p in sorted(self._datasets) if p.is_below(parent)),
+                volumes=tuple(
+                    replace(self._volumes[p], marks=self._marks_of(p))
+                    for p in sorted(self._volumes)
+                    if p.is_below(parent)
+                ),
+                extents=extents,
+                targets=targets,
+                mappings=mappings,
+                sessions=tuple(session for session in self.sessions_now if session.target in shown),
+            )
+
+    def close(self) -> None:
+        """Nothing is open."""
