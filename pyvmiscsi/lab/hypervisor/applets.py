@@ -1,0 +1,207 @@
+"""The stand-ins: which commands the sandbox has besides the base utilities, and what they are given.
+
+An applet is a function `(Call) -> exit status`. There are two kinds:
+
+*Kernel applets* (the default) run in a thread of the hypervisor's kernel, outside the sandbox, with the caller's
+descriptors 0, 1 and 2. They start in milliseconds and see `call.kernel` as the real object
+(`pyvmiscsi.lab.hypervisor.kernel.Kernel`). The caller being killed sets `call.gone`.
+
+*Process applets* (`process=True`) run as a Python process inside the sandbox, which signals, pgrep(1) and daemon(8)
+see like any other, and which exits with the function's result. `call.kernel` is then a connection with the methods of
+`KernelServices`. Whatever that process had opened through it is closed when it ends, however it ends.
+
+Another package adds its own by a module named in PLUGINS, which has a tuple `APPLETS`. Targets are `module:function`,
+imported when first called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class OpenDisk:
+    """A disk of this host, opened with GEOM's rules, and where its blocks are served while it is open.
+
+    `nbd_socket` is a path on the machine (not in the sandbox) where an NBD server speaks the fixed newstyle handshake
+    with the export name `""`; sizes are in bytes; `stripesize` is 0 where the device reports none. `device` is the
+    provider's own name (`da0`), `session` the iSCSI session it hangs on.
+    """
+
+    handle: int
+    nbd_socket: str
+    sector: int
+    size: int
+    stripesize: int
+    serial: str
+    device: str
+    session: int
+    writable: bool
+
+
+class Outside(Protocol):
+    """A program of the machine that runs on behalf of a process of the sandbox, and dies with it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def wait(self) -> int:
+        """Its exit status, or minus the signal that ended it."""
+        ...
+
+    def signal(self, number: int) -> None: ...
+
+
+class KernelServices(Protocol):
+    """What a process applet may ask the kernel for. Refusals are OSError with the errno FreeBSD would give."""
+
+    def open_disk(self, path: str, *, write: bool) -> OpenDisk:
+        """Open `/dev/daN`, `/dev/diskid/…` as bhyve would.
+
+        ENOENT, ENXIO, EPERM (opened exclusively through a label), EACCES. Blocks while the session is not Connected,
+        and freezes GEOM meanwhile, as the real one does.
+        """
+        ...
+
+    def close_disk(self, handle: int) -> None:
+        """Close it. Blocks, and freezes GEOM, when the disk was written to and its session is not Connected."""
+        ...
+
+    def vmm_create(self, name: str) -> None:
+        """Make /dev/vmm/NAME; EEXIST when it is there."""
+        ...
+
+    def vmm_destroy(self, name: str) -> None:
+        """Remove /dev/vmm/NAME and end its guest if it runs; ENOENT when it is not there."""
+        ...
+
+    def vmm_names(self) -> list[str]: ...
+
+    def vmm_run(self, name: str) -> None:
+        """Say that this process runs the guest NAME from now on; EBUSY when another one does."""
+        ...
+
+    def tap_open(self, name: str) -> None:
+        """Mark the interface `tapN` as opened; ENOENT when there is none, EBUSY when it is opened already."""
+        ...
+
+    def make_node(self, path: str) -> None:
+        """Make a character device node below /dev."""
+        ...
+
+    def remove_node(self, path: str) -> None: ...
+
+    def console(self, line: str) -> None:
+        """Print a line on the kernel's console (dmesg)."""
+        ...
+
+    def sysctl(self, name: str) -> str:
+        """A sysctl's value; ENOENT for an unknown one."""
+        ...
+
+    def host_path(self, path: str) -> str:
+        """Where a file of the sandbox lies on the machine."""
+        ...
+
+    def launch(self, argv: list[str], stdin: int, stdout: int, stderr: int, *, pass_fds: tuple[int, ...] = ()) -> Outside:
+        """Start a program of the machine (QEMU), with these descriptors; it is killed when this process ends.
+
+        Each `pass_fds` appears in the program at the number it has here.
+        """
+        ...
+
+
+@dataclass
+class Call:
+    """One run of a stand-in: `argv[0]` is the path it was called by, `name` its last part."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    uid: int
+    pid: int
+    environment: Mapping[str, str]
+    stdin: int
+    stdout: int
+    stderr: int
+    kernel: Any
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        return self.argv[0].rsplit("/", 1)[-1]
+
+    def out(self, text: str | bytes) -> None:
+        """Write to standard output; a reader that has gone ends nothing but the output."""
+        _write(self.stdout, text)
+
+    def err(self, text: str | bytes) -> None:
+        _write(self.stderr, text)
+
+    def fail(self, text: str, status: int = 1) -> int:
+        """err(3): `name: text` on standard error, and the status to return."""
+        self.err(f"{self.name}: {text}\n")
+        return status
+
+    def path(self, name: str) -> str:
+        """A file name of the caller as an absolute path of the sandbox."""
+        return os.path.normpath(os.path.join(self.cwd, name))  # noqa: PTH118 - a path of the sandbox, not of here
+
+
+@dataclass(frozen=True)
+class Applet:
+    """A stand-in: the paths it is installed at, and `module:function` of what it does."""
+
+    name: str
+    paths: tuple[str, ...]
+    target: str
+    process: bool = False
+
+    def function(self) -> Callable[[Call], int]:
+        module, _, name = self.target.partition(":")
+        found: Callable[[Call], int] = getattr(importlib.import_module(module), name)
+        return found
+
+
+PLUGINS = ("pyvmiscsi.lab.bhyve.applets",)
+
+_COMMANDS = "pyvmiscsi.lab.hypervisor.commands"
+
+APPLETS: tuple[Applet, ...] = (
+    Applet("uname", ("/usr/bin/uname",), f"{_COMMANDS}.system:uname"),
+    Applet("hostname", ("/bin/hostname",), f"{_COMMANDS}.system:hostname"),
+)
+
+
+@cache
+def registered() -> tuple[Applet, ...]:
+    """All stand-ins, the plug-ins' included."""
+    return APPLETS + tuple(_plugged())
+
+
+@cache
+def by_name() -> dict[str, Applet]:
+    return {path.rsplit("/", 1)[-1]: applet for applet in registered() for path in applet.paths}
+
+
+def _plugged() -> Iterator[Applet]:
+    for name in PLUGINS:
+        package = name.rpartition(".")[0]
+        if importlib.util.find_spec(package) is not None and importlib.util.find_spec(name) is not None:
+            yield from importlib.import_module(name).APPLETS
+
+
+def _write(fd: int, text: str | bytes) -> None:
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BrokenPipeError:
+            return
