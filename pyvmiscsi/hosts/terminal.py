@@ -1,0 +1,85 @@
+"""This terminal as the terminal of a command on a host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from types import FrameType
+
+import paramiko
+
+
+def run(channel: paramiko.Channel, line: bytes) -> int:
+    """Run the line with a terminal of its own, joined to ours until it ends; its exit status.
+
+    Every key goes to the command, Ctrl-C too: how to leave is the command's affair (`~.` in cu(1)).
+    Raises OSError when the channel is closed without a status.
+    """
+    columns, rows = shutil.get_terminal_size()
+    channel.get_pty(os.environ.get("TERM", "dumb"), columns, rows)
+    channel.exec_command(line)
+    with _raw(sys.stdin.fileno()), _following_size(channel):
+        _join(channel, sys.stdin.fileno(), sys.stdout.fileno())
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise OSError("closed without an exit status")
+    return status
+
+
+def _join(channel: paramiko.Channel, keyboard: int, screen: int) -> None:
+    waiting = select.poll()
+    waiting.register(channel.fileno(), select.POLLIN)
+    waiting.register(keyboard, select.POLLIN)
+    while True:
+        ready = dict(waiting.poll())
+        if channel.fileno() in ready:
+            data = channel.recv(1 << 16)
+            if not data:
+                return
+            _write_all(screen, data)
+        if keyboard in ready:
+            typed = os.read(keyboard, 1 << 12)
+            if typed:
+                channel.sendall(typed)
+            else:  # the end of a file or a pipe; a terminal's Ctrl-D is a byte like any other
+                waiting.unregister(keyboard)
+
+
+def _write_all(screen: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(screen, data) :]
+
+
+@contextlib.contextmanager
+def _raw(keyboard: int) -> Iterator[None]:
+    """The keyboard without line editing and signals, and afterwards as it was."""
+    if not os.isatty(keyboard):
+        yield
+        return
+    before = termios.tcgetattr(keyboard)
+    try:
+        tty.setraw(keyboard)
+        yield
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _following_size(channel: paramiko.Channel) -> Iterator[None]:
+    """Tell the command when our window changes its size."""
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        channel.resize_pty(*shutil.get_terminal_size())
+
+    before = signal.signal(signal.SIGWINCH, tell)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)
