@@ -207,7 +207,14 @@ class IscsiError(PyvmiscsiError):
 
 
 class LoginError(IscsiError):
+    """`reason` says why in iscsid(8)'s own words, such as `Not found`; `permanent` when trying again cannot help."""
+
     code = "iscsi-login"
+
+    def __init__(self, message: str, *, reason: str = "", permanent: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.permanent = permanent
 
 
 class SessionLostError(IscsiError):
@@ -216,7 +223,16 @@ class SessionLostError(IscsiError):
 
 
 class ScsiError(IscsiError):
+    """A SCSI status other than GOOD, with its sense data (all zero when it has none)."""
+
     code = "iscsi-scsi"
+
+    def __init__(self, message: str, *, status: int, key: int = 0, asc: int = 0, ascq: int = 0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.key = key
+        self.asc = asc
+        self.ascq = ascq
 
 
 class ProofError(IscsiError):

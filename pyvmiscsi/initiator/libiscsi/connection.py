@@ -1,0 +1,453 @@
+"""One libiscsi context, driven by a poll loop of our own: connect, log in, run SCSI tasks, log out.
+
+How it is built, and why:
+
+- One context per object. A lock lets one thread in at a time; `close()` from another thread ends what that one
+  waits for. cffi releases the GIL around every call into the library.
+- Only asynchronous calls: libiscsi's `*_sync` calls can hang for ever, and its own timeouts do not cover a
+  reconnect. Every wait here has a deadline.
+- libiscsi never reconnects by itself (`noautoreconnect`): a lost connection ends everything with
+  SessionLostError, and whoever holds the session decides.
+- A task that misses its deadline ends the session as well, because the target may go on writing into its buffer
+  until the connection is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import re
+import secrets
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyvmiscsi.errors import DeadlineError, IscsiError, LoginError, ScsiError, SessionLostError
+from pyvmiscsi.initiator import reasons
+from pyvmiscsi.initiator.libiscsi import sense
+from pyvmiscsi.initiator.libiscsi.library import Library, load
+from pyvmiscsi.initiator.libiscsi.shapes import lun_field
+from pyvmiscsi.model import Credential
+
+Buffer = bytes | bytearray | memoryview
+
+DISCOVERY, NORMAL = 1, 2  # enum iscsi_session_type
+_NO_DATA, _FROM_TARGET, _TO_TARGET = 0, 1, 2  # enum scsi_xfer_dir
+_UNDERFLOW = 1  # enum scsi_residual
+_NOT_YET = -1
+_CANCELLED = 0x0F00_0000  # SCSI_STATUS_CANCELLED; all above are libiscsi's own and no target's
+_GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+_LOGOUT_SECONDS = 2.0
+_UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A SCSI command for one LUN: its CDB, and the buffer that it fills (`into`) or sends (`data`)."""
+
+    lun: int
+    cdb: bytes
+    into: bytearray | memoryview | None = None
+    data: Buffer = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A target that a portal told of, and the portals where it says it listens (`10.0.0.10:3260,1`)."""
+
+    target: str
+    portals: tuple[str, ...]
+
+
+class _Reply:
+    """What came back for one asynchronous call. `read` takes what only lives as long as the callback."""
+
+    __slots__ = ("answer", "buffer", "error", "read", "status", "task", "token")
+
+    def __init__(self, read: Callable[[Any], Any] | None = None) -> None:
+        self.token = next(_tokens)
+        self.status = _NOT_YET
+        self.read = read
+        self.answer: Any = None
+        self.error = ""
+        self.task: Any = None
+        self.buffer: Any = None  # keeps the memory that libiscsi reads or writes
+
+
+_tokens = itertools.count(1)
+_waiting: dict[int, _Reply] = {}
+_callback_lock = threading.Lock()
+_callback: Any = None
+
+
+def _callback_of(library: Library) -> Any:
+    """The one C function that libiscsi calls back; it takes notes, and never raises."""
+    global _callback  # noqa: PLW0603 - a C callback must live as long as the process
+    with _callback_lock:
+        if _callback is None:
+            ffi, lib = library
+
+            def note(context: Any, status: int, data: Any, token: Any) -> None:
+                reply = _waiting.pop(int(ffi.cast("intptr_t", token)), None)
+                if reply is None:
+                    return  # a connection calls a second time when it breaks
+                if status == 0 and reply.read is not None:
+                    reply.answer = reply.read(data)
+                if status >= _CANCELLED:  # read here: libiscsi soon writes over it
+                    reply.error = ffi.string(lib.iscsi_get_error(context)).decode(errors="replace").strip()
+                reply.status = status
+
+            _callback = ffi.callback("iscsi_command_cb", note)
+        return _callback
+
+
+class Connection:
+    """A session with one target (or a discovery session, without any), from connect to close."""
+
+    def __init__(self, portal: str, target: str | None, initiator: str) -> None:
+        self.portal = portal
+        self.target = target
+        self._ffi, self._lib = library = load()
+        self._done = _callback_of(library)
+        self._lock = threading.Lock()
+        self._closing = False
+        self._lost = ""
+        self._context: Any = self._lib.iscsi_create_context(initiator.encode())
+        if self._context == self._ffi.NULL:
+            raise LoginError(f"initiator name {initiator!r}: libiscsi refuses it", reason="Initiator error")
+        self._wake_out, self._wake_in = os.pipe()
+        self._lib.iscsi_set_noautoreconnect(self._context, 1)
+        self._lib.iscsi_set_header_digest(self._context, 0)  # none: TCP's checksum, as iscsid does by default
+
+    # life
+
+    def log_in(self, credential: Credential | None, isid: int | None, deadline: float) -> None:
+        """Connect and log in; LoginError with the target's or the network's reason, and the connection is closed."""
+        lib, context = self._lib, self._context
+        end = time.monotonic() + deadline
+        with self._lock:
+            number = secrets.randbits(40) if isid is None else isid
+            lib.iscsi_set_isid_random(context, number >> 16, number & 0xFFFF)
+            lib.iscsi_set_session_type(context, NORMAL if self.target else DISCOVERY)
+            if self.target:
+                lib.iscsi_set_targetname(context, self.target.encode())
+            if credential is not None:
+                lib.iscsi_set_initiator_username_pwd(
+                    context, credential.user.encode(), credential.secret.reveal().encode()
+                )
+                if credential.is_mutual:
+                    lib.iscsi_set_target_username_pwd(
+                        context, credential.peer_user.encode(), credential.peer_secret.reveal().encode()
+                    )
+            try:
+                self._call(lambda *tail: lib.iscsi_connect_async(context, self.portal.encode(), *tail), end)
+                self._call(lambda *tail: lib.iscsi_login_async(context, *tail), end)
+            except DeadlineError:
+                self._destroy("login timed out")
+                raise self._login_error("Operation timed out") from None
+            except (SessionLostError, _CallError) as error:
+                self._destroy("login failed")
+                raise self._login_error(login_reason(str(error.args[0]))) from None
+
+    def discover(self, deadline: float) -> tuple[Found, ...]:
+        """All targets that the portal tells of (SendTargets=All)."""
+        end = time.monotonic() + deadline
+        with self._lock:
+            self._check()
+            try:
+                found = self._call(
+                    lambda *tail: self._lib.iscsi_discovery_async(self._context, *tail), end, read=self._found
+                )
+            except _CallError as error:
+                raise IscsiError(f"discovery at {self.portal}: {error}") from None
+            return tuple(found)
+
+    def close(self, *, log_out: bool = True) -> None:
+        """Log out (two seconds at most) and disconnect; a thread that waits for an answer gets SessionLostError."""
+        if not self._lock.acquire(blocking=False):
+            self._closing = True
+            os.write(self._wake_in, b"!")
+            self._lock.acquire()
+        try:
+            # A discovery session is never logged out: libiscsi would wait for ever for istgt's answer.
+            if log_out and self.target and self._context is not None and not self._closing:
+                with contextlib.suppress(IscsiError, DeadlineError, _CallError):
+                    end = time.monotonic() + _LOGOUT_SECONDS
+                    self._call(lambda *tail: self._lib.iscsi_logout_async(self._context, *tail), end)
+            self._closing = True
+            self._destroy("closed")
+            if self._wake_in >= 0:
+                os.close(self._wake_in)
+                os.close(self._wake_out)
+                self._wake_in = self._wake_out = -1
+        finally:
+            self._lock.release()
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the session is known to be lost or closed; `tend` finds out."""
+        return self._context is not None and not self._closing
+
+    @property
+    def loss(self) -> str:
+        """Why it is not alive."""
+        return self._lost
+
+    def fileno(self) -> int:
+        """The socket, to wait on with select or poll; SessionLostError when there is none."""
+        with self._lock:
+            self._check()
+            return int(self._lib.iscsi_get_fd(self._context))
+
+    def tend(self, seconds: float = 0.0) -> bool:
+        """Answer the target's pings (NOP-In) for up to `seconds`, or until something came; whether it is alive.
+
+        A target drops an initiator that does not answer: some thread must call this while no command runs,
+        for instance whenever `fileno()` is readable. Waiting happens without the lock, so commands go first.
+        """
+        try:
+            if seconds > 0:
+                poll = select.poll()
+                poll.register(self.fileno(), select.POLLIN | _GONE)
+                poll.register(self._wake_out, select.POLLIN)
+                poll.poll(math.ceil(seconds * 1000))
+            with self._lock:
+                self._check()
+                self._service(0, lambda: False)
+        except (SessionLostError, OSError, ValueError):
+            return False
+        return self.is_alive
+
+    # tasks
+
+    def run(self, task: Task, deadline: float) -> int:
+        """Run one task; how many bytes it moved. ScsiError, SessionLostError, DeadlineError."""
+        end = time.monotonic() + deadline
+        with self._lock:
+            reply = self._submit(task)
+            self._await([reply], end, f"{self.target} LUN {task.lun}: SCSI command")
+            return self._finish(task, reply)
+
+    def run_all(self, tasks: Iterable[Task], depth: int, deadline: float) -> Iterator[Task]:
+        """Run tasks with up to `depth` of them in flight; each is handed back when done, in the order given.
+
+        `deadline` is how long the oldest one may take. A unit attention is cleared by sending its task again,
+        which it says was not executed; any other error ends the run, after what is in flight has ended.
+        The lock is released while the caller has a task in hand.
+        """
+        flight: list[tuple[Task, _Reply]] = []
+        source = iter(tasks)
+        try:
+            while True:
+                with self._lock:
+                    flight += [(task, self._submit(task)) for task in itertools.islice(source, depth - len(flight))]
+                    if not flight:
+                        return
+                    task, reply = flight[0]
+                    for _ in range(_UNIT_ATTENTIONS):
+                        end = time.monotonic() + deadline
+                        self._await([reply], end, f"{self.target} LUN {task.lun}: SCSI command")
+                        try:
+                            self._finish(task, reply)
+                            break
+                        except ScsiError as error:
+                            if error.key != sense.UNIT_ATTENTION:
+                                flight.pop(0)
+                                raise
+                            reply = self._submit(task)
+                            flight[0] = (task, reply)
+                    flight.pop(0)
+                yield task
+        finally:
+            with self._lock:
+                self._drain(flight, deadline)
+
+    def _drain(self, flight: list[tuple[Task, _Reply]], deadline: float) -> None:
+        """Wait for what nobody will ask for any more, so that its buffers are free again."""
+        if not flight:
+            return
+        with contextlib.suppress(IscsiError, DeadlineError):
+            end = time.monotonic() + deadline
+            self._await([reply for _, reply in flight], end, f"{self.target}: SCSI commands")
+        for task, reply in flight:
+            if reply.task is not None:
+                with contextlib.suppress(IscsiError):
+                    self._finish(task, reply)
+
+    def _submit(self, task: Task) -> _Reply:
+        self._check()
+        ffi, lib = self._ffi, self._lib
+        if task.into is not None:
+            direction, buffer = _FROM_TARGET, ffi.from_buffer("unsigned char[]", task.into, require_writable=True)
+        elif len(task.data):
+            direction, buffer = _TO_TARGET, ffi.from_buffer("unsigned char[]", task.data)
+        else:
+            direction, buffer = _NO_DATA, b""
+        length = len(buffer)
+        made = lib.scsi_create_task(len(task.cdb), ffi.from_buffer(task.cdb), direction, length)
+        if made == ffi.NULL:
+            raise IscsiError(f"a CDB of {len(task.cdb)} bytes: libiscsi takes at most 16")
+        if direction == _FROM_TARGET:
+            lib.scsi_task_add_data_in_buffer(made, length, buffer)
+        elif direction == _TO_TARGET:
+            lib.scsi_task_add_data_out_buffer(made, length, buffer)
+        reply = _Reply()
+        reply.task, reply.buffer = made, buffer
+        _waiting[reply.token] = reply
+        token = ffi.cast("void *", reply.token)
+        if lib.iscsi_scsi_command_async(self._context, lun_field(task.lun), made, self._done, ffi.NULL, token) != 0:
+            _waiting.pop(reply.token, None)
+            lib.scsi_free_scsi_task(made)
+            raise self._lose(self._error_text())
+        return reply
+
+    def _finish(self, task: Task, reply: _Reply) -> int:
+        made, reply.task, reply.buffer = reply.task, None, None
+        try:
+            if reply.status >= _CANCELLED:
+                raise self._lose(reply.error or "the target closed the connection")
+            if reply.status != sense.GOOD:
+                key, code = (made.sense.key, made.sense.ascq) if reply.status == sense.CHECK_CONDITION else (0, 0)
+                asc, ascq = code >> 8 & 0xFF, code & 0xFF
+                raise ScsiError(
+                    f"{self.target} LUN {task.lun}: {sense.words(reply.status, key, asc, ascq)}",
+                    status=reply.status,
+                    key=key,
+                    asc=asc,
+                    ascq=ascq,
+                )
+            short = int(made.residual) if made.residual_status == _UNDERFLOW else 0
+            return max(int(made.expxferlen) - short, 0)
+        finally:
+            self._lib.scsi_free_scsi_task(made)
+
+    # the loop
+
+    def _call(self, start: Callable[..., int], end: float, *, read: Callable[[Any], Any] | None = None) -> Any:
+        """Start an asynchronous call and wait for its answer; _CallError with libiscsi's words when it fails."""
+        reply = _Reply(read)
+        _waiting[reply.token] = reply
+        if start(self._done, self._ffi.cast("void *", reply.token)) != 0:
+            _waiting.pop(reply.token, None)
+            raise _CallError(self._error_text())
+        self._await([reply], end, f"{self.target or self.portal}: login")
+        if reply.status != 0:
+            raise _CallError(reply.error)
+        return reply.answer
+
+    def _await(self, replies: Sequence[_Reply], end: float, what: str) -> None:
+        def done() -> bool:
+            return all(reply.status != _NOT_YET for reply in replies)
+
+        while not done():
+            if self._closing:
+                self._destroy("closed")
+                raise SessionLostError(f"{self.target or self.portal}: the session was closed")
+            left = end - time.monotonic()
+            if left <= 0:
+                self._destroy(f"{what}: no answer in time")
+                raise DeadlineError(f"{what}: no answer in time", hint="the session was closed")
+            self._service(left, done)
+
+    def _service(self, wait: float, done: Callable[[], bool]) -> None:
+        """Wait for the socket once, and let libiscsi do what is to be done."""
+        lib, context = self._lib, self._context
+        fd = lib.iscsi_get_fd(context)
+        poll = select.poll()
+        poll.register(fd, lib.iscsi_which_events(context) | _GONE)
+        poll.register(self._wake_out, select.POLLIN)
+        ready = dict(poll.poll(math.ceil(wait * 1000))).get(fd, 0)
+        if not ready:
+            return
+        known = select.POLLIN | select.POLLOUT | select.POLLHUP | select.POLLERR
+        if lib.iscsi_service(context, ready & known) != 0:
+            lost = self._lose(self._error_text())
+            if not done():
+                raise lost
+        elif ready & _GONE and not done() and _has_ended(fd):
+            raise self._lose("the target closed the connection")
+
+    def _check(self) -> None:
+        if self._context is None or self._closing:
+            raise SessionLostError(f"{self.target or self.portal}: the session is gone: {self._lost or 'closed'}")
+
+    def _lose(self, why: str) -> SessionLostError:
+        self._destroy(why)
+        return SessionLostError(f"{self.target or self.portal}: the session was lost: {self._lost}")
+
+    def _destroy(self, why: str) -> None:
+        """Close the connection and free the context; everything in flight is called back as cancelled."""
+        if self._context is not None:
+            context, self._context = self._context, None
+            self._lost = why
+            self._lib.iscsi_destroy_context(context)
+
+    def _error_text(self) -> str:
+        if self._context is None:
+            return self._lost
+        return bytes(self._ffi.string(self._lib.iscsi_get_error(self._context))).decode(errors="replace").strip()
+
+    def _login_error(self, reason: str) -> LoginError:
+        where = f"{self.target} at {self.portal}" if self.target else self.portal
+        return LoginError(
+            f"login to {where}: {reason}",
+            reason=reason,
+            permanent=reasons.is_permanent(reason),
+            hint=reasons.hint_for(reason),
+        )
+
+    def _found(self, address: Any) -> list[Found]:
+        ffi, found = self._ffi, []
+        address = ffi.cast("struct iscsi_discovery_address *", address)
+        while address != ffi.NULL:
+            portals, portal = [], address.portals
+            while portal != ffi.NULL:
+                portals.append(ffi.string(portal.portal).decode())
+                portal = portal.next
+            found.append(Found(ffi.string(address.target_name).decode(), tuple(reversed(portals))))
+            address = address.next
+        return found[::-1]  # libiscsi puts each new one in front
+
+
+class _CallError(Exception):
+    """An asynchronous call failed; the text is libiscsi's."""
+
+
+_STATUS = re.compile(r"Status: [^()]*\((\d+)\)")
+_TEXTS = (
+    (r"Connection refused", "Connection refused"),
+    (r"No route to host", "No route to host"),
+    (r"Network is unreachable", "Network is unreachable"),
+    (r"Connection reset", "Connection reset by peer"),
+    (r"timed out", "Operation timed out"),
+    (r"Can not resolv|Invalid target:", "Name does not resolve"),
+    (r"CHAP_N|CHAP_R|Wrong CHAP targetname|Authentication\s+failed", "Mutual CHAP failed"),
+)
+
+
+def login_reason(text: str) -> str:
+    """libiscsi's text of a failed login in iscsid(8)'s words; a text that says nothing of it is `connection lost`."""
+    status = _STATUS.search(text)
+    if status:
+        number = int(status[1])
+        return reasons.LOGIN_STATUS.get(
+            number, f"unknown error, Status-Class 0x{number >> 8:x}, Status-Detail 0x{number & 0xFF:x}"
+        )
+    return next((words for pattern, words in _TEXTS if re.search(pattern, text)), "connection lost")
+
+
+def _has_ended(fd: int) -> bool:
+    """Whether nothing more can come from this socket; what came already is left in it."""
+    with socket.socket(fileno=os.dup(fd)) as peer:
+        try:
+            return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True

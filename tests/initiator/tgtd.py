@@ -1,0 +1,139 @@
+"""A real iSCSI target for tests: an unprivileged tgtd of our own, in a directory of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyvmiscsi.names import Portal
+from pyvmiscsi.waiting import wait_for
+
+TGTD, TGTADM = "/usr/sbin/tgtd", "/usr/sbin/tgtadm"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    user: str
+    secret: str
+
+
+class Tgtd:
+    """One daemon. Targets are made with `target` and named `iqn.2026-01.org.example:<name>-<number>`."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self.directory = directory
+        self.portal = Portal("127.0.0.1", port)
+        self._control = str(port % 32768)  # its socket is in our own directory: it need not be unique
+        self._environment = os.environ | {
+            "TGT_IPC_SOCKET": str(directory / "ipc"),
+            # Without these a fresh tgtd faults in every page of every buffer, and its speed says nothing.
+            "MALLOC_MMAP_THRESHOLD_": "33554432",
+            "MALLOC_TRIM_THRESHOLD_": "536870912",
+            "MALLOC_TOP_PAD_": "67108864",
+        }
+        self._numbers = itertools.count(1)
+        self._log = (directory / "tgtd.log").open("wb")
+        self.process = subprocess.Popen(
+            [TGTD, "-f", "-C", self._control, "-t", "1", "--iscsi", f"portal={self.portal}"],
+            env=self._environment,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=directory,
+        )
+
+    def is_up(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError((self.directory / "tgtd.log").read_text())
+        shown = subprocess.run(
+            [TGTADM, "-C", self._control, "--lld", "iscsi", "--op", "show", "--mode", "sys"],
+            env=self._environment,
+            capture_output=True,
+            check=False,
+        )
+        return shown.returncode == 0
+
+    def admin(self, *words: str) -> str:
+        command = [TGTADM, "-C", self._control, "--lld", "iscsi", *words]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def target(self, name: str = "disk", *, login: Account | None = None, mutual: Account | None = None) -> Target:
+        """A new target that anybody may log in to, or only this account; `mutual` is what it calls itself."""
+        number = next(self._numbers)
+        target = Target(self, number, f"iqn.2026-01.org.example:{name}-{number}")
+        self.admin("--op", "new", "--mode", "target", "--tid", str(number), "-T", target.iqn)
+        self.admin("--op", "bind", "--mode", "target", "--tid", str(number), "-I", "ALL")
+        for account, way in ((login, ()), (mutual, ("--outgoing",))):
+            if account:
+                with contextlib.suppress(RuntimeError):  # accounts are global: another target may have made it
+                    self.admin("--op", "new", "--mode", "account", "--user", account.user, "--password", account.secret)
+                self.admin("--op", "bind", "--mode", "account", "--tid", str(number), "--user", account.user, *way)
+        for key, value in (
+            ("MaxRecvDataSegmentLength", "262144"),
+            ("MaxXmitDataSegmentLength", "262144"),
+            ("FirstBurstLength", "262144"),
+            ("MaxBurstLength", "1048576"),
+            ("InitialR2T", "No"),
+        ):
+            self.admin(*("--op", "update", "--mode", "target", "--tid", str(number), "--name", key, "--value", value))
+        return target
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)  # it ignores SIGTERM
+        self.process.wait()
+        self._log.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    daemon: Tgtd
+    number: int
+    iqn: str
+
+    def lun(
+        self, lun: int, *, size: int, serial: str, sector: int = 512, naa: str = "6589cfc000000a1b2c3d4e5f60718293"
+    ) -> Path:
+        """A new LUN; the sparse file behind it."""
+        place = self.daemon.directory / f"{self.number}-{lun}.img"
+        with place.open("xb") as file:
+            file.truncate(size)
+        where = ("--mode", "logicalunit", "--tid", str(self.number), "--lun", str(lun))
+        self.daemon.admin("--op", "new", *where, "-b", str(place), "--blocksize", str(sector))
+        self.daemon.admin(
+            "--op", "update", *where, "--params", f"thin_provisioning=1,scsi_sn={serial},scsi_id=naa.{naa},"
+            "vendor_id=TrueNAS,product_id=iSCSI Disk,product_rev=0123",
+        )  # fmt: skip
+        return place
+
+    def sessions(self) -> str:
+        return self.daemon.admin("--op", "show", "--mode", "conn", "--tid", str(self.number))
+
+    def delete(self) -> None:
+        self.daemon.admin("--op", "delete", "--force", "--mode", "target", "--tid", str(self.number))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[Tgtd]:
+    """A tgtd that answers, until the end of the block."""
+    daemon = Tgtd(directory, free_port())
+    try:
+        wait_for(daemon.is_up, what="tgtd answers", deadline=20)
+        yield daemon
+    finally:
+        daemon.close()
