@@ -106,7 +106,7 @@ def create_journal(request: CreateRequest, datastore: DatastoreRecord, scene: Sc
     return CreationJournal(anchor, mark.as_marks(anchor.path))
 
 
-def configuration_text(request: CreateRequest, datastore: DatastoreRecord) -> ConfText:
+def configuration_text(request: CreateRequest) -> ConfText:
     """vm-bhyve's `<guest>.conf` for the request: slots, addresses and serials written down once."""
     pairs = {"loader": "uefi", "cpu": "1", "memory": "512M", **request.settings, "uuid": str(request.uuid)}
     for name, _ in request.numbered_disks:
@@ -159,7 +159,7 @@ def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, 
 def _configuration_step(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
     host = scene.host(scene.host_names(datastore)[0])
     directory = f"{datastore.config_path}/{request.guest}"
-    return ConfigurationWritten(host, directory, str(request.guest), configuration_text(request, datastore))
+    return ConfigurationWritten(host, directory, str(request.guest), configuration_text(request))
 
 
 def _count_of_networks(pairs: Mapping[str, str]) -> int:
