@@ -28,6 +28,8 @@ _CONNECT_ERRORS: tuple[tuple[type[Exception], type[HostError], str], ...] = (
     # the first row that fits wins, so subclasses come first
     (paramiko.PasswordRequiredException, HostAuthError, "the key file is locked by a passphrase"),
     (paramiko.AuthenticationException, HostAuthError, "the host refused our key"),
+    (FileNotFoundError, HostAuthError, "no such key file"),
+    (PermissionError, HostAuthError, "the key file is not for us to read"),
     (socket.gaierror, HostUnreachableError, "no such host name"),
     (TimeoutError, HostUnreachableError, "no answer"),
     (EOFError, HostUnreachableError, "the host closed the connection"),
