@@ -1,0 +1,171 @@
+"""A nas that remembers: it keeps every law, asks once, and never trusts an answer that a write made old."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from pyvmiscsi.errors import AlreadyExistsError, NasUnansweredError
+from pyvmiscsi.model import Mapping, Target
+from pyvmiscsi.names import Lun
+from pyvmiscsi.nas.recall import RecallingNas
+from tests.contracts.nas_contract import CREDENTIAL, DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract
+from tests.fakes.nas import BASENAME, Call, FakeNas, lose_answer
+
+TARGET = Target(BASENAME.child("web1-disk0"), portal_group=1)
+MAPPING = Mapping(TARGET.iqn, EXTENT.name, Lun(1))
+
+
+class TestRecallingNas(NasContract):
+    @pytest.fixture
+    def nas(self) -> RecallingNas:
+        return RecallingNas(FakeNas())
+
+
+@pytest.fixture
+def fake() -> FakeNas:
+    return FakeNas()
+
+
+@pytest.fixture
+def nas(fake: FakeNas) -> RecallingNas:
+    return RecallingNas(fake)
+
+
+def test_a_read_is_asked_once(fake: FakeNas, nas: RecallingNas) -> None:
+    assert nas.find_target(TARGET.iqn) is None
+    assert nas.find_target(TARGET.iqn) is None
+    assert nas.basename() == nas.basename()
+
+    assert fake.count(writes=False) == 2
+
+
+def test_creating_a_disk_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
+    dataset = nas.create_dataset(GUEST, {MARK: "web1"})
+    assert nas.find_volume(DISK) is None
+    volume = nas.create_volume(VOLUME)
+    assert nas.extents_of(DISK) == ()
+    target = nas.create_target(TARGET)
+    extent = nas.create_extent(EXTENT)
+    assert nas.find_mapping(TARGET.iqn, EXTENT.name) is None
+    mapping = nas.create_mapping(MAPPING)
+
+    assert nas.find_dataset(GUEST) == dataset
+    assert nas.find_volume(DISK) == volume
+    assert nas.find_target(TARGET.iqn) == target
+    assert nas.find_extent(EXTENT.name) == extent
+    assert nas.find_mapping(TARGET.iqn, EXTENT.name) == mapping
+    assert fake.count(writes=False) == 0
+
+
+def test_taking_a_disk_away_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
+    fake.create_dataset(GUEST, {})
+    fake.create_volume(VOLUME)
+    fake.create_target(TARGET)
+    fake.create_extent(EXTENT)
+    fake.create_mapping(MAPPING)
+    fake.calls.clear()
+    assert nas.find_mapping(TARGET.iqn, EXTENT.name) == MAPPING
+
+    nas.delete_target(TARGET.iqn)
+    nas.delete_extent(EXTENT.name)
+    nas.delete_volume(DISK)
+    nas.delete_dataset(GUEST)
+
+    assert nas.find_mapping(TARGET.iqn, EXTENT.name) is None
+    assert nas.find_target(TARGET.iqn) is None
+    assert nas.find_extent(EXTENT.name) is None
+    assert nas.find_volume(DISK) is None
+    assert nas.find_dataset(GUEST) is None
+    assert fake.count(writes=False) == 1
+
+
+def test_an_account_joins_those_already_seen(fake: FakeNas, nas: RecallingNas) -> None:
+    assert nas.find_credentials(tag=CREDENTIAL.tag) == ()
+    nas.create_credential(CREDENTIAL)
+    assert nas.find_credentials(tag=CREDENTIAL.tag) == (CREDENTIAL,)
+    assert fake.count(writes=False) == 1
+
+
+def test_an_account_under_a_tag_never_looked_at_is_not_taken_for_the_only_one(fake: FakeNas, nas: RecallingNas) -> None:
+    fake.create_credential(CREDENTIAL)
+    other = type(CREDENTIAL)(CREDENTIAL.tag, "web2", CREDENTIAL.secret)
+
+    nas.create_credential(other)
+
+    assert nas.find_credentials(tag=CREDENTIAL.tag) == (CREDENTIAL, other)
+
+
+def test_after_an_unanswered_write_the_nas_is_asked_again(fake: FakeNas, nas: RecallingNas) -> None:
+    assert nas.find_target(TARGET.iqn) is None
+    fake.watch = lose_answer("create_target")
+
+    with pytest.raises(NasUnansweredError):
+        nas.create_target(TARGET)
+
+    assert nas.find_target(TARGET.iqn) == TARGET
+
+
+def test_a_dataset_is_not_taken_for_empty_once_somebody_else_wrote_in_it(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.create_dataset(GUEST, {})
+    fake.create_volume(VOLUME)
+
+    with pytest.raises(AlreadyExistsError):
+        nas.create_volume(VOLUME)
+
+    assert nas.find_volume(DISK) is not None
+
+
+def test_marks_are_read_back_from_the_nas(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.create_dataset(GUEST, {})
+    nas.change_marks(GUEST, {"org.pyvmiscsi:op.1": "ours"})
+    fake.change_marks(GUEST, {"org.pyvmiscsi:op.2": "another's"})
+
+    found = nas.find_dataset(GUEST)
+
+    assert found is not None
+    assert set(found.marks) == {"org.pyvmiscsi:op.1", "org.pyvmiscsi:op.2"}
+
+
+def test_forget_asks_for_everything_again(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.find_target(TARGET.iqn)
+    fake.create_target(TARGET)
+
+    nas.forget()
+
+    assert nas.find_target(TARGET.iqn) == TARGET
+
+
+def test_reads_that_do_not_depend_on_each_other_are_in_flight_together(fake: FakeNas, nas: RecallingNas) -> None:
+    all_there = threading.Barrier(3, timeout=10)
+
+    def meet(call: Call) -> None:
+        if call.when == "before":
+            all_there.wait()
+
+    fake.watch = meet
+
+    assert nas.together(
+        lambda: nas.find_target(TARGET.iqn), lambda: nas.find_dataset(GUEST), lambda: nas.find_extent("web1-disk0")
+    ) == (None, None, None)
+
+
+def test_the_first_error_of_reads_together_is_raised(nas: RecallingNas) -> None:
+    def fail() -> None:
+        raise AlreadyExistsError("one of them")
+
+    with pytest.raises(AlreadyExistsError, match="one of them"):
+        nas.together(lambda: nas.find_dataset(PARENT), fail)
+
+
+def test_an_answer_that_a_write_overtook_is_not_kept(fake: FakeNas, nas: RecallingNas) -> None:
+    def overtake(call: Call) -> None:
+        if (call.method, call.when) == ("find_target", "after"):
+            fake.watch = lambda _: None
+            nas.create_target(TARGET)
+
+    fake.watch = overtake
+
+    assert nas.find_target(TARGET.iqn) is None
+    assert nas.find_target(TARGET.iqn) == TARGET
