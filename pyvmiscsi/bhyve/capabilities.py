@@ -1,0 +1,74 @@
+"""What a hypervisor can do for guests: one question to the host, and its answer read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyvmiscsi.errors import HostError
+from pyvmiscsi.units import Size
+
+FIRMWARE_DIRECTORY = "/usr/local/share/uefi-firmware"
+
+QUESTION = f"""\
+echo "release=$(/usr/bin/uname -K)"
+echo "machine=$(/usr/bin/uname -m)"
+echo "cpus=$(/sbin/sysctl -n hw.ncpu)"
+echo "memory=$(/sbin/sysctl -n hw.physmem)"
+echo "max_vcpus=$(/sbin/sysctl -n hw.vmm.maxcpu 2>/dev/null)"
+for module in vmm nmdm if_bridge if_tuntap; do
+    /sbin/kldstat -q -m "$module" && echo "module=$module"
+done
+for rom in {FIRMWARE_DIRECTORY}/*.fd; do
+    [ -f "$rom" ] && echo "firmware=$rom"
+done
+exit 0
+"""
+"""A POSIX sh script that prints the answer as `key=value` lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """A host's bhyve and its limits."""
+
+    release: int
+    """`__FreeBSD_version` of the kernel: 1403000 is 14.3 (uname -K)."""
+    cpus: int
+    memory: Size
+    machine: str = "amd64"
+    max_vcpus: int = 16
+    """`hw.vmm.maxcpu`; before 14.0 there is no such variable, and 16 is the limit."""
+    modules: frozenset[str] = frozenset()
+    firmware: frozenset[str] = frozenset()
+    """Paths of the UEFI firmware files the host has."""
+
+    @property
+    def reads_config_files(self) -> bool:
+        """Whether bhyve takes `-k` and `-o`."""
+        return self.release >= 1400000
+
+
+def parse_capabilities(text: str) -> Capabilities:
+    """The host's answer to `QUESTION`. Raises HostError naming what is missing from it."""
+    pairs = [line.partition("=")[::2] for line in text.splitlines()]
+    single = dict(pairs)
+
+    def number(key: str, default: int | None = None) -> int:
+        value = single.get(key, "").strip()
+        if value.isdigit():
+            return int(value)
+        if default is None:
+            raise HostError(f"the host's answer about its hypervisor has no {key}: {value!r}")
+        return default
+
+    def listed(key: str) -> frozenset[str]:
+        return frozenset(value for name, value in pairs if name == key)
+
+    return Capabilities(
+        release=number("release"),
+        machine=single.get("machine", "").strip() or "amd64",
+        cpus=number("cpus"),
+        memory=Size(number("memory")),
+        max_vcpus=number("max_vcpus", 16),
+        modules=listed("module"),
+        firmware=listed("firmware"),
+    )

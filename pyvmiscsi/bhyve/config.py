@@ -1,0 +1,226 @@
+"""The typed guest: what a vm-bhyve guest configuration says, as far as a bhyve(8) command depends on it.
+
+Defaults are vm-bhyve's. `config_text.py` reads it from a text and writes it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from uuid import UUID
+
+from pyvmiscsi.bhyve.slots import Group, Slot, place
+from pyvmiscsi.names import GuestName, Mac, Serial
+from pyvmiscsi.secrets import Secret
+from pyvmiscsi.units import Size
+
+LABEL = "/dev/diskid/DISK-"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - vm-bhyve's default, kept for the guests it made
+UNNUMBERED = ("virt_random", "graphics", "xhci_mouse", "sound", "virt_consoles")
+"""Devices a guest has at most one of, by the key that pins them."""
+
+
+class Loader(StrEnum):
+    BHYVELOAD = "bhyveload"
+    GRUB = "grub"
+    UEFI = "uefi"
+    UEFI_CSM = "uefi-csm"
+    UEFI_DEVEL = "uefi-devel"
+    UEFI_CUSTOM = "uefi-custom"
+
+    @property
+    def is_uefi(self) -> bool:
+        return self.value.startswith("uefi")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Virtual processors, and how they are shown to the guest; bhyve wants the product to equal `count`."""
+
+    count: int
+    sockets: int | None = None
+    cores: int | None = None
+    threads: int | None = None
+
+    def __str__(self) -> str:
+        """As bhyve(8)'s `-c` takes it: `4,sockets=1,cores=4`."""
+        shape = {"sockets": self.sockets, "cores": self.cores, "threads": self.threads}
+        return ",".join([str(self.count), *(f"{key}={n}" for key, n in shape.items() if n is not None)])
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """`diskN_*`: an emulated disk. `dev` says where `name` is to be found: `custom` is a path as it stands."""
+
+    number: int
+    emulation: str
+    """`virtio-blk`, `nvme`, `ahci-hd` or `ahci-cd`."""
+    name: str
+    dev: str = "file"
+    opts: tuple[str, ...] = ()
+    serial: Serial | None = None
+    slot: Slot | None = None
+
+    @property
+    def key(self) -> str:
+        return f"disk{self.number}"
+
+    @property
+    def is_ahci(self) -> bool:
+        return self.emulation.startswith("ahci-")
+
+    @property
+    def is_lun(self) -> bool:
+        """Whether it is a disk of the kind pyvmiscsi attaches: `custom`, by its label."""
+        return self.dev == "custom" and self.name.startswith(LABEL)
+
+    @property
+    def shown_serial(self) -> str | None:
+        """The serial the guest is to see: the LUN's own, whatever path the host has it under."""
+        if self.serial is not None:
+            return self.serial.text
+        return self.name.removeprefix(LABEL) if self.is_lun else None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`networkN_*`: an emulated interface on a virtual switch; `device` names a tap that exists already."""
+
+    number: int
+    emulation: str
+    """`virtio-net` or `e1000`."""
+    switch: str | None = None
+    mac: Mac | None = None
+    device: str | None = None
+    slot: Slot | None = None
+
+    @property
+    def key(self) -> str:
+        return f"network{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Passthru:
+    """`passthruN`: a host device `bus/slot/function`, at a slot of its own when vm-bhyve's `=slot:func` says so."""
+
+    number: int
+    device: str
+    slot: Slot | None = None
+
+    @property
+    def key(self) -> str:
+        return f"passthru{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Graphics:
+    """The frame buffer: a VNC server on `listen`; port None takes the first free one from 5900."""
+
+    listen: str = EVERYWHERE
+    port: int | None = None
+    width: int | None = None
+    height: int | None = None
+    vga: str | None = None
+    wait: str = "auto"
+    password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestConfig:
+    """A guest as its configuration describes it."""
+
+    name: GuestName
+    cpu: Cpu
+    memory: Size
+    loader: Loader = Loader.UEFI
+    uuid: UUID | None = None
+    disks: tuple[Disk, ...] = ()
+    networks: tuple[Network, ...] = ()
+    passthrus: tuple[Passthru, ...] = ()
+    graphics: Graphics | None = None
+    xhci_mouse: bool = False
+    sound: bool = False
+    sound_play: str = "/dev/dsp0"
+    sound_rec: str | None = None
+    virt_random: bool = False
+    virt_consoles: tuple[str, ...] = ()
+    comports: tuple[str, ...] = ("com1",)
+    hostbridge: str = "standard"
+    uefi_vars: bool = False
+    utctime: bool = True
+    wired_memory: bool = False
+    ignore_msr: bool = False
+    fwcfg: str | None = None
+    bhyve_options: str = ""
+    bhyveload_loader: str | None = None
+    bhyveload_args: str = ""
+    loader_timeout: int = 3
+    grub_run_partition: str | None = None
+    grub_run_dir: str | None = None
+    grub_run_file: str | None = None
+    start_slot: int = 4
+    ahci_device_limit: int = 1
+    pins: Mapping[str, Slot] = field(default_factory=dict)
+    """Slots written down for what has no number: `virt_random`, `graphics`, `xhci_mouse`, `sound`, `virt_consoles`."""
+
+    def layout(self) -> dict[str, Slot]:
+        """The PCI slot of every emulated device, by its key: `disk0`, `network0`, `virt_random`, …"""
+        return place(self._groups(), self._pinned_slots(), self.start_slot)
+
+    def pinned(self) -> GuestConfig:
+        """The same guest with every device's slot written down, so that a later device moves none of them."""
+        slots = self.layout()
+        return replace(
+            self,
+            disks=tuple(replace(disk, slot=slots[disk.key]) for disk in self.disks),
+            networks=tuple(replace(network, slot=slots[network.key]) for network in self.networks),
+            passthrus=tuple(replace(passthru, slot=slots[passthru.key]) for passthru in self.passthrus),
+            pins={key: slots[key] for key in UNNUMBERED if key in slots},
+        )
+
+    def with_disk(self, disk: Disk) -> GuestConfig:
+        """The guest with one disk more (or that disk changed)."""
+        others = (other for other in self.disks if other.number != disk.number)
+        return replace(self, disks=tuple(sorted((*others, disk), key=lambda one: one.number)))
+
+    def ahci_controllers(self) -> tuple[tuple[Disk, ...], ...]:
+        """AHCI disks that share a controller, `ahci_device_limit` to each; none when every disk has its own."""
+        if self.ahci_device_limit < 2:
+            return ()
+        ports = [disk for disk in self.disks if disk.is_ahci]
+        limit = self.ahci_device_limit
+        return tuple(tuple(ports[start : start + limit]) for start in range(0, len(ports), limit))
+
+    def _groups(self) -> tuple[Group, ...]:
+        shared = {disk.key: ports[0].key for ports in self.ahci_controllers() for disk in ports}
+        disks = dict.fromkeys(shared.get(disk.key, disk.key) for disk in self.disks)
+        passthru_groups: dict[str, list[str]] = {}
+        for passthru in self.passthrus:
+            passthru_groups.setdefault(passthru.device.partition("/")[0], []).append(passthru.key)
+        present = {
+            "virt_random": self.virt_random,
+            "graphics": self.graphics is not None and self.loader.is_uefi,
+            "xhci_mouse": self.xhci_mouse,
+            "sound": self.sound,
+            "virt_consoles": bool(self.virt_consoles),
+        }
+        one = {key: Group((key,)) for key, is_there in present.items() if is_there}
+        return tuple(
+            group
+            for group in (
+                Group(tuple(disks), alone=self.loader.is_uefi),
+                Group(tuple(network.key for network in self.networks), alone=False),
+                one.get("virt_random"),
+                *(Group(tuple(keys), alone=False) for keys in passthru_groups.values()),
+                one.get("graphics"),
+                one.get("xhci_mouse"),
+                one.get("sound"),
+                one.get("virt_consoles"),
+            )
+            if group is not None
+        )
+
+    def _pinned_slots(self) -> dict[str, Slot]:
+        devices: tuple[Disk | Network | Passthru, ...] = (*self.disks, *self.networks, *self.passthrus)
+        return {one.key: one.slot for one in devices if one.slot is not None} | dict(self.pins)
