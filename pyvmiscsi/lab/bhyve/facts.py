@@ -1,0 +1,64 @@
+"""What bhyve finds on its host when it opens things: the seam between the judging and the lab's hypervisor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class Kind(Enum):
+    """What a path is."""
+
+    FILE = "file"
+    DEVICE = "device"
+    TTY = "tty"
+    DIRECTORY = "directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One path as open(2), fstat(2) and disk(4)'s ioctls show it. Sizes in bytes."""
+
+    kind: Kind
+    size: int = 0
+    sector: int = 512
+    stripe: int = 0
+    """A device's stripe size (DIOCGSTRIPESIZE), a file's preferred block size (st_blksize)."""
+    writable: bool = True
+    serial: str = ""
+
+
+class Trouble(Exception):  # noqa: N818 - an answer, not a fault of ours
+    """A path that cannot be opened; `text` is strerror(3)'s, as FreeBSD words it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class HostFacts(Protocol):
+    """The host, as far as bhyve looks at it before a guest runs."""
+
+    @property
+    def osreldate(self) -> int:
+        """`uname -K`: 1403000 is 14.3."""
+
+    @property
+    def max_vcpus(self) -> int:
+        """`sysctl hw.vmm.maxcpu`."""
+
+    def read_text(self, path: str) -> str | None:
+        """A file's text; None when it cannot be opened."""
+
+    def look(self, path: str) -> Found:
+        """What is at `path`; Trouble when it cannot be opened even for reading."""
+
+    def has_vm(self, name: str) -> bool:
+        """`/dev/vmm/NAME` is there: made by a loader, or left by an earlier run."""
+
+    def has_network(self, interface: str) -> bool:
+        """`/dev/tapN` or `/dev/vmnetN` can be opened."""
+
+    def has_passthru(self, bus: int, slot: int, func: int) -> bool:
+        """The PCI device is held by ppt(4)."""

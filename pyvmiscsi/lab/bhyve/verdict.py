@@ -1,0 +1,223 @@
+"""bhyve's verdict on a command line: the tree and the machine it would run, or what it says and its exit status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyvmiscsi.lab.bhyve.devices import Devices
+from pyvmiscsi.lab.bhyve.facts import HostFacts
+from pyvmiscsi.lab.bhyve.machine import Machine
+from pyvmiscsi.lab.bhyve.options import EX_USAGE, USAGE, UsageEnded, read_options
+from pyvmiscsi.lab.bhyve.tree import EINVAL, Ended, Tree, Voice
+
+EX_OSERR = 71
+_MOST = 65535  # UINT16_MAX, the type of vm_set_topology(3)
+_IDENTITY = {
+    "bios.vendor": "BHYVE",
+    "bios.version": "14.0",
+    "bios.release_date": "10/17/2021",
+    "system.manufacturer": "FreeBSD",
+    "system.product_name": "BHYVE",
+    "system.version": "1.0",
+    "system.serial_number": "None",
+    "system.sku": "None",
+    "system.family_name": "Virtual Machine",
+    "board.manufacturer": "FreeBSD",
+    "board.product_name": "BHYVE",
+    "board.version": "1.0",
+    "board.serial_number": "None",
+    "board.asset_tag": "None",
+    "board.location": "None",
+    "chassis.manufacturer": "FreeBSD",
+    "chassis.version": "1.0",
+    "chassis.serial_number": "None",
+    "chassis.asset_tag": "None",
+    "chassis.sku": "None",
+}
+# asked for only while the guest runs, or by parts of bhyve that cannot fail
+_READ_LATER = (
+    "name",
+    "destroy_on_poweroff",
+    "keyboard.layout",
+    "rtc.use_localtime",
+    "virtio_msix",
+    "gdb.address",
+    "gdb.port",
+    "gdb.wait",
+    "memory.guest_in_core",
+    "memory.wired",
+    "x86.mptable",
+    "x86.strictio",
+    "x86.strictmsr",
+    "x86.verbosemsr",
+    "x86.vmexit_on_hlt",
+    "x86.vmexit_on_pause",
+    "x86.x2apic",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """bhyve would run this machine. `tree` is what it understood, `never_read` what it took and will ignore."""
+
+    machine: Machine
+    tree: dict[str, str]
+    never_read: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """bhyve ended before any guest ran: its lines on standard error, its standard output and its exit status.
+
+    `made_vm`: `/dev/vmm/NAME` was created on the way and stays behind, as it does on the real one.
+    """
+
+    message: tuple[str, ...]
+    status: int
+    stdout: str = ""
+    usage: str = ""
+    made_vm: str = ""
+
+
+def judge(argv: Sequence[str], facts: HostFacts) -> Accepted | Refused:
+    """What bhyve does with this command line on a host of which these facts are true. Opens nothing itself."""
+    voice = Voice()
+    tree = Tree(voice)
+    judging = _Judging(tree, facts, voice)
+    try:
+        read_options(argv, facts, tree, voice)
+        machine = judging.build()
+    except Ended as end:
+        made = judging.name if judging.vm_made else ""
+        usage = USAGE if isinstance(end, UsageEnded) else ""
+        return Refused(tuple(voice.lines), end.status, end.stdout, usage, made)
+    return Accepted(machine, dict(tree.items()), tree.never_read(), tuple(voice.lines))
+
+
+class _Judging:
+    """bhyve's way from the tree to a machine, in bhyve's order: the first complaint is the one it makes."""
+
+    def __init__(self, tree: Tree, facts: HostFacts, voice: Voice) -> None:
+        self._tree = tree
+        self._facts = facts
+        self._voice = voice
+        self.name = ""
+        self.vm_made = False
+
+    def build(self) -> Machine:
+        tree = self._tree
+        self.name = tree.get("name") or ""
+        if tree.get_bool("config.dump", False):
+            raise Ended(1, stdout=tree.dump())
+        cpus, sockets, cores, threads = self._topology()
+        self._check_pinning(cpus)
+        memory = self._memory()
+        bootrom = tree.get("lpc.bootrom") or ""
+        self._open_vm(bootrom)
+        if cpus > self._facts.max_vcpus:
+            self._voice.say(f"{cpus} vCPUs requested but only {self._facts.max_vcpus} available")
+            raise Ended(4)
+        for path in ("memory.wired", "memory.guest_in_core"):
+            tree.get_bool(path, False)
+        devices = Devices(tree, self._facts, self._voice)
+        devices.bring_up()
+        tree.get_bool("acpi_tables", False)
+        uuid = self._identity()
+        tree.mark_read(*_READ_LATER)
+        return Machine(
+            name=self.name,
+            cpus=cpus,
+            sockets=sockets,
+            cores=cores,
+            threads=threads,
+            memory=memory,
+            uuid=uuid,
+            bootrom=bootrom,
+            bootvars=tree.get("lpc.bootvars") or "",
+            disks=tuple(devices.disks),
+            networks=tuple(devices.networks),
+            consoles=tuple(devices.consoles),
+            random=devices.random,
+            destroy_on_poweroff=tree.get_bool("destroy_on_poweroff", False),
+        )
+
+    def _topology(self) -> tuple[int, int, int, int]:
+        cpus = self._number("cpus", 1)
+        explicit = self._tree.get("cpus") is not None
+        cores = self._number("cores", 1)
+        threads = self._number("threads", 1)
+        sockets = self._number("sockets", cpus)
+        product = sockets * cores * threads
+        if product > _MOST:
+            raise self._voice.end(4, f"Computed number of vCPUs too high: {product}")
+        if explicit and cpus != product:
+            topology = f"({sockets} sockets, {cores} cores, {threads} threads)"
+            raise self._voice.end(4, f"Topology {topology} does not match {cpus} vCPUs")
+        return product, sockets, cores, threads
+
+    def _number(self, key: str, default: int) -> int:
+        text = self._tree.get(key)
+        if text is None:
+            return default
+        number = _strtol(text)
+        if number is None or not 1 <= number <= _MOST:
+            raise self._voice.end(4, f"Invalid value for {key}: '{text}'")
+        return number
+
+    def _check_pinning(self, cpus: int) -> None:
+        for vcpu in range(cpus):
+            value = self._tree.get(f"vcpu.{vcpu}.cpuset")
+            if value is not None and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", value) is None:
+                raise self._voice.end(4, f"invalid cpuset for vcpu {vcpu}: '{value}'")
+
+    def _memory(self) -> int:
+        text = self._tree.get("memory.size") or ""
+        size = _memory_size(text)
+        if size is None:
+            raise self._voice.end(EX_USAGE, f"invalid memsize '{text}'")
+        return size
+
+    def _open_vm(self, bootrom: str) -> None:
+        if not self.name or "/" in self.name or len(self.name) > 230:
+            self._voice.say(f"vm_create: {EINVAL}")
+            raise Ended(4)
+        if self._facts.has_vm(self.name):
+            return
+        self.vm_made = True
+        if not bootrom:
+            self._voice.say("virtual machine cannot be booted")
+            raise Ended(4)
+
+    def _identity(self) -> str:
+        uuid = self._tree.get("uuid") or ""
+        if uuid and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid) is None:
+            self._voice.say("Invalid UUID")
+            raise Ended(4)
+        for path, value in _IDENTITY.items():
+            self._tree.default(path, value)
+        self._tree.mark_read(*_IDENTITY)
+        return uuid
+
+
+def _strtol(text: str) -> int | None:
+    """strtol(3) with base 0, of which nothing may be left over."""
+    match = re.fullmatch(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)", text)
+    if match is None:
+        return None
+    digits = match[2]
+    base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
+    return int(match[1] + digits, base)
+
+
+def _memory_size(text: str) -> int | None:
+    """Bytes: a bare number below a mebibyte counts mebibytes, else expand_number(3)'s one-letter units."""
+    bare = _strtol(text)
+    if bare is not None:
+        return bare << 20 if bare < 1 << 20 else bare
+    match = re.match(r"\s*(\d+)([kmgtpe]|b)", text, re.IGNORECASE)
+    if match is None:
+        return None
+    return int(match[1]) << ("bkmgtpe".index(match[2].lower()) * 10)

@@ -1,0 +1,1 @@
+"""A small disk that boots: made from the distribution's own kernel, busybox and EFI stub."""

@@ -1,0 +1,43 @@
+"""A host for the judge that exists only in the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyvmiscsi.lab.bhyve.facts import Found, Kind, Trouble
+from pyvmiscsi.lab.bhyve.tree import ENOENT
+
+
+@dataclass(frozen=True, slots=True)
+class PaperHost:
+    """Everything exists, unless it is said to be missing; disks under /dev have the given sector."""
+
+    sector: int = 512
+    stripe: int = 0
+    missing: frozenset[str] = frozenset()
+    vms: bool = True
+    files: dict[str, str] = field(default_factory=dict)
+    osreldate: int = 1400063
+    max_vcpus: int = 16
+    writable: bool = True
+
+    def read_text(self, path: str) -> str | None:
+        return self.files.get(path)
+
+    def look(self, path: str) -> Found:
+        if path in self.missing:
+            raise Trouble(ENOENT)
+        if path.startswith("/dev/nmdm"):
+            return Found(Kind.TTY)
+        if path.startswith("/dev/"):
+            return Found(Kind.DEVICE, 1 << 30, self.sector, self.stripe, self.writable)
+        return Found(Kind.FILE, 1 << 20, stripe=4096, writable=self.writable)
+
+    def has_vm(self, name: str) -> bool:
+        return self.vms and bool(name)
+
+    def has_network(self, interface: str) -> bool:
+        return interface not in self.missing
+
+    def has_passthru(self, bus: int, slot: int, func: int) -> bool:
+        return f"{bus}/{slot}/{func}" not in self.missing
