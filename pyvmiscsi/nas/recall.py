@@ -23,7 +23,8 @@ class RecallingNas:
     """Another nas, and its answers of this process: each thing is asked for once, until a write touches it.
 
     What a `create_*` answered is what the next `find_*` says; a dataset, volume, target or extent that was just made
-    has nothing below it or mapped to it, so nothing is asked about that either. A write that fails, or whose answer is
+    has nothing below it or mapped to it, and a target that is not there has no mappings, so nothing is asked about that
+    either. A write that fails, or whose answer is
     lost, makes its names unknown again. Marks are never remembered past `change_marks`, sessions and inventories never
     at all: others write those. Safe to call from several threads at once.
     """
@@ -175,6 +176,8 @@ class RecallingNas:
 
     def find_mapping(self, target: Iqn, extent: str) -> LunMapping | None:
         with self._lock:
+            if self._known.get(("target", target), target) is None:
+                return None
             unmapped: Key = ("mappings of target", target)
             if unmapped not in self._known:
                 unmapped = ("mappings of extent", extent)
