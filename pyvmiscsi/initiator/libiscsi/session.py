@@ -143,13 +143,13 @@ class Session:
         wanted = 8 + int.from_bytes(data[:4], "big")
         return shapes.luns(data if wanted <= len(data) else self._ask(cdb.report_luns(wanted), 0, wanted))
 
-    def settle(self, lun: int) -> None:
+    def settle(self, lun: int, *, deadline: float = 30.0) -> None:
         """TEST UNIT READY until it is answered without a unit attention; ScsiError when the LUN is not ready.
 
         A reservation of somebody else does not count as not ready.
         """
         try:
-            self._ask(cdb.TEST_UNIT_READY, lun, 0)
+            self._ask(cdb.TEST_UNIT_READY, lun, 0, deadline=deadline)
         except ScsiError as error:
             if error.status != sense.RESERVATION_CONFLICT:
                 raise

@@ -1,0 +1,144 @@
+"""LUNs as block devices of this process: `ports.BlockAccess` on libiscsi.
+
+    with LibiscsiAccess().open(address, credential) as device:
+        device.pwrite(data, 0)
+        device.flush()
+
+Large transfers go in pieces of 512 KiB, eight in flight: from 256 KiB to 2 MiB a piece, with 2 to 16 MiB in
+flight, throughput is level, and one at a time is two to three times slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+
+from pyvmiscsi.errors import InputError, ProofError, ScsiError
+from pyvmiscsi.initiator.libiscsi import cdb
+from pyvmiscsi.initiator.libiscsi.connection import Buffer, Task
+from pyvmiscsi.initiator.libiscsi.session import Session
+from pyvmiscsi.model import Credential
+from pyvmiscsi.names import LunAddress
+from pyvmiscsi.units import Size
+
+PIECE = 512 * 1024
+DEPTH = 8
+IO_SECONDS = 60.0
+"""How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
+
+
+class LibiscsiAccess:
+    """Opens LUNs with the embedded initiator; `initiator` is the name it gives itself."""
+
+    def __init__(self, initiator: str = "") -> None:
+        self._initiator = initiator
+
+    @contextlib.contextmanager
+    def open(
+        self, address: LunAddress, credential: Credential | None = None, *, deadline: float = 30.0
+    ) -> Iterator[LibiscsiDevice]:
+        """Log in for the length of the block; LoginError, or ProofError when the LUN is no disk."""
+        end = time.monotonic() + deadline
+        session = Session.login(
+            address.portal, address.target, initiator=self._initiator, credential=credential, deadline=deadline
+        )
+        with session:
+            yield LibiscsiDevice(session, address, deadline=max(end - time.monotonic(), 1.0))
+
+
+class LibiscsiDevice:
+    """A LUN that is logged in: whole sectors at byte offsets. Safe to call from several threads."""
+
+    def __init__(self, session: Session, address: LunAddress, *, deadline: float = 30.0) -> None:
+        self._session = session
+        self._lun = address.lun.number
+        self._name = str(address)
+        session.settle(self._lun, deadline=deadline)
+        inquiry = session.inquiry(self._lun)
+        if not inquiry.is_disk:
+            raise ProofError(f"{address}: no disk there, device type {inquiry.device_type}")
+        capacity = session.capacity(self._lun)
+        self._size, self._sector = Size(capacity.size), Size(capacity.sector)
+        self._serial = session.serial(self._lun)
+        self._piece = min(PIECE, self._longest_transfer()) // capacity.sector * capacity.sector
+
+    @property
+    def size(self) -> Size:
+        return self._size
+
+    @property
+    def sector(self) -> Size:
+        return self._sector
+
+    @property
+    def serial(self) -> str:
+        return self._serial
+
+    def pread(self, length: int, offset: int) -> bytes:
+        """`length` bytes from `offset`."""
+        data = bytearray(length)
+        self.pread_into(data, offset)
+        return bytes(data)
+
+    def pread_into(self, buffer: bytearray | memoryview, offset: int) -> None:
+        """Fill `buffer` from `offset` on: no copy, and no new memory for each call."""
+        view = memoryview(buffer).cast("B")
+        self._check(len(view), offset)
+        self._run(Task(self._lun, self._read(at, len(part)), into=part) for at, part in self._pieces(view, offset))
+
+    def pwrite(self, data: Buffer, offset: int) -> int:
+        """Write `data` at `offset`; how many bytes that were. `flush` puts them on stable storage."""
+        view = memoryview(data).cast("B")
+        self._check(len(view), offset)
+        self._run(Task(self._lun, self._write(at, len(part)), data=part) for at, part in self._pieces(view, offset))
+        return len(view)
+
+    def write_stream(self, pieces: Iterable[tuple[int, Buffer]], *, depth: int = DEPTH) -> Iterator[Buffer]:
+        """Write pieces of offset and data, `depth` of them in flight; each buffer comes back once it may be reused.
+
+        For a source that goes on while the LUN writes: a piece is one command, at most `longest_piece` bytes.
+        """
+
+        def tasks() -> Iterator[Task]:
+            for offset, data in pieces:
+                self._check(len(data), offset)
+                yield Task(self._lun, self._write(offset, len(data)), data=data)
+
+        return (task.data for task in self._session.run_all(tasks(), depth=depth, deadline=IO_SECONDS))
+
+    @property
+    def longest_piece(self) -> int:
+        """How many bytes one command may carry."""
+        return self._piece
+
+    def flush(self) -> None:
+        """What was written is on stable storage (SYNCHRONIZE CACHE)."""
+        self._session.synchronize(self._lun, deadline=IO_SECONDS)
+
+    def _run(self, tasks: Iterable[Task]) -> None:
+        for _ in self._session.run_all(tasks, depth=DEPTH, deadline=IO_SECONDS):
+            pass
+
+    def _pieces(self, view: memoryview, offset: int) -> Iterator[tuple[int, memoryview]]:
+        for start in range(0, len(view), self._piece):
+            yield offset + start, view[start : start + self._piece]
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return cdb.read(offset // self._sector.bytes, length // self._sector.bytes)
+
+    def _write(self, offset: int, length: int) -> bytes:
+        return cdb.write(offset // self._sector.bytes, length // self._sector.bytes)
+
+    def _check(self, length: int, offset: int) -> None:
+        if length % self._sector.bytes or offset % self._sector.bytes:
+            raise InputError(f"{self._name}: {length} bytes at {offset} are not whole sectors of {self._sector}")
+        if offset < 0 or offset + length > self._size.bytes:
+            raise InputError(f"{self._name}: {length} bytes at {offset} are beyond its end at {self._size.bytes}")
+
+    def _longest_transfer(self) -> int:
+        try:
+            limits = self._session.block_limits(self._lun)
+        except ScsiError:  # the page is optional
+            return PIECE
+        return limits.max_transfer * self._sector.bytes or PIECE

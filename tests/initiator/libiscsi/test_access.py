@@ -1,0 +1,100 @@
+"""A LUN as a block device of this process, against a real tgtd."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.errors import InputError, ProofError
+from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, LibiscsiDevice
+from pyvmiscsi.names import Iqn, Lun, LunAddress
+from pyvmiscsi.ports import BlockAccess
+from pyvmiscsi.units import Size
+from tests.initiator.tgtd import Target, Tgtd
+
+MIB = 1024 * 1024
+
+
+def address_of(target: Target, lun: int) -> LunAddress:
+    return LunAddress(target.daemon.portal, Iqn(target.iqn), Lun(lun))
+
+
+@pytest.fixture
+def target(daemon: Tgtd) -> Target:
+    return daemon.target()
+
+
+@pytest.fixture
+def file(target: Target) -> Path:
+    return target.lun(1, size=16 * MIB, serial="5c4ae0d1b2f7-00")
+
+
+@pytest.fixture
+def device(target: Target, file: Path) -> Iterator[LibiscsiDevice]:
+    assert file.exists()
+    access: BlockAccess = LibiscsiAccess()
+    with access.open(address_of(target, 1)) as device:
+        assert isinstance(device, LibiscsiDevice)
+        yield device
+
+
+def test_knows_size_sector_and_serial(device: LibiscsiDevice) -> None:
+    assert (device.size, device.sector, device.serial) == (Size(16 * MIB), Size(512), "5c4ae0d1b2f7-00")
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"), [(0, 512), (512, 3 * MIB + 512), (MIB - 512, 10 * MIB), (16 * MIB - 512, 512)]
+)
+def test_writes_and_reads_any_whole_sectors(device: LibiscsiDevice, file: Path, offset: int, length: int) -> None:
+    data = os.urandom(length)
+    assert device.pwrite(data, offset) == length
+    device.flush()
+    assert device.pread(length, offset) == data
+    assert file.read_bytes() == bytes(offset) + data + bytes(16 * MIB - offset - length)
+
+
+def test_a_stream_gives_each_buffer_back_in_order(device: LibiscsiDevice, file: Path) -> None:
+    pieces = [bytes([number]) * MIB for number in range(1, 17)]
+    parts = [
+        (at, piece[: device.longest_piece])
+        for number, piece in enumerate(pieces)
+        for at in range(number * MIB, (number + 1) * MIB, device.longest_piece)
+    ]
+    returned = list(device.write_stream(parts, depth=4))
+    assert [bytes(buffer[:1]) for buffer in returned] == [piece[:1] for _, piece in parts]
+    device.flush()
+    assert file.read_bytes() == b"".join(pieces)
+
+
+@pytest.mark.parametrize(("length", "offset"), [(511, 0), (512, 1), (1024, 16 * MIB - 512), (512, -512)])
+def test_refuses_half_sectors_and_what_is_beyond_the_end(device: LibiscsiDevice, length: int, offset: int) -> None:
+    with pytest.raises(InputError):
+        device.pwrite(bytes(length), offset)
+    with pytest.raises(InputError):
+        device.pread(length, offset)
+
+
+def test_counts_in_the_luns_own_sectors(target: Target) -> None:
+    file = target.lun(2, size=4 * MIB, serial="big", sector=4096)
+    data = os.urandom(MIB)
+    with LibiscsiAccess().open(address_of(target, 2)) as device:
+        assert device.sector == Size(4096)
+        device.pwrite(data, 2 * MIB)
+        with pytest.raises(InputError):
+            device.pread(512, 0)
+    assert file.read_bytes()[2 * MIB : 3 * MIB] == data
+
+
+def test_a_controller_is_no_disk(target: Target, file: Path) -> None:
+    assert file.exists()
+    with pytest.raises(ProofError, match="no disk"), LibiscsiAccess().open(address_of(target, 0)):
+        pass
+
+
+def test_two_openings_see_each_others_bytes(target: Target, device: LibiscsiDevice) -> None:
+    with LibiscsiAccess().open(address_of(target, 1)) as other:
+        device.pwrite(b"x" * 512, 0)
+        assert other.pread(512, 0) == b"x" * 512

@@ -1,0 +1,61 @@
+"""The binding itself: that it is what its declarations say, and that a library which is not there is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cffi
+import pytest
+
+from pyvmiscsi.errors import MissingLibraryError
+from pyvmiscsi.initiator.libiscsi import generate, library
+
+
+def test_the_committed_binding_is_what_the_declarations_make(tmp_path: Path) -> None:
+    place = tmp_path / "_binding.py"
+    generate.write(place)
+    assert place.read_text() == generate.PLACE.read_text()
+
+
+def test_every_declared_function_is_in_the_library() -> None:
+    ffi, lib = library.load()
+    declared = cffi.FFI()
+    declared.cdef(generate.DECLARATIONS)
+    names = [line.split("(")[0].split()[-1].lstrip("*") for line in generate.DECLARATIONS.splitlines() if "(" in line]
+    functions = [name for name in names if name.startswith(("iscsi_", "scsi_"))]
+    assert len(functions) > 20
+    assert [name for name in functions if ffi.typeof(getattr(lib, name)).kind != "function"] == []
+
+
+def test_a_missing_library_names_its_packages() -> None:
+    ffi, _ = library.load()
+    with pytest.raises(MissingLibraryError, match="libiscsi7"):
+        library.open_library(ffi, ("libiscsi.so.none",))
+
+
+def test_a_library_laid_out_differently_is_refused() -> None:
+    ffi, real = library.load()
+
+    class Moved:
+        """Puts the pointer where no known libiscsi has it."""
+
+        scsi_create_task = real.scsi_create_task
+        scsi_free_scsi_task = real.scsi_free_scsi_task
+
+        @staticmethod
+        def scsi_set_task_private_ptr(_task: object, _pointer: object) -> None:
+            pass
+
+    with pytest.raises(MissingLibraryError, match="laid out differently"):
+        library.check_layout(ffi, Moved, "libiscsi.so.99")
+
+
+def test_importing_the_binding_loads_neither_the_c_parser_nor_the_library() -> None:
+    code = (
+        "import sys, pyvmiscsi.initiator.libiscsi; "
+        "print([m for m in sys.modules if m.split('.')[0] in ('cffi', 'pycparser', '_cffi_backend')])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
