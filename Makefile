@@ -1,0 +1,50 @@
+# What can be done with a checkout. Works with GNU make and with BSD make, as root or as a user who may use sudo.
+#
+#   make demo     one guest on an emulated NAS and two emulated hypervisors, end to end
+#   make test     everything that is checked: the source (make check), then all tests
+#   make check    lint, format, types, import contracts, shell scripts
+#   make bench    how long things take, measured side by side
+#   make crash    only the tests that kill us in the middle of things
+#   make record   record the cassettes again, on the lab
+#   make clean    remove what the others made here
+#
+# Each target sets up what it needs (scripts/setup): system packages, and a virtual environment in .venv.
+
+PYTHON = python3
+BIN = .venv/bin
+WORKERS = 2
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=15
+
+.PHONY: help setup demo test check bench crash record clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup:
+	@PYTHON="$(PYTHON)" sh scripts/setup
+
+demo: setup
+	$(BIN)/python -m pyvmiscsi.lab.demo
+
+test: check
+	$(PYTEST)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	sh scripts/shellcheck
+
+bench: setup
+	$(BIN)/python -m bench
+
+crash: setup
+	$(PYTEST) -m crash
+
+record: setup
+	$(BIN)/python -m tests.cassettes.record
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .lab
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
