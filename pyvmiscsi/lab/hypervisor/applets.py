@@ -4,7 +4,7 @@ An applet is a function `(Call) -> exit status`. There are two kinds:
 
 *Kernel applets* (the default) run in a thread of the hypervisor's kernel, outside the sandbox, with the caller's
 descriptors 0, 1 and 2. They start in milliseconds and see `call.kernel` as the real object
-(`pyvmiscsi.lab.hypervisor.kernel.Kernel`). The caller being killed sets `call.gone`.
+(`pyvmiscsi.lab.hypervisor.kernel.Kernel`). `call.gone` tells when the caller has been killed.
 
 *Process applets* (`process=True`) run as a Python process inside the sandbox, which signals, pgrep(1) and daemon(8)
 see like any other, and which exits with the function's result. `call.kernel` is then a connection with the methods of
@@ -19,7 +19,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import threading
+import select
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -110,12 +111,31 @@ class KernelServices(Protocol):
         """Where a file of the sandbox lies on the machine."""
         ...
 
-    def launch(self, argv: list[str], stdin: int, stdout: int, stderr: int, *, pass_fds: tuple[int, ...] = ()) -> Outside:
+    def launch(
+        self, argv: list[str], stdin: int, stdout: int, stderr: int, *, pass_fds: tuple[int, ...] = ()
+    ) -> Outside:
         """Start a program of the machine (QEMU), with these descriptors; it is killed when this process ends.
 
         Each `pass_fds` appears in the program at the number it has here.
         """
         ...
+
+
+class Leash:
+    """Whether the process at the far end of a connection is still there: it never says a second word."""
+
+    def __init__(self, link: socket.socket | None) -> None:
+        self._link = link
+
+    def is_set(self) -> bool:
+        return self.wait(0)
+
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until it has gone, for so long at most; whether it has."""
+        if self._link is None:
+            return False
+        ready, _, _ = select.select([self._link], [], [], seconds)
+        return bool(ready)
 
 
 @dataclass
@@ -131,7 +151,7 @@ class Call:
     stdout: int
     stderr: int
     kernel: Any
-    gone: threading.Event = field(default_factory=threading.Event)
+    gone: Leash = field(default_factory=lambda: Leash(None))
 
     @property
     def name(self) -> str:

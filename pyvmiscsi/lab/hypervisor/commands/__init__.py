@@ -1,0 +1,1 @@
+"""What the stand-ins do: argument parsing and exit statuses; their texts are in `texts`."""

@@ -1,0 +1,1 @@
+"""What the stand-ins print: pure functions from what the kernel knows to text."""
