@@ -15,7 +15,7 @@ BIN = .venv/bin
 WORKERS = 2
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=15
 
-.PHONY: help setup demo test check bench crash record clean
+.PHONY: help setup demo test check lint format types layers shell bench crash record clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -29,11 +29,22 @@ demo: setup
 test: check
 	$(PYTEST)
 
-check: setup
+# `make -k check` goes on after the first complaint.
+check: lint format types layers shell
+
+lint: setup
 	$(BIN)/ruff check .
+
+format: setup
 	$(BIN)/ruff format --check .
+
+types: setup
 	$(BIN)/mypy
+
+layers: setup
 	$(BIN)/lint-imports
+
+shell: setup
 	sh scripts/shellcheck
 
 bench: setup
