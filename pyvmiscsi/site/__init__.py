@@ -1,0 +1,19 @@
+"""The SDK's front door.
+
+    from pyvmiscsi.site import Site
+
+    with Site.load("site.toml") as site:
+        disk = DiskRequest(Size.parse("20G"))
+        guest = site.datastore("iscsi1").create(CreateRequest(GuestName.parse("web1"), (disk,)))
+        guest.start("hv1")
+
+Nothing is connected before it is used. Long operations tell `listen` of every step.
+"""
+
+from pyvmiscsi.site.datastore import Datastore
+from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.pending import PendingOperation
+from pyvmiscsi.site.site import Site
+from pyvmiscsi.site.views import DatastoreView, DiskView, GuestView, OperationView
+
+__all__ = ["Datastore", "DatastoreView", "DiskView", "Guest", "GuestView", "OperationView", "PendingOperation", "Site"]

@@ -1,0 +1,115 @@
+"""A datastore and the guests in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError
+from pyvmiscsi.model import DatastoreRecord, chap_tag_of
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
+from pyvmiscsi.operations.guests import GuestMark, GuestRecord, guest_records
+from pyvmiscsi.operations.pending import PlannedOperation, planned_again, planned_create
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.plan.intent import read_intents
+from pyvmiscsi.site.connections import Connections, SiteScene
+from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.survey import survey_guests
+from pyvmiscsi.site.views import DatastoreView, GuestView
+
+
+class Datastore:
+    """Where guests live: their LUNs on a nas, their configurations below a path that its hosts share."""
+
+    def __init__(self, record: DatastoreRecord, connections: Connections, *, default: bool = False) -> None:
+        self.record = record
+        self._connections = connections
+        self._default = default
+
+    def view(self) -> DatastoreView:
+        record = self.record
+        return DatastoreView(
+            name=record.name,
+            spec=f"iscsi:{record.nas}:{record.basename}:{record.config_path}",
+            nas=record.nas,
+            parent=str(record.parent),
+            portal=str(record.portal),
+            lun=record.lun.number,
+            layout=record.layout,
+            hosts=record.hosts,
+            default=self._default,
+        )
+
+    def guest(self, name: str | GuestName) -> Guest:
+        """The guest of this name, whether or not there is one: its methods raise NotFoundError."""
+        return Guest(GuestName.parse(str(name)), self.record, self._connections)
+
+    def guests(self) -> tuple[GuestView, ...]:
+        """Every guest, by name: what the nas, the config path and the hosts show."""
+        return survey_guests(self.record, self._connections)
+
+    def records(self) -> tuple[GuestRecord, ...]:
+        """Every guest as the nas shows it."""
+        nas = self._connections.nas(self.record.nas)
+        return guest_records(self.record, nas.inventory(self.record.parent))
+
+    def create(self, request: CreateRequest, run: Run | None = None) -> Guest:
+        """Make the guest, or go on with the same create if one was begun.
+
+        ConflictError names the first difference when there is another guest, or anything else, in the way.
+        """
+        run = run or Run()
+        operation = self._planned(request)
+        try:
+            run.engine().execute(operation.plan, operation.journal, operation.intent)
+        except AlreadyExistsError:
+            self._carry_on(request, run)
+        return self.guest(request.guest)
+
+    def preview_create(self, request: CreateRequest) -> Preview:
+        """The steps that `create` would take; nothing is changed."""
+        return Run().engine().preview(self._planned(request).plan)
+
+    def _planned(self, request: CreateRequest) -> PlannedOperation:
+        scene = SiteScene(self._connections)
+        self._look_ahead(request, scene)
+        return planned_create(request, new_intent("create", str(request.guest), request.as_json()), self.record, scene)
+
+    def _look_ahead(self, request: CreateRequest, scene: SiteScene) -> None:
+        """Have the plan's few reads in flight together; the plan then finds them answered."""
+        nas = scene.recalling(self.record)
+        targets = [self.record.target_of(request.guest, name) for name, _ in request.numbered_disks]
+        reads = [lambda iqn=iqn: nas.find_target(iqn) for iqn in targets]
+        nas.together(nas.basename, lambda: nas.find_credentials(tag=chap_tag_of(request.uuid)), *reads)
+
+    def _carry_on(self, request: CreateRequest, run: Run) -> None:
+        """The name is taken: by the same request, unfinished or complete, or by something else."""
+        scene = SiteScene(self._connections)
+        anchor = create_journal(request, self.record, scene).anchor
+        marks = anchor.marks() or {}
+        mark = GuestMark.in_marks(anchor.path, marks)
+        if mark is None:
+            raise ConflictError(f"{anchor.path}: is there already, and is no guest's", hint="choose another name")
+        same = replace(request, uuid=mark.uuid)
+        pending = read_intents(anchor.path, marks)
+        if not pending:
+            self._refuse_another(same, scene)
+        elif pending[0].verb == "create" and CreateRequest.from_json(pending[0].request) == same:
+            operation = planned_again(pending[0], self.record, scene)
+            run.engine().resume(operation.plan, operation.journal, operation.intent)
+        else:
+            raise BusyError(
+                f"guest {request.guest}: another {pending[0].verb}, by {pending[0].by}, is unfinished",
+                hint=f"pyvmiscsi ops resume {pending[0].id}, or ops rewind {pending[0].id}",
+            )
+
+    def _refuse_another(self, request: CreateRequest, scene: SiteScene) -> None:
+        for step in create_plan(request, self.record, scene, "").steps:
+            if not step.holds():
+                raise ConflictError(f"guest {request.guest}: exists already, without {step.title}")
+        record = self.guest(request.guest).record()
+        if len(record.disks) != len(request.disks):
+            raise ConflictError(
+                f"guest {request.guest}: exists already with {len(record.disks)} disks, not {len(request.disks)}"
+            )

@@ -1,0 +1,37 @@
+"""How the verbs of the facade are run: with an id, an author, a listener."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pyvmiscsi.plan.engine import Engine
+from pyvmiscsi.plan.events import Listener, nobody
+from pyvmiscsi.plan.intent import Intent
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a caller may want of any operation: to hear of its steps, and to stop it between two of them."""
+
+    listen: Listener = nobody
+    interrupted: Callable[[], bool] = never
+
+    def engine(self) -> Engine:
+        return Engine(self.listen, self.interrupted)
+
+
+def new_intent(verb: str, subject: str, request: Mapping[str, Any]) -> Intent:
+    """An intent with a fresh id, by whoever runs this process, since now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Intent(secrets.token_hex(6), verb, subject, request, f"{getpass.getuser()}@{socket.gethostname()}", now)
