@@ -19,7 +19,7 @@ class Times:
         return statistics.median(self.seconds)
 
     def __str__(self) -> str:
-        return f"{_spell(self.median)} ({_spell(min(self.seconds))} – {_spell(max(self.seconds))})"
+        return f"{_spell(self.median)} ({_spell(min(self.seconds))} .. {_spell(max(self.seconds))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def side_by_side(cases: Mapping[str, Callable[[], object]], *, rounds: int) -> d
 def table(title: str, times: Mapping[str, Times], bars: Sequence[Bar] = ()) -> Iterator[str]:
     """The lines of one table: each case with its median and range, then each bar with what was reached."""
     width = max(map(len, times))
-    yield f"{title}: median (least – most) of {len(next(iter(times.values())).seconds)}"
+    yield f"{title}: median (least .. most) of {len(next(iter(times.values())).seconds)}"
     for name, one in times.items():
         yield f"  {name:<{width}}  {one}"
     for bar in bars:
