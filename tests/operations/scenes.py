@@ -1,0 +1,84 @@
+"""A scene for plans: a nas in memory, config files in a real directory, an initiator that remembers its logins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
+from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
+from pyvmiscsi.nas.recall import RecallingNas
+from pyvmiscsi.ports import Host, Initiator, Nas
+from tests.fakes.nas import BASENAME, PARENT, FakeNas
+
+
+@dataclass
+class RememberingInitiator:
+    """Logs in to whatever it is told, and remembers with what."""
+
+    disks: dict[Iqn, DiskProof] = field(default_factory=dict)
+    used: list[Credential | None] = field(default_factory=list)
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        return tuple(SessionState(iqn, str(proof.address.portal), True, "") for iqn, proof in self.disks.items())
+
+    def find(self, proof: DiskProof) -> AttachedDisk | None:
+        return self._shown(proof) if proof.address.target in self.disks else None
+
+    def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:  # noqa: ARG002 - the port's
+        self.disks[proof.address.target] = proof
+        self.used.append(credential)
+        return self._shown(proof)
+
+    def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:  # noqa: ARG002 - the port's
+        self.disks.pop(target, None)
+
+    @staticmethod
+    def _shown(proof: DiskProof) -> AttachedDisk:
+        return AttachedDisk(proof.address, f"/dev/diskid/DISK-{proof.serial}", proof.serial, proof.size, proof.sector)
+
+
+@dataclass
+class FakeScene:
+    """One control host's view: what it recalls of the nas is its own."""
+
+    store: FakeNas
+    directory: Path
+    initiators: dict[str, RememberingInitiator] = field(default_factory=lambda: {"hv1": RememberingInitiator()})
+    recalling: RecallingNas | None = None
+
+    def nas(self, datastore: DatastoreRecord) -> Nas:  # noqa: ARG002 - there is one nas
+        if self.recalling is None:
+            self.recalling = RecallingNas(self.store)
+        return self.recalling
+
+    def host(self, name: str) -> Host:
+        return LocalHost(HostRecord(name))
+
+    def initiator(self, name: str) -> Initiator:
+        return self.initiators[name]
+
+    def host_names(self, datastore: DatastoreRecord) -> tuple[str, ...]:  # noqa: ARG002 - all share it
+        return tuple(self.initiators)
+
+    def another(self) -> FakeScene:
+        """The same world seen by a process that knows nothing of this one."""
+        return FakeScene(self.store, self.directory, self.initiators)
+
+    def files(self) -> dict[str, bytes]:
+        """Every file in the config path."""
+        return {str(path.relative_to(self.directory)): path.read_bytes() for path in self.directory.rglob("*.conf")}
+
+
+def datastore_in(directory: Path, *, layout: str = "nested") -> DatastoreRecord:
+    return DatastoreRecord(
+        name="iscsi1",
+        nas="nas1",
+        basename=BASENAME,
+        parent=DatasetPath(str(PARENT)),
+        portal=Portal.parse("10.0.0.10"),
+        config_path=str(directory),
+        lun=Lun(1),
+        layout=layout,
+    )

@@ -1,0 +1,154 @@
+"""Every call of create and destroy x (killed before, killed after, answer lost) x (resume, rewind), in memory.
+
+The same matrix runs through the real command on the lab in `tests/lab/test_crashes.py`; this one is quick and complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.errors import NasUnansweredError, PastNoReturnError
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import CreateRequest, DiskRequest
+from pyvmiscsi.operations.destroy import DestroyRequest
+from pyvmiscsi.operations.guests import guest_records
+from pyvmiscsi.operations.pending import PlannedOperation, planned_again, planned_create, planned_destroy
+from pyvmiscsi.plan.engine import Engine
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.units import Size
+from tests.fakes.nas import Call, FakeNas
+from tests.operations.scenes import FakeScene, datastore_in
+from tests.plan.worlds import Killed
+
+GUEST = GuestName.parse("web1")
+NEIGHBOUR = GuestName.parse("db1")
+DISKS = (DiskRequest(Size.parse("1G")), DiskRequest(Size.parse("2G"), thick=True))
+
+Operation = Callable[[FakeScene, DatastoreRecord], PlannedOperation]
+
+
+def creation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    request = CreateRequest(GUEST, DISKS)
+    intent = Intent("aa01", "create", str(GUEST), request.as_json(), "root@control", "2026-11-22T10:00:00Z")
+    return planned_create(request, intent, datastore, scene)
+
+
+def destruction(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    inventory = scene.store.inventory(datastore.parent)
+    record = next(record for record in guest_records(datastore, inventory) if record.name == GUEST)
+    request = DestroyRequest.of(record, datastore)
+    intent = Intent("dd01", "destroy", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_destroy(request, intent, datastore, scene)
+
+
+def execute(operation: PlannedOperation) -> None:
+    Engine().execute(operation.plan, operation.journal, operation.intent)
+
+
+def prepare(operation: Operation, directory: Path, layout: str) -> tuple[FakeScene, DatastoreRecord]:
+    """A nas with a neighbour on it, and with the guest itself when it is to be destroyed."""
+    directory.mkdir()
+    scene, datastore = FakeScene(FakeNas(), directory), datastore_in(directory, layout=layout)
+    neighbour = CreateRequest(NEIGHBOUR, DISKS[:1])
+    intent = Intent("bb01", "create", str(NEIGHBOUR), neighbour.as_json(), "root@control", "2026-11-22T09:00:00Z")
+    execute(planned_create(neighbour, intent, datastore, scene.another()))
+    if operation is destruction:
+        execute(creation(scene.another(), datastore))
+    scene.store.calls.clear()
+    return scene, datastore
+
+
+def everything(scene: FakeScene) -> object:
+    """The nas and the config path, whole."""
+    return scene.store.state(), scene.files()
+
+
+def count_of_calls(operation: Operation, directory: Path, layout: str) -> int:
+    scene, datastore = prepare(operation, directory, layout)
+    execute(operation(scene.another(), datastore))
+    return sum(call.when == "before" for call in scene.store.calls)
+
+
+def bad_luck(number: int, kind: str) -> Callable[[Call], None]:
+    seen: Iterator[int] = iter(range(10**6))
+
+    def watch(call: Call) -> None:
+        if call.when == "before":
+            watch.now = next(seen)  # type: ignore[attr-defined]
+        if watch.now != number:  # type: ignore[attr-defined]
+            return
+        if kind == "killed before" and call.when == "before":
+            raise Killed
+        if call.when == "after" and kind == "killed after":
+            raise Killed
+        if call.when == "after" and kind == "answer lost" and call.writes:
+            raise NasUnansweredError("the connection was lost")
+
+    watch.now = -1  # type: ignore[attr-defined]
+    return watch
+
+
+@pytest.mark.parametrize("layout", ["nested", "flat"])
+@pytest.mark.parametrize("ending", ["resume", "rewind"])
+@pytest.mark.parametrize("kind", ["killed before", "killed after", "answer lost"])
+@pytest.mark.parametrize("operation", [creation, destruction], ids=["create", "destroy"])
+def test_leaves_no_orphan_and_loses_no_volume(
+    operation: Operation, kind: str, ending: str, layout: str, tmp_path: Path
+) -> None:
+    cases = count_of_calls(operation, tmp_path / "rehearsal", layout)
+    assert cases > 10
+    for number in range(cases):
+        scene, datastore = prepare(operation, tmp_path / str(number), layout)
+        before = everything(scene)
+        planned = operation(scene.another(), datastore)
+        scene.store.calls.clear()
+        scene.store.watch = bad_luck(number, kind)
+        crashed = False
+        try:
+            execute(planned)
+        except Killed:
+            crashed = True
+        scene.store.watch = lambda _call: None
+        moment = f"{kind} call {number}"
+        pending = _pending(scene, datastore)
+        if not pending:
+            assert not crashed or everything(scene) == before or _is_done(operation, scene, datastore), moment
+            continue
+        assert crashed, f"{moment}: unfinished without a crash"
+        again = planned_again(pending[0], datastore, scene.another())
+        if ending == "resume":
+            Engine().resume(again.plan, again.journal, again.intent)
+            assert _is_done(operation, scene, datastore), moment
+        else:
+            try:
+                Engine().rewind(again.plan, again.journal, again.intent)
+            except PastNoReturnError:
+                assert operation is destruction, moment
+                again = planned_again(pending[0], datastore, scene.another())
+                Engine().resume(again.plan, again.journal, again.intent)
+                assert _is_done(operation, scene, datastore), moment
+                continue
+            assert everything(scene) == before, moment
+        assert not _pending(scene, datastore), moment
+
+
+def _pending(scene: FakeScene, datastore: DatastoreRecord) -> list[Intent]:
+    inventory = scene.store.inventory(datastore.parent)
+    return [intent for record in guest_records(datastore, inventory) for intent in record.intents]
+
+
+def _is_done(operation: Operation, scene: FakeScene, datastore: DatastoreRecord) -> bool:
+    """The guest is whole, or nothing of it is left; the neighbour is untouched."""
+    records = {record.name: record for record in guest_records(datastore, scene.store.inventory(datastore.parent))}
+    neighbour = records.pop(NEIGHBOUR)
+    assert len(neighbour.disks) == 1
+    assert neighbour.disks[0].mapping is not None
+    state = repr(scene.store.state())
+    if operation is destruction:
+        return not records and str(GUEST) not in state and not (scene.directory / str(GUEST)).exists()
+    guest = records[GUEST]
+    return all(disk.mapping and disk.extent and disk.target for disk in guest.disks) and len(guest.disks) == len(DISKS)
