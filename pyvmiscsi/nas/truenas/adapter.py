@@ -1,0 +1,328 @@
+"""A TrueNAS as a `Nas`: names in, names out, one call for each method."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from pyvmiscsi.errors import (
+    AlreadyExistsError,
+    BusyError,
+    DeadlineError,
+    NasProtocolError,
+    NotFoundError,
+)
+from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.nas.truenas import requests_text as ask
+from pyvmiscsi.nas.truenas import shapes
+from pyvmiscsi.nas.truenas.just_seen import JustSeen
+from pyvmiscsi.nas.truenas.refusals import error_of, is_device_busy, is_device_missing
+from pyvmiscsi.nas.truenas.releases import Release, traits_of
+from pyvmiscsi.nas.truenas.rpc import Json, Refused, Request, Rpc
+from pyvmiscsi.nas.truenas.whole import whole
+from pyvmiscsi.ports import Clock
+from pyvmiscsi.waiting import backoff, wait_for
+
+_LET_GO = 60.0
+"""Seconds in which the target lets go of a volume whose LUN was removed (nas-wire.md 4.2)."""
+_APPEAR = 10.0
+"""Seconds in which the device node of a new volume appears (nas-wire.md 3, rule 8)."""
+_USER_PROPERTIES_SINCE = (22, 2)
+
+
+class TrueNas:
+    """A TrueNAS through one of its APIs; see `pyvmiscsi.ports.Nas` for what each method does.
+
+    Row numbers stay inside. Before a delete the row is looked up by its name, always: the appliance hands the number
+    of a deleted row to the next one that is made. Nothing is deleted by force, or with what hangs on it.
+    """
+
+    def __init__(self, rpc: Rpc, *, clock: Clock | None = None) -> None:
+        self._rpc = rpc
+        self._clock = clock
+        self._traits = traits_of(rpc.series)
+        self._basename: Iqn | None = None
+        self._basename_lock = threading.Lock()
+        self._numbers: JustSeen[int] = JustSeen(clock)
+        self._new_volumes: JustSeen[bool] = JustSeen(clock)
+        self._users: JustSeen[frozenset[str]] = JustSeen(clock)
+
+    def _call(self, request: Request) -> Json:
+        with _our_errors():
+            return self._rpc.call(request)
+
+    def _rows(self, request: Request) -> list[shapes.Row]:
+        return shapes.rows(request.method, self._call(request))
+
+    def _made(self, request: Request) -> shapes.Row:
+        return shapes.Row(request.method, self._call(request))
+
+    # about the appliance
+
+    def capabilities(self) -> NasCapabilities:
+        release = Release.parse(shapes.version(self._call(ask.version())))
+        return NasCapabilities(
+            release.text,
+            self._rpc.dialect,
+            marks=not release.core and release.series >= _USER_PROPERTIES_SINCE,
+            delete_target_with_extents=self._traits.delete_target_with_extents,
+            rename_dataset=self._traits.rename_dataset,
+        )
+
+    def basename(self) -> Iqn:
+        with self._basename_lock:
+            if self._basename is None:
+                self._basename = shapes.basename(self._call(ask.basename()))
+            return self._basename
+
+    # datasets and volumes
+
+    def _find_resource(self, path: DatasetPath) -> shapes.Resource | None:
+        found = self._rows(ask.find_dataset(path))
+        return shapes.resource(found[0]) if found else None
+
+    def find_dataset(self, path: DatasetPath) -> Dataset | None:
+        found = self._find_resource(path)
+        return found.dataset() if found and not found.is_volume else None
+
+    def create_dataset(self, path: DatasetPath, marks: Mapping[str, str]) -> Dataset:
+        return shapes.resource(self._made(ask.create_dataset(path, marks))).dataset()
+
+    def delete_dataset(self, path: DatasetPath) -> None:
+        if self.find_dataset(path) is not None:
+            self._delete_resource(path)
+
+    def find_volume(self, path: DatasetPath) -> Volume | None:
+        found = self._find_resource(path)
+        return found.volume() if found and found.is_volume else None
+
+    def create_volume(self, volume: Volume) -> Volume:
+        made = shapes.resource(self._made(ask.create_volume(volume))).volume()
+        self._new_volumes.note(volume.path, True)
+        return made
+
+    def delete_volume(self, path: DatasetPath) -> None:
+        """Also looks for extents first: up to 25.10 the appliance would take those along, and their sessions."""
+        with ThreadPoolExecutor(2) as pool:
+            there, extents = pool.submit(self.find_volume, path), pool.submit(self.extents_of, path)
+        if extents.result():
+            raise BusyError(f"volume {path}: extent {extents.result()[0].name} offers it")
+        if there.result() is not None:
+            self._delete_resource(path)
+
+    def _delete_resource(self, path: DatasetPath) -> None:
+        """Remove it, waiting while the target still holds its device."""
+        request = ask.delete_dataset(path, self._traits)
+        last: list[Refused] = []
+
+        def deleted() -> bool:
+            try:
+                self._rpc.call(request)
+            except Refused as refused:
+                if not is_device_busy(refused):
+                    raise
+                last[:] = [refused]
+                return False
+            return True
+
+        with _our_errors(), _nothing_to_delete():
+            try:
+                wait_for(
+                    deleted,
+                    what=f"{path} to be let go",
+                    deadline=_LET_GO,
+                    clock=self._clock,
+                    pauses=backoff(0.25, 2, 8),
+                )
+            except DeadlineError as late:
+                raise last[0] from late
+
+    def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
+        self._call(ask.change_marks(path, changes))
+
+    # exports
+
+    def find_extent(self, name: str) -> Extent | None:
+        for row in self._rows(ask.find_extent(name)):
+            self._numbers.note(("extent", name), shapes.row_id(row))
+            return shapes.extent(row)
+        return None
+
+    def extents_of(self, volume: DatasetPath) -> tuple[Extent, ...]:
+        return tuple(shapes.extent(row) for row in self._rows(ask.extents_of(volume)))
+
+    def create_extent(self, extent: Extent) -> Extent:
+        request = ask.create_extent(extent)
+        if not self._new_volumes.get(extent.volume):
+            return self._noted(self._made(request), extent)
+        last: list[Refused] = []
+
+        def made() -> Json | None:
+            try:
+                return self._rpc.call(request)
+            except Refused as refused:
+                if not is_device_missing(refused):
+                    raise
+                last[:] = [refused]
+                return None
+
+        with _our_errors():
+            try:
+                answer = wait_for(made, what=f"the device of {extent.volume}", deadline=_APPEAR, clock=self._clock)
+            except DeadlineError as late:
+                raise last[0] from late
+        return self._noted(shapes.Row(request.method, answer), extent)
+
+    def _noted(self, row: shapes.Row, extent: Extent) -> Extent:
+        self._numbers.note(("extent", extent.name), shapes.row_id(row))
+        return shapes.extent(row)
+
+    def delete_extent(self, name: str) -> None:
+        self._numbers.drop(("extent", name))
+        with _nothing_to_delete():
+            for row in self._rows(ask.find_extent(name)):
+                self._call(ask.delete_extent(shapes.row_id(row)))
+
+    def _find_target_rows(self, iqn: Iqn) -> list[shapes.Row]:
+        return self._rows(ask.find_target(iqn, self.basename()))
+
+    def find_target(self, iqn: Iqn) -> Target | None:
+        for row in self._find_target_rows(iqn):
+            self._numbers.note(("target", iqn), shapes.row_id(row))
+            return shapes.target(row, self.basename())
+        return None
+
+    def create_target(self, target: Target) -> Target:
+        base = self.basename()
+        row = self._made(ask.create_target(target, base))
+        self._numbers.note(("target", target.iqn), shapes.row_id(row))
+        return shapes.target(row, base)
+
+    def delete_target(self, iqn: Iqn) -> None:
+        self._numbers.drop(("target", iqn))
+        with _nothing_to_delete():
+            for row in self._find_target_rows(iqn):
+                self._call(ask.delete_target(shapes.row_id(row), self._traits))
+
+    def _number_of_target(self, iqn: Iqn) -> int | None:
+        if self._numbers.get(("target", iqn)) is None:
+            self.find_target(iqn)
+        return self._numbers.get(("target", iqn))
+
+    def _number_of_extent(self, name: str) -> int | None:
+        if self._numbers.get(("extent", name)) is None:
+            self.find_extent(name)
+        return self._numbers.get(("extent", name))
+
+    def _find_mapping_row(self, target: Iqn, extent: str) -> shapes.MappingRow | None:
+        numbers = self._number_of_target(target), self._number_of_extent(extent)
+        if numbers[0] is None or numbers[1] is None:
+            return None
+        found = self._rows(ask.find_mapping(numbers[0], numbers[1]))
+        return shapes.mapping(found[0]) if found else None
+
+    def find_mapping(self, target: Iqn, extent: str) -> LunMapping | None:
+        found = self._find_mapping_row(target, extent)
+        return found.mapping(target, extent) if found else None
+
+    def create_mapping(self, mapping: LunMapping) -> LunMapping:
+        target, extent = self._number_of_target(mapping.target), self._number_of_extent(mapping.extent)
+        if target is None:
+            raise NotFoundError(f"target {mapping.target}: the nas has none of this name")
+        if extent is None:
+            raise NotFoundError(f"extent {mapping.extent}: the nas has none of this name")
+        made = shapes.mapping(self._made(ask.create_mapping(mapping, target, extent)))
+        if (made.target, made.extent) != (target, extent):
+            raise NasProtocolError("iscsi.targetextent.create: the answer is another mapping")
+        return made.mapping(mapping.target, mapping.extent)
+
+    def delete_mapping(self, target: Iqn, extent: str) -> None:
+        self._numbers.drop(("target", target))
+        self._numbers.drop(("extent", extent))
+        found = self._find_mapping_row(target, extent)
+        if found is not None:
+            with _nothing_to_delete():
+                self._call(ask.delete_mapping(found.number))
+
+    def find_credentials(self, *, tag: int) -> tuple[Credential, ...]:
+        found = tuple(shapes.credential(row) for row in self._rows(ask.find_credentials(tag=tag)))
+        self._users.note(tag, frozenset(credential.user for credential in found))
+        return found
+
+    def create_credential(self, credential: Credential) -> Credential:
+        """Looks first, unless it has just done so: the appliance itself would make the same account twice."""
+        users = self._users.get(credential.tag)
+        if users is None:
+            users = frozenset(account.user for account in self.find_credentials(tag=credential.tag))
+        if credential.user in users:
+            raise AlreadyExistsError(f"account {credential.user}: already exists under tag {credential.tag}")
+        self._users.drop(credential.tag)
+        made = shapes.credential(self._made(ask.create_credential(credential)))
+        self._users.note(credential.tag, users | {made.user})
+        return made
+
+    def delete_credential(self, *, tag: int, user: str) -> None:
+        self._users.drop(tag)
+        with _nothing_to_delete():
+            for row in self._rows(ask.find_credentials(tag=tag)):
+                if row.take("user", str) == user:
+                    self._call(ask.delete_credential(shapes.row_id(row)))
+
+    def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
+        wanted = None if targets is None else frozenset(targets)
+        if wanted is not None and not wanted:
+            return ()
+        found = (shapes.session(row) for row in self._rows(ask.sessions(wanted)))
+        return tuple(session for session in found if wanted is None or session.target in wanted)
+
+    # the whole
+
+    def inventory(self, parent: DatasetPath) -> Inventory:
+        with ThreadPoolExecutor(6) as pool:
+            below = pool.submit(self._below, parent)
+            extents = pool.submit(self._rows, ask.all_extents())
+            targets = pool.submit(self._rows, ask.all_targets())
+            mappings = pool.submit(self._rows, ask.all_mappings())
+            sessions = pool.submit(self._rows, ask.sessions())
+            base = pool.submit(self.basename)
+        return whole(
+            parent,
+            below=below.result(),
+            extents=extents.result(),
+            targets=targets.result(),
+            mappings=mappings.result(),
+            sessions=sessions.result(),
+            base=base.result(),
+        )
+
+    def _below(self, parent: DatasetPath) -> list[shapes.Resource]:
+        request = ask.all_below(parent, self._traits)
+        try:
+            answer = self._call(request)
+        except NotFoundError:
+            return []
+        return shapes.zfs_resources(answer) if self._traits.resource_query else shapes.resources(request.method, answer)
+
+    def close(self) -> None:
+        self._rpc.close()
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        raise error_of(refused) from refused
+
+
+@contextmanager
+def _nothing_to_delete() -> Iterator[None]:
+    """Somebody was faster: what should go is gone."""
+    try:
+        yield
+    except NotFoundError:
+        return

@@ -1,0 +1,221 @@
+"""What we ask of a TrueNAS, and how each release wants it said. Pure.
+
+Every delete sends all of its flags: REST appends only the arguments that are present, in order, so that a lone `force`
+would arrive as `remove` (nas-wire.md 1.6). Nothing is ever forced, and nothing deleted recursively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pyvmiscsi.model import Credential, Extent, Target, Volume
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.nas.truenas.releases import Traits
+from pyvmiscsi.nas.truenas.rpc import Json, Request
+
+MARK_PREFIX = "org.pyvmiscsi:"
+
+_PROPERTIES = ["volsize", "volblocksize", "refreservation", "used", "origin"]
+_EXTENT_FIELDS = ["id", "name", "disk", "serial", "blocksize", "comment", "naa", "enabled", "ro"]
+"""Without `locked`, which costs one look-up for each row (nas-wire.md 4.3)."""
+_TARGET_FIELDS = ["id", "name", "groups"]
+_TOO_MANY_TO_NAME = 100
+"""More names than this in a filter, and the answer is sifted here: a request has 64 KiB (nas-wire.md 1.8)."""
+
+
+def basename() -> Request:
+    return Request("iscsi.global.config")
+
+
+def version() -> Request:
+    return Request("system.version")
+
+
+# datasets and volumes
+
+
+def find_dataset(path: DatasetPath) -> Request:
+    options = {"extra": {"retrieve_children": False, "properties": _PROPERTIES}}
+    return Request("pool.dataset.query", ([["id", "=", str(path)]], options))
+
+
+def all_below(parent: DatasetPath, traits: Traits) -> Request:
+    """Everything below `parent`, scoped to its path, which is what keeps it cheap (nas-wire.md 4.3)."""
+    if traits.resource_query:
+        wanted = {"paths": [str(parent)], "properties": _PROPERTIES, "get_user_properties": True, "get_children": True}
+        return Request("zfs.resource.query", (wanted,))
+    options = {"extra": {"retrieve_children": True, "properties": _PROPERTIES}}
+    return Request("pool.dataset.query", ([["id", "=", str(parent)]], options))
+
+
+def create_dataset(path: DatasetPath, marks: Mapping[str, str]) -> Request:
+    return Request(
+        "pool.dataset.create",
+        ({"name": str(path), "type": "FILESYSTEM", "comments": "", "user_properties": _properties(marks)},),
+    )
+
+
+def create_volume(volume: Volume) -> Request:
+    """A sparse volume may promise more than the pool holds; a thick one may not take the last fifth of it.
+
+    `comments` is sent because 26 otherwise stores the text "INHERIT" (nas-wire.md 2.3).
+    """
+    entry: dict[str, Json] = {
+        "name": str(volume.path),
+        "type": "VOLUME",
+        "volsize": volume.size.bytes,
+        "sparse": not volume.thick,
+        "force_size": not volume.thick,
+        "comments": "",
+        "user_properties": _properties(volume.marks),
+    }
+    if volume.block_size is not None:
+        entry["volblocksize"] = str(volume.block_size)
+    return Request("pool.dataset.create", (entry,))
+
+
+def _properties(marks: Mapping[str, str]) -> list[Json]:
+    return [{"key": key, "value": value} for key, value in marks.items()]
+
+
+def change_marks(path: DatasetPath, changes: Mapping[str, str | None]) -> Request:
+    updates: list[Json] = [
+        {"key": key, "remove": True} if value is None else {"key": key, "value": value}
+        for key, value in changes.items()
+    ]
+    return Request("pool.dataset.update", (str(path), {"user_properties_update": updates}))
+
+
+def delete_dataset(path: DatasetPath, traits: Traits) -> Request:
+    if traits.resource_destroy:
+        return Request("zfs.resource.destroy", ({"path": str(path), "recursive": False},))
+    return Request("pool.dataset.delete", (str(path), {"recursive": False, "force": False}))
+
+
+# extents
+
+
+def find_extent(name: str) -> Request:
+    return Request("iscsi.extent.query", ([["name", "=", name]], {"select": _EXTENT_FIELDS}))
+
+
+def all_extents() -> Request:
+    return Request("iscsi.extent.query", ([], {"select": _EXTENT_FIELDS}))
+
+
+def extents_of(volume: DatasetPath) -> Request:
+    return Request("iscsi.extent.query", ([["disk", "=", f"zvol/{volume}"]], {"select": _EXTENT_FIELDS}))
+
+
+def create_extent(extent: Extent) -> Request:
+    return Request(
+        "iscsi.extent.create",
+        (
+            {
+                "name": extent.name,
+                "type": "DISK",
+                "disk": f"zvol/{extent.volume}",
+                "blocksize": extent.sector.bytes,
+                "serial": str(extent.serial),
+                "comment": extent.comment,
+                "ro": extent.read_only,
+                "enabled": extent.enabled,
+            },
+        ),
+    )
+
+
+def delete_extent(number: int) -> Request:
+    remove_file, force = False, False
+    return Request("iscsi.extent.delete", (number, remove_file, force))
+
+
+# targets and mappings
+
+
+def short_name(iqn: Iqn, base: Iqn) -> str:
+    """How the nas stores a target's name: without its own basename, else in full."""
+    return iqn.name_below(base) or str(iqn)
+
+
+def find_target(iqn: Iqn, base: Iqn) -> Request:
+    """Both spellings are looked for: somebody may have typed the full name of one below the basename."""
+    names = list(dict.fromkeys((short_name(iqn, base), str(iqn))))
+    return Request("iscsi.target.query", ([["name", "in", names]], {"select": _TARGET_FIELDS}))
+
+
+def all_targets() -> Request:
+    return Request("iscsi.target.query", ([], {"select": _TARGET_FIELDS}))
+
+
+def create_target(target: Target, base: Iqn) -> Request:
+    method = "NONE" if target.chap_tag is None else "CHAP_MUTUAL" if target.mutual else "CHAP"
+    group = {
+        "portal": target.portal_group,
+        "initiator": target.initiator_group,
+        "authmethod": method,
+        "auth": target.chap_tag,
+    }
+    entry = {"name": short_name(target.iqn, base), "alias": None, "mode": "ISCSI", "groups": [group]}
+    return Request("iscsi.target.create", (entry,))
+
+
+def delete_target(number: int, traits: Traits) -> Request:
+    force, extents_too = False, False
+    flags = (force, extents_too) if traits.delete_target_with_extents else (force,)
+    return Request("iscsi.target.delete", (number, *flags))
+
+
+def find_mapping(target: int, extent: int) -> Request:
+    return Request("iscsi.targetextent.query", ([["target", "=", target], ["extent", "=", extent]], {}))
+
+
+def all_mappings() -> Request:
+    return Request("iscsi.targetextent.query", ([], {}))
+
+
+def create_mapping(mapping: LunMapping, target: int, extent: int) -> Request:
+    return Request("iscsi.targetextent.create", ({"target": target, "extent": extent, "lunid": mapping.lun.number},))
+
+
+def delete_mapping(number: int) -> Request:
+    force = False
+    return Request("iscsi.targetextent.delete", (number, force))
+
+
+# credentials
+
+
+def find_credentials(*, tag: int) -> Request:
+    return Request("iscsi.auth.query", ([["tag", "=", tag]], {}))
+
+
+def create_credential(credential: Credential) -> Request:
+    """Targets name the tag, never the row's id (nas-wire.md 2.7)."""
+    return Request(
+        "iscsi.auth.create",
+        (
+            {
+                "tag": credential.tag,
+                "user": credential.user,
+                "secret": credential.secret.reveal(),
+                "peeruser": credential.peer_user,
+                "peersecret": credential.peer_secret.reveal(),
+            },
+        ),
+    )
+
+
+def delete_credential(number: int) -> Request:
+    return Request("iscsi.auth.delete", (number,))
+
+
+# sessions
+
+
+def sessions(targets: Iterable[Iqn] | None = None) -> Request:
+    """Who is logged in to these targets; to any, when there are too many to say."""
+    names = sorted(str(target) for target in targets or ())
+    filters = [["target", "in", names]] if 0 < len(names) <= _TOO_MANY_TO_NAME else []
+    return Request("iscsi.global.sessions", (filters, {}))
