@@ -18,8 +18,11 @@ from dataclasses import dataclass, replace
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     ConflictError,
+    HostUnreachableError,
     InterruptedOperation,
+    NasRateLimitedError,
     NasUnansweredError,
+    NasUnreachableError,
     PastNoReturnError,
     PyvmiscsiError,
 )
@@ -30,6 +33,8 @@ from pyvmiscsi.plan.step import Plan, Step
 
 _LOOKS = 3
 """How often a write whose answer was lost is looked for before we give up: the nas is then unreachable."""
+
+_NOBODY_ANSWERS = (NasUnreachableError, NasUnansweredError, NasRateLimitedError, HostUnreachableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ class Engine:
     def execute(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         """Bring every step about, after making the intent durable.
 
-        An error that cannot pass by waiting takes the operation back by itself where that is possible, so that
-        nothing is left half made; any other leaves the intent on the nas, for `resume` or `rewind`.
+        An error takes the operation back by itself where that is possible, so that nothing is left half made.
+        Past the point of no return, or when nobody answers, the intent stays on the nas for `resume` or `rewind`.
         """
         intent = replace(intent, found=tuple(step.title for step in plan.steps if not step.signed and step.holds()))
         _open(journal, intent)
@@ -62,10 +67,8 @@ class Engine:
         except InterruptedOperation:
             raise
         except PyvmiscsiError as error:
-            if error.retry or self._passed(plan, intent):
+            if isinstance(error, _NOBODY_ANSWERS) or not self._took_back(plan, journal, intent):
                 _tell_how_to_go_on(error, intent)
-                raise
-            self.rewind(plan, journal, intent)
             raise
         self._finish(plan, journal, intent)
 
@@ -113,6 +116,13 @@ class Engine:
     def _finish(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         _until_answered(lambda: journal.close(intent))
         self._tell(intent, Phase.DONE, f"{plan.verb} {plan.subject}", len(plan.steps), plan)
+
+    def _took_back(self, plan: Plan, journal: Journal, intent: Intent) -> bool:
+        try:
+            self.rewind(plan, journal, intent)
+        except PyvmiscsiError:
+            return False
+        return True
 
     def _passed(self, plan: Plan, intent: Intent) -> Step | None:
         """The first step without a way back that this operation took."""

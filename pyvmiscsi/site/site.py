@@ -30,9 +30,9 @@ class Site:
     @classmethod
     def load(cls, path: str | Path | None = None, *, warn: Callable[[str], None] = say_nothing) -> Self:
         """The site of this file, or of the first one found; ConfigError names every mistake in it."""
-        from pyvmiscsi.config import load
+        from pyvmiscsi import config
 
-        return cls.of(load(Path(path) if path else None), warn=warn)
+        return cls.of(config.load(config.find(str(path) if path else None)).site, warn=warn)
 
     @classmethod
     def of(cls, record: SiteRecord, *, warn: Callable[[str], None] = say_nothing) -> Self:

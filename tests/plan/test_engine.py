@@ -82,7 +82,22 @@ def test_an_error_that_stays_takes_the_operation_back_by_itself() -> None:
     assert world.intents == {}
 
 
-def test_an_error_that_may_pass_leaves_the_intent_and_says_how_to_go_on() -> None:
+def test_says_how_to_go_on_when_taking_back_fails_too() -> None:
+    world = World()
+    luck = iter([NasRefusedError("no"), NasUnreachableError("gone")])
+
+    def bad(moment: str) -> None:
+        if moment in ("before make b", "before undo a"):
+            raise next(luck)
+
+    world.luck = bad
+    with pytest.raises(NasRefusedError) as caught:
+        Engine().execute(plan_of(world, "a", "b"), WorldJournal(world), INTENT)
+    assert "ops rewind" in caught.value.hint
+    assert INTENT.id in world.intents
+
+
+def test_a_silent_nas_leaves_the_intent_and_says_how_to_go_on() -> None:
     world = World()
     world.luck = bad_luck_at("before make b", NasUnreachableError("nas1: no answer"))
     with pytest.raises(NasUnreachableError) as caught:
