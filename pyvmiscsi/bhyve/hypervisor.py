@@ -1,0 +1,171 @@
+"""One host as a hypervisor: what runs there, and starting and ending a guest.
+
+Everything is asked by short sh scripts over a `Host`; reading the answers is `hypervisor_text.py` and
+`capabilities.py`. No command here opens a disk.
+"""
+
+from __future__ import annotations
+
+from pyvmiscsi.bhyve import capabilities, hypervisor_text
+from pyvmiscsi.bhyve.capabilities import Capabilities
+from pyvmiscsi.bhyve.config import GuestConfig
+from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
+from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, vars_file
+from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supervisor
+from pyvmiscsi.errors import GuestError, NotFoundError
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Clock, Host
+from pyvmiscsi.secrets import Secret
+from pyvmiscsi.waiting import wait_for
+
+DAEMON = "/usr/sbin/daemon"
+
+_LOAD_MODULES = """
+for module in vmm nmdm; do
+    /sbin/kldstat -q -m "$module" || /sbin/kldload "$module" || exit 71
+done
+"""
+
+_COPY_ONCE = """
+[ -e "$2" ] && exit 0
+/bin/cp "$1" "$2.new" && /bin/mv "$2.new" "$2"
+"""
+
+# The supervisor hears it when it lives; a guest without one (vm-bhyve's, or ours after an accident) hears it itself.
+_SIGNAL = """
+if [ -n "$1" ] && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
+if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
+/usr/sbin/bhyvectl --vm="$4" --force-poweroff
+exit 0
+"""
+
+_SWEEP = """
+if /bin/pgrep -fx "$1" >/dev/null; then exit 75; fi
+if [ -e "/dev/vmm/$2" ]; then /usr/sbin/bhyvectl --vm="$2" --destroy; fi
+/bin/rm -rf "$3"
+"""
+
+
+class Hypervisor:
+    """The guests of one host. Safe to call from several threads at once."""
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        state_directory: str = "/var/run/pyvmiscsi",
+        clock: Clock | None = None,
+    ) -> None:
+        self._host = host
+        self._state_directory = state_directory
+        self._clock = clock
+
+    def capabilities(self) -> Capabilities:
+        """The host's release, limits, modules and firmware, in one call."""
+        return capabilities.parse_capabilities(self._host.script(capabilities.QUESTION).text)
+
+    def load_modules(self) -> None:
+        """See that vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
+        self._host.script(_LOAD_MODULES)
+
+    def guests(self) -> dict[str, GuestOnHost]:
+        """Every guest the host knows anything of, by its name, in one call: ours, vm-bhyve's, and remains."""
+        return hypervisor_text.parse_guests(self._host.script(hypervisor_text.QUESTION, self._state_directory).text)
+
+    def guest(self, name: GuestName) -> GuestOnHost:
+        """One guest; when the host knows nothing of it, that is what the answer says."""
+        return self.guests().get(str(name), GuestOnHost(str(name)))
+
+    def run_lock(self, guest: GuestName, directory: str) -> RunLock:
+        """The guest's lock, as this host takes it; `directory` holds the guest's configuration."""
+        return RunLock(self._host, guest, directory, self._run_directory(guest))
+
+    def keep_variables(self, guest: GuestConfig, directory: str) -> None:
+        """Give a guest with `uefi_vars` its own copy of the firmware's variables, unless it has one."""
+        path = vars_file(guest, directory)
+        if path is not None:
+            self._host.script(_COPY_ONCE, VARS_TEMPLATE, path)
+
+    def start(self, supervision: Supervision, conf: Secret | None = None, *, deadline: float = 60.0) -> GuestOnHost:
+        """Run the guest under its supervisor, and answer once bhyve runs.
+
+        `conf` is the text for `bhyve -k`, when the command names `conf_path`. Raises GuestError with what bhyve said
+        when it ended at once, DeadlineError when nothing is heard of it. The supervisor cleans up after either.
+        """
+        run_directory = supervision.run_directory
+        for directory in (run_directory, supervision.log_directory):
+            self._host.make_directory(directory)
+        if conf is not None:
+            self._host.write_file(self.conf_path(supervision.guest), conf.reveal().encode(), mode=0o600)
+        script = f"{run_directory}/supervisor.sh"
+        self._host.write_file(script, render_supervisor(supervision).encode(), mode=0o700)
+        self._host.run([DAEMON, "-f", "/bin/sh", script])
+        return wait_for(
+            lambda: self._started(supervision),
+            what=f"guest {supervision.guest} running on {self._host.name}",
+            deadline=deadline,
+            clock=self._clock,
+            hint=f"see {supervision.log} there",
+        )
+
+    def conf_path(self, guest: GuestName) -> str:
+        """Where `start` puts the text for `bhyve -k`: local to the host, mode 0600."""
+        return f"{self._run_directory(guest)}/bhyve.conf"
+
+    def ask_to_stop(self, guest: GuestName) -> None:
+        """Press the guest's power button (ACPI); it decides. NotFoundError when it does not run here."""
+        self._signal(guest, "TERM")
+
+    def force_poweroff(self, guest: GuestName) -> None:
+        """End the guest now: no clean shutdown. When a session is lost its supervisor takes the disks away first."""
+        self._signal(guest, "USR1")
+
+    def wait_stopped(self, guest: GuestName, *, deadline: float) -> GuestOnHost:
+        """The guest once nothing of it is left; its `status` says how it ended. DeadlineError when it still runs."""
+
+        def gone() -> GuestOnHost | None:
+            found = self.guest(guest)
+            return found if found.is_gone else None
+
+        return wait_for(
+            gone,
+            what=f"guest {guest} stopped on {self._host.name}",
+            deadline=deadline,
+            clock=self._clock,
+            hint="it may ignore its power button: force it off",
+        )
+
+    def sweep(self, guest: GuestName) -> None:
+        """Remove what an accident left: a virtual machine nobody runs, the run directory. GuestError when it runs."""
+        done = self._host.script(*(_SWEEP, process_pattern(guest), str(guest), self._run_directory(guest)), ok=(0, 75))
+        if done.status != 0:
+            raise GuestError(f"guest {guest}: it runs on {self._host.name}", hint="stop it first")
+
+    def _run_directory(self, guest: GuestName) -> str:
+        return f"{self._state_directory}/{guest}"
+
+    def _started(self, supervision: Supervision) -> GuestOnHost | None:
+        found = self.guest(supervision.guest)
+        status = found.status
+        if status is None or status.operation != supervision.operation:
+            return None
+        if status.is_final:
+            raise GuestError(
+                f"guest {supervision.guest}: {status.reason}{self._last_complaint(supervision)}",
+                hint=f"see {supervision.log} on {self._host.name}",
+            )
+        return found if found.is_running and found.has_vm else None
+
+    def _last_complaint(self, supervision: Supervision) -> str:
+        said = (self._host.read_file(f"{supervision.run_directory}/stderr") or b"").decode(errors="replace")
+        lines = [line for line in said.splitlines() if line.strip()]
+        return f": {lines[0].strip()}" if lines else ""
+
+    def _signal(self, guest: GuestName, signal: str) -> None:
+        found = self.guest(guest)
+        status = found.status
+        supervisor = str(status.supervisor) if found.is_supervised and status and status.supervisor else ""
+        done = self._host.script(*(_SIGNAL, supervisor, signal, process_pattern(guest), str(guest)), ok=(0, 66))
+        if done.status != 0:
+            raise NotFoundError(f"guest {guest}: it does not run on {self._host.name}")

@@ -1,0 +1,118 @@
+"""Who runs a guest: vm-bhyve's `run.lock`, taken before any login to the guest's disks.
+
+`run.lock` in the guest's directory holds the hostname of the hypervisor that runs it, and a newline (freebsd.md 5.6).
+It is shared with the other hypervisors and with vm-bhyve, and created with noclobber. Ours beside it: `run.lock.op`
+holds the id of the operation that took it. Between callers on one host a `claim` in the local run directory decides,
+so that a start under way is never mistaken for a lock that a crash left behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyvmiscsi.errors import BusyError
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Host
+
+_EX_TEMPFAIL = 75
+
+_TAKE = r"""
+run=$1 directory=$2 guest=$3 operation=$4
+refuse() { echo "$*"; exit 75; }
+first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
+# A claim is over once its start reached the supervisor and the supervisor is no more.
+is_over() {
+    /usr/bin/grep -qx "operation=$1" "$run/status" 2>/dev/null || return 1
+    pid=$(/usr/bin/sed -n 's/^supervisor=//p' "$run/status")
+    ! kill -0 "$pid" 2>/dev/null
+}
+
+me=$(/bin/hostname) || exit 71
+/bin/mkdir -p "$run" || exit 73
+[ -n "$(/usr/bin/find "$run/taking" -maxdepth 0 -mmin +1 2>/dev/null)" ] && /bin/rmdir "$run/taking"
+/bin/mkdir "$run/taking" 2>/dev/null || refuse "taking"
+trap '/bin/rmdir "$run/taking"' EXIT
+trap 'exit 75' HUP INT TERM
+
+claimed=$(first_line "$run/claim")
+if [ -n "$claimed" ] && [ "$claimed" != "$operation" ]; then
+    is_over "$claimed" || refuse "operation $claimed"
+fi
+if [ "$claimed" != "$operation" ] && [ -e "/dev/vmm/$guest" ]; then
+    refuse "running $me"
+fi
+if ! (set -C; echo "$me" >"$directory/run.lock") 2>/dev/null; then
+    holder=$(first_line "$directory/run.lock")
+    [ "$holder" = "$me" ] || refuse "host $holder"
+fi
+echo "$operation" >"$run/claim" && echo "$operation" >"$directory/run.lock.op"
+"""
+
+_RELEASE = r"""
+run=$1 directory=$2 operation=$3
+holds() { line=; [ -e "$1" ] && read -r line <"$1"; [ "$line" = "$operation" ]; }
+if holds "$directory/run.lock.op"; then /bin/rm -f "$directory/run.lock.op" "$directory/run.lock"; fi
+if holds "$run/claim"; then /bin/rm -f "$run/claim"; fi
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """Who holds a guest's lock; `operation` None means vm-bhyve, or one of us that was cut short."""
+
+    host: str
+    operation: str | None = None
+
+
+class RunLock:
+    """The lock of one guest, as one host takes it. Safe to use from several threads and control hosts at once."""
+
+    def __init__(self, host: Host, guest: GuestName, directory: str, run_directory: str) -> None:
+        self._host = host
+        self._guest = guest
+        self._directory = directory
+        self._run_directory = run_directory
+
+    def find_holder(self) -> LockHolder | None:
+        """What `run.lock` says; None when nobody holds it."""
+        holder = self._host.read_file(f"{self._directory}/run.lock")
+        if holder is None:
+            return None
+        operation = self._host.read_file(f"{self._directory}/run.lock.op")
+        return LockHolder(_line(holder), _line(operation) or None if operation is not None else None)
+
+    def take(self, operation: str) -> None:
+        """Take the lock for `operation`; no error when that operation has it already.
+
+        A lock in this host's own name is stale, and taken over, when no virtual machine of that name exists and no
+        other operation is about to start one. Raises BusyError naming the host or the operation that has it.
+        """
+        done = self._host.script(
+            _TAKE, self._run_directory, self._directory, str(self._guest), operation, ok=(0, _EX_TEMPFAIL)
+        )
+        if done.status == _EX_TEMPFAIL:
+            raise self._busy(*(done.text.split(maxsplit=1) or ["taking"]))
+
+    def release(self, operation: str) -> None:
+        """Give the lock back if `operation` has it; no error when it has not."""
+        self._host.script(_RELEASE, self._run_directory, self._directory, operation)
+
+    def _busy(self, kind: str, who: str = "") -> BusyError:
+        holder, host = who.strip(), self._host.name
+        if kind == "host":
+            return BusyError(
+                f"guest {self._guest}: it runs on {holder or 'a host that left no name'} (run.lock)",
+                hint=f"stop it there; if that host is dead for certain, remove {self._directory}/run.lock",
+            )
+        if kind == "running":
+            return BusyError(f"guest {self._guest}: it runs on {host} already", hint="stop it first")
+        if kind == "operation":
+            return BusyError(
+                f"guest {self._guest}: operation {holder} is starting it on {host}",
+                hint=f"wait for it; if it was cut short, `pyvmiscsi ops resume {holder}` or `ops rewind {holder}`",
+            )
+        return BusyError(f"guest {self._guest}: somebody else is taking its lock on {host}", hint="try again")
+
+
+def _line(data: bytes) -> str:
+    return data.decode(errors="replace").partition("\n")[0].strip()

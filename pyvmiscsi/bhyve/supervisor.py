@@ -1,0 +1,145 @@
+"""The script that runs a guest on its hypervisor, from its start until nothing of it is left there.
+
+It is one text for `/bin/sh`: the guest's values as assignments, and the fixed story in `supervisor.sh`. daemon(8)
+detaches it, and from then on it needs no control host: it starts bhyve again when the guest reboots, and on any other
+end it destroys the virtual machine and its taps, logs out of its targets and releases `run.lock`.
+
+When a disk's session is lost it takes the session away first and waits for bhyve then: a process that closes a dead
+disk stops GEOM, and with it every guest of the host, until the session is gone.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib import resources
+
+from pyvmiscsi.errors import InputError
+from pyvmiscsi.names import GuestName, Iqn
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Where FreeBSD keeps the programs the script calls; only tests name others."""
+
+    bhyvectl: str = "/usr/sbin/bhyvectl"
+    cat: str = "/bin/cat"
+    date: str = "/bin/date"
+    ifconfig: str = "/sbin/ifconfig"
+    iscsictl: str = "/usr/bin/iscsictl"
+    mv: str = "/bin/mv"
+    pgrep: str = "/bin/pgrep"
+    ps: str = "/bin/ps"
+    rm: str = "/bin/rm"
+    sleep: str = "/bin/sleep"
+    vmm: str = "/dev/vmm"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the script waits for what, in whole seconds but for the tick."""
+
+    tick: float = 1.0
+    """Between two looks at bhyve."""
+    watch_ticks: int = 5
+    """Looks at bhyve for each look at the sessions, while nobody wants the guest to stop."""
+    ready: int = 120
+    """For lost sessions to come back before a guest that rebooted is given up."""
+    lost: int = 30
+    """For lost sessions to come back before a guest that is to stop loses its disks."""
+    force: int = 10
+    """For a bhyve that was told to power off, or killed, to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What the script for one guest needs to know. None of it is secret."""
+
+    guest: GuestName
+    operation: str
+    """The id of the start; `run.lock.op` holds it, and only then is the lock ours to release."""
+    directory: str
+    """The guest's own, which holds its configuration and `run.lock`."""
+    bhyve: tuple[str, ...]
+    loader: tuple[str, ...] = ()
+    targets: tuple[Iqn, ...] = ()
+    taps: tuple[str, ...] = ()
+    consoles: tuple[tuple[str, str], ...] = ()
+    """`("com1", "/dev/nmdm-web1.1B")`, …: what vm-bhyve's `console` file says."""
+    state_directory: str = "/var/run/pyvmiscsi"
+    log_directory: str = "/var/log/pyvmiscsi"
+    patience: Patience = field(default_factory=Patience)
+    tools: Tools = field(default_factory=Tools)
+
+    @property
+    def run_directory(self) -> str:
+        """Local to the host and to this boot: the script itself, its status, bhyve's standard error."""
+        return f"{self.state_directory}/{self.guest}"
+
+    @property
+    def log(self) -> str:
+        return f"{self.log_directory}/{self.guest}.log"
+
+    @property
+    def lock(self) -> str:
+        return f"{self.directory}/run.lock"
+
+
+def render_supervisor(supervision: Supervision) -> str:
+    """The whole script; the same text for the same values.
+
+    Raises InputError for a word with a line break or a NUL, which no name, path or option of a guest holds.
+    """
+    values = {
+        "NAME": str(supervision.guest),
+        "PROCESS": process_pattern(supervision.guest),
+        "OPERATION": supervision.operation,
+        "TARGETS": " ".join(str(target) for target in supervision.targets),
+        "TAPS": " ".join(supervision.taps),
+        "LOCK": supervision.lock,
+        "CONSOLE": f"{supervision.directory}/console",
+        "RUN": supervision.run_directory,
+        "LOG": supervision.log,
+        "LOADER": "yes" if supervision.loader else "",
+        "TICK": f"{supervision.patience.tick:g}",
+        "WATCH_TICKS": str(supervision.patience.watch_ticks),
+        "READY_DEADLINE": str(supervision.patience.ready),
+        "LOST_DEADLINE": str(supervision.patience.lost),
+        "FORCE_DEADLINE": str(supervision.patience.force),
+        **{tool.name.upper(): getattr(supervision.tools, tool.name) for tool in fields(supervision.tools)},
+    }
+    consoles = "".join(f"{port}={device}\n" for port, device in supervision.consoles)
+    return "".join(
+        (
+            f"# The guest {supervision.guest}, run by pyvmiscsi.\n",
+            *(f"{name}={_quoted(value)}\n" for name, value in values.items()),
+            f"CONSOLES={shlex.quote(consoles)}\n",
+            f"loader() {{ exec {_command(supervision.loader or ('/usr/bin/true',))}; }}\n",
+            f"bhyve() {{ exec {_command(supervision.bhyve)}; }}\n",
+            "\n",
+            _story(),
+        )
+    )
+
+
+def process_pattern(guest: GuestName) -> str:
+    """The extended regular expression that matches the title bhyve gives itself, whole: for `pgrep -fx`."""
+    return "bhyve: " + str(guest).replace(".", "\\.")
+
+
+@cache
+def _story() -> str:
+    return resources.files(__package__).joinpath("supervisor.sh").read_text(encoding="utf-8")
+
+
+def _command(argv: Sequence[str]) -> str:
+    return " ".join(_quoted(word) for word in argv)
+
+
+def _quoted(word: str) -> str:
+    """The word for sh, whatever it holds: the one place of this package that quotes."""
+    if "\n" in word or "\0" in word:
+        raise InputError(f"supervisor script: {word!r} holds a line break or a NUL")
+    return shlex.quote(word)
