@@ -1,52 +1,55 @@
-"""A datastore's config path, seen whole: every guest's configuration and who holds its lock, in one look."""
+"""The guests' directories on the hypervisors: `<config path>/<guest>/<guest>.conf`, and `run.lock` beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.ports import Host
 
-# One awk(1) for all files: a thousand guests are read in one command, not in a thousand.
-_LOOK = r"""
-cd "$1" 2>/dev/null || exit 0
-set -- */*.conf
-[ -f "$1" ] || exit 0
-for lock in */run.lock; do [ -f "$lock" ] && set -- "$@" "$lock"; done
-exec awk '{ print FILENAME "\t" $0 }' "$@"
+# One awk for all files, however many guests: `file PATH` for each, and its lines with a blank before them.
+_QUESTION = r"""
+read_all() {
+    /usr/bin/find "$1" -mindepth 2 -maxdepth 2 -name "$2" -type f -exec /usr/bin/awk '
+        BEGIN { for (i = 1; i < ARGC; i++) print "file " ARGV[i] }
+        FNR == 1 { print "file " FILENAME }
+        { print " " $0 }' {} +
+}
+[ -d "$1" ] || exit 0
+read_all "$1" '*.conf' && read_all "$1" run.lock
 """
 
 
 @dataclass(frozen=True, slots=True)
 class GuestDirectory:
-    """What stands in `<config path>/<guest>`: the configuration, and the hostname in `run.lock`, if there is one."""
+    """A guest as its directory has it."""
 
-    guest: str
-    conf: ConfText
-    locked_by: str | None
+    name: str
+    conf: ConfText = field(default_factory=ConfText)
+    locked_by: str | None = None
+    """The hostname in `run.lock`: the hypervisor that runs the guest, or did until a crash."""
 
 
 def guest_directories(host: Host, config_path: str) -> dict[str, GuestDirectory]:
-    """Every `<guest>/<guest>.conf` below the config path, by guest; empty when there is no such path."""
-    return parse_look(host.script(_LOOK, config_path).text)
+    """Every guest with a configuration below `config_path`, by its name, in one call; empty without such a directory."""
+    answer = host.script(_QUESTION, config_path)
+    return parse_guest_directories(answer.stdout.decode(errors="surrogateescape"), config_path)
 
 
-def parse_look(text: str) -> dict[str, GuestDirectory]:
-    """The guests in lines `<guest>/<file><tab><line of it>`."""
+def parse_guest_directories(text: str, config_path: str) -> dict[str, GuestDirectory]:
+    """The answer of a host: files by path, and their lines. Files that are no guest's are passed over."""
     files: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        name, _, content = line.partition("\t")
-        files.setdefault(name, []).append(content)
-    return {
-        guest: GuestDirectory(
-            guest, ConfText("".join(f"{line}\n" for line in lines)), _first(files, f"{guest}/run.lock")
-        )
-        for name, lines in files.items()
-        for guest in [name.partition("/")[0]]
-        if name == f"{guest}/{guest}.conf"
-    }
-
-
-def _first(files: dict[str, list[str]], name: str) -> str | None:
-    lines = files.get(name)
-    return lines[0].strip() if lines else None
+    current: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith("file "):
+            current = files.setdefault(line.removeprefix("file "), [])
+        elif line.startswith(" "):
+            current.append(line[1:])
+    directories = {}
+    for path, lines in files.items():
+        name, _, file = path.removeprefix(f"{config_path.rstrip('/')}/").partition("/")
+        if file == f"{name}.conf":
+            lock = files.get(f"{path.rpartition('/')[0]}/run.lock")
+            locked_by = None if lock is None else (lock[0].strip() if lock else "")
+            directories[name] = GuestDirectory(name, ConfText("".join(f"{line}\n" for line in lines)), locked_by)
+    return directories

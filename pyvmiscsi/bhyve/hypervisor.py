@@ -69,6 +69,14 @@ class Hypervisor:
         """See that vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
         self._host.script(_LOAD_MODULES)
 
+    def hostname(self) -> str:
+        """What hostname(1) says there, and `run.lock` holds."""
+        return self._host.run(["/bin/hostname"]).text.strip()
+
+    def running(self) -> tuple[str, ...]:
+        """Names of the guests whose bhyve runs, ours and others."""
+        return tuple(sorted(name for name, guest in self.guests().items() if guest.is_running))
+
     def guests(self) -> dict[str, GuestOnHost]:
         """Every guest the host knows anything of, by its name, in one call: ours, vm-bhyve's, and remains."""
         return hypervisor_text.parse_guests(self._host.script(hypervisor_text.QUESTION, self._state_directory).text)
