@@ -31,7 +31,7 @@ class GuestDirectory:
 
 
 def guest_directories(host: Host, config_path: str) -> dict[str, GuestDirectory]:
-    """Every guest with a configuration below `config_path`, by its name, in one call; empty without such a directory."""
+    """Every guest with a configuration below `config_path`, by its name, in one call; none without a directory."""
     answer = host.script(_QUESTION, config_path)
     return parse_guest_directories(answer.stdout.decode(errors="surrogateescape"), config_path)
 
