@@ -36,10 +36,10 @@ class Secret:
         return format(REDACTED, spec)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and _random.compare_digest(self._text.encode(), other._text.encode())
+        return isinstance(other, Secret) and _random.compare_digest(self.reveal().encode(), other.reveal().encode())
 
     def __hash__(self) -> int:
-        return hash(self._text)
+        return hash(self.reveal())
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is never pickled or copied")

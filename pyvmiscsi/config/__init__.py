@@ -1,0 +1,55 @@
+"""The site file: where it is, and the site that it describes.
+
+site = config.load()                # the site of the first file found
+file = config.read(config.find())   # with the origin of every setting
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pyvmiscsi.config.reading import Setting
+from pyvmiscsi.config.site_text import SiteFile, parse_site
+from pyvmiscsi.errors import ConfigError
+
+__all__ = ["VARIABLE", "Setting", "SiteFile", "find", "load", "parse_site", "usual_places"]
+
+VARIABLE = "PYVMISCSI_SITE"
+
+
+def usual_places() -> tuple[Path, ...]:
+    """Where a site file is looked for when none is named, in this order."""
+    own = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    return (
+        Path("site.toml"),
+        own / "pyvmiscsi" / "site.toml",
+        Path("/usr/local/etc/pyvmiscsi/site.toml"),
+        Path("/etc/pyvmiscsi/site.toml"),
+    )
+
+
+def find(named: str | Path | None = None) -> Path:
+    """The site file to use: the one named, else the one in $PYVMISCSI_SITE, else the first in the usual places.
+
+    ConfigError when there is none at all. A file that was named is not looked for elsewhere.
+    """
+    chosen = named or os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen)
+    for place in usual_places():
+        if place.exists():
+            return place
+    looked = ", ".join(str(place) for place in usual_places())
+    raise ConfigError(f"no site file: not in {looked}", hint="write one with pyvmiscsi init, or name it with --site")
+
+
+def load(path: Path) -> SiteFile:
+    """What this file says, with origins; ConfigError when it cannot be read, or naming every mistake in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: not UTF-8") from error
+    return parse_site(text, str(path))
