@@ -44,7 +44,7 @@ class TrueNas:
     def __init__(self, rpc: Rpc, *, clock: Clock | None = None) -> None:
         self._rpc = rpc
         self._clock = clock
-        self._traits = traits_of(rpc.series)
+        self._traits = traits_of(rpc.series, rpc.dialect)
         self._basename: Iqn | None = None
         self._basename_lock = threading.Lock()
         self._numbers: JustSeen[int] = JustSeen(clock)

@@ -76,7 +76,13 @@ class Endpoint:
 
     def check_peer(self, connection: socket.socket) -> None:
         """NasAuthError when a certificate is pinned and the other end of this connection has another."""
-        certificate = certificate_of(connection)
+        self._check(certificate_of(connection))
+
+    def check_now(self) -> None:
+        """NasAuthError when the nas does not show the pinned certificate."""
+        self._check(self.certificate())
+
+    def _check(self, certificate: bytes) -> None:
         if self.fingerprint and certificate and fingerprint_of(certificate) != self.fingerprint:
             raise NasAuthError(
                 f"nas {self.name}: its certificate is not the pinned one, but SHA-256 {fingerprint_of(certificate)}",

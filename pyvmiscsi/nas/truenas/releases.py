@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from pyvmiscsi.errors import NasProtocolError, UnsupportedError
@@ -83,5 +83,7 @@ TRAITS = (
 )
 
 
-def traits_of(series: Series) -> Traits:
-    return next(traits for traits in TRAITS if series >= traits.since)
+def traits_of(series: Series, dialect: str = "jsonrpc") -> Traits:
+    """How to speak to this series; over REST v2.0 without `zfs.resource.*`, which it never had."""
+    traits = next(traits for traits in TRAITS if series >= traits.since)
+    return traits if dialect == "jsonrpc" else replace(traits, resource_query=False, resource_destroy=False)
