@@ -1,0 +1,253 @@
+"""Logs a host in to one LUN and proves the disk that appears: a story in four steps.
+
+1. What is there already: a live session is used, a dead one taken away, two are refused.
+2. Log in. A refusal is tried again, because a nas may answer "Not found" for a moment after it made a target; and
+   tried by removing and adding, because the kernel itself waits a minute after each refusal.
+3. Wait for the disk: the session is Connected long before its disk can be used.
+4. Proof: one session, both serials, the size and the sector are those of the record.
+
+Whatever this log-in brought about is logged out again when it fails; what was found is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from pyvmiscsi.errors import DeadlineError, LoginError, ProofError, PyvmiscsiError, SessionLostError
+from pyvmiscsi.initiator import reasons
+from pyvmiscsi.initiator.freebsd.geom_text import label_of
+from pyvmiscsi.initiator.freebsd.iscsictl import Identity, Iscsictl
+from pyvmiscsi.initiator.freebsd.iscsictl_text import WAITING, Row, render_conf
+from pyvmiscsi.initiator.freebsd.sight import Sight
+from pyvmiscsi.model import AttachedDisk, Credential, DiskProof
+from pyvmiscsi.ports import Clock
+from pyvmiscsi.units import SECTOR, Size
+from pyvmiscsi.waiting import backoff, wait_for
+
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries after a refusal; one that the configuration causes is final after the last of them."""
+
+ISCSID_SECONDS = 3.0
+"""How long iscsid may leave a login waiting: a running one takes it up in milliseconds."""
+
+LUN_SECONDS, NODE_SECONDS, LABEL_SECONDS = 15.0, 10.0, 3.0
+"""From Connected to `daN`, from there to /dev/daN, and from there to its label, which three seconds have covered."""
+
+T = TypeVar("T")
+
+
+class Attachment:
+    """One disk on one host, from the first look to the proof."""
+
+    def __init__(self, iscsictl: Iscsictl, clock: Clock, proof: DiskProof) -> None:
+        self._iscsictl = iscsictl
+        self._clock = clock
+        self._proof = proof
+        self._address = proof.address
+        self._label = label_of(proof.serial.text)
+        self._what = f"{iscsictl.name}: {proof.address}"
+        self._sight = Sight((), frozenset(), False)
+
+    def run(self, credential: Credential | None, deadline: float) -> AttachedDisk:
+        """The proven disk; LoginError, ProofError, DeadlineError, SessionLostError."""
+        end = self._clock.now() + deadline
+        conf = render_conf(self._address.target.text, str(self._address.portal), credential)
+        self._look()
+        found = self._session()
+        if found is not None and found.is_usable:
+            return self._prove(self._await_disk(end))
+        try:
+            self._log_out()  # what is dead would come back by itself a minute later, or never
+            self._log_in(conf, end)
+            return self._prove(self._await_disk(end))
+        except BaseException:
+            with contextlib.suppress(PyvmiscsiError):
+                self._look()
+                self._log_out()
+            raise
+
+    def find(self) -> AttachedDisk | None:
+        """The disk, when it is ready now and proven; None without a live session or before its disk is there."""
+        self._look()
+        row = self._session()
+        device = row.disk(self._address.lun) if row is not None and row.is_usable else None
+        return self._prove(device) if device in self._sight.nodes else None
+
+    # looking
+
+    def _look(self) -> None:
+        self._sight = self._iscsictl.look(self._label)
+
+    def _session(self) -> Row | None:
+        """The session to our target, as last seen; ProofError when there are several."""
+        rows = self._sight.of(self._address.target)
+        if len(rows) > 1:
+            raise ProofError(
+                f"{self._what}: {len(rows)} sessions to one target, through {', '.join(row.portal for row in rows)}",
+                hint="the same disk would appear twice: end all but one with iscsictl -R -p PORTAL -t TARGET",
+            )
+        return rows[0] if rows else None
+
+    def _live_session(self) -> Row:
+        row = self._session()
+        if row is None or not row.is_usable:
+            raise SessionLostError(f"{self._what}: the session was lost: {(row and row.reason) or 'it went away'}")
+        return row
+
+    def _watch(self, check: Callable[[], T | None], what: str, seconds: float, *, hint: str = "") -> T:
+        """What `check` answers of the last sight, or of a later one: the first answer that is not None."""
+        sights = itertools.chain([lambda: None], itertools.repeat(self._look))
+
+        def look() -> T | None:
+            next(sights)()
+            return check()
+
+        return wait_for(
+            look,
+            what=f"{self._what}: {what}",
+            deadline=max(seconds, 0),
+            clock=self._clock,
+            pauses=backoff(0.1, 1.5, 1.0),
+            hint=hint,
+        )
+
+    def _left(self, end: float) -> float:
+        return max(end - self._clock.now(), 0)
+
+    # logging in and out
+
+    def _log_in(self, conf: bytes, end: float) -> None:
+        refusals: list[str] = []
+
+        def attempt() -> bool:
+            self._sight = self._iscsictl.add(conf, self._label)
+            refusal = self._await_login(end)
+            if not refusal:
+                return True
+            refusals.append(refusal)
+            self._log_out()
+            if reasons.is_permanent(refusal) and len(refusals) > len(PAUSES):
+                raise self._refused(refusal)
+            return False
+
+        try:
+            wait_for(
+                attempt,
+                what=f"{self._what}: logged in",
+                deadline=self._left(end),
+                clock=self._clock,
+                pauses=itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])),
+            )
+        except DeadlineError:
+            if refusals:
+                raise self._refused(refusals[-1]) from None
+            raise
+
+    def _await_login(self, end: float) -> str:
+        """Empty once the session is Connected, or why it was refused."""
+        taken_up_by = self._clock.now() + ISCSID_SECONDS
+
+        def outcome() -> str | None:
+            row = self._session()
+            if row is None:
+                return "the session went away"
+            if row.is_usable:
+                return ""
+            if row.reason != WAITING:
+                return row.reason or None
+            if self._clock.now() > taken_up_by:
+                raise LoginError(
+                    f"{self._what}: iscsid does not take up the login",
+                    reason=WAITING,
+                    hint="is it running? service iscsid onestatus; sysrc iscsid_enable=YES; service iscsid start",
+                )
+            return None
+
+        return self._watch(
+            outcome,
+            "Connected",
+            self._left(end),
+            hint="the portal gave no answer: check the network between this host and the nas",
+        )
+
+    def _refused(self, reason: str) -> LoginError:
+        return LoginError(
+            f"{self._what}: {reason}",
+            reason=reason,
+            permanent=reasons.is_permanent(reason),
+            hint=reasons.hint_for(reason),
+        )
+
+    def _log_out(self) -> None:
+        """End what was last seen of our target, with the portal as listed: a redirect may have rewritten it."""
+        for row in self._sight.of(self._address.target):
+            self._sight = self._iscsictl.remove(row, self._label)
+
+    # the disk
+
+    def _await_disk(self, end: float) -> str:
+        """`daN` of our LUN, once it has a node and, if it gets one in time, its label."""
+        lun = self._address.lun
+        try:
+            device = self._watch(
+                lambda: self._live_session().disk(lun), f"LUN {lun} has a disk", min(LUN_SECONDS, self._left(end))
+            )
+        except DeadlineError:
+            shown = self._live_session().devices
+            if not shown:
+                raise
+            raise ProofError(
+                f"{self._what}: Connected, but this LUN is no disk: "
+                f"the host shows {', '.join(f'LUN {number} as {device}' for number, device in shown.items())}",
+                hint="compare the LUN of the target's mapping on the nas with the datastore's key `lun`",
+            ) from None
+        self._watch(
+            lambda: self._live_session().disk(lun) == device and device in self._sight.nodes,
+            f"/dev/{device} is there",
+            min(NODE_SECONDS, self._left(end)),
+        )
+        if self._label:
+            with contextlib.suppress(DeadlineError):
+                self._watch(
+                    lambda: self._live_session() is not None and self._sight.has_label,
+                    f"{self._label} is there",
+                    min(LABEL_SECONDS, self._left(end)),
+                )
+        return device
+
+    def _prove(self, device: str) -> AttachedDisk:
+        """The disk, when all that it says of itself is what the record says; ProofError otherwise."""
+        row = self._live_session()
+        identity = self._iscsictl.identify(row, device)
+        wrong = list(_differences(self._proof, identity))
+        if wrong:
+            remedy = identity.info.sector != self._proof.sector.bytes and self._proof.sector == SECTOR
+            raise ProofError(f"{self._what}: {device} is not this disk: {'; '.join(wrong)}", hint=_4K if remedy else "")
+        labelled = self._label is not None and self._label.removeprefix("/dev/") in identity.labels
+        return AttachedDisk(
+            address=self._address,
+            device=self._label if self._label and labelled else f"/dev/{device}",
+            serial=self._proof.serial,
+            size=Size(identity.info.size),
+            sector=Size(identity.info.sector),
+        )
+
+
+_4K = (
+    "guests need 512-byte blocks, and bhyve cannot show others as such: "
+    "make the extent anew with logical block size 512 and write its data again"
+)
+
+
+def _differences(proof: DiskProof, identity: Identity) -> Iterator[str]:
+    """What the disk says otherwise than the record, in words."""
+    for teller, serial in (("SCSI", identity.scsi_serial), ("GEOM", identity.geom_serial)):
+        if serial != proof.serial.text:
+            yield f"its serial ({teller}) is {serial or 'empty'!r}, not {proof.serial.text!r}"
+    if identity.info.size != proof.size.bytes:
+        yield f"it has {identity.info.size} bytes, not {proof.size.bytes}"
+    if identity.info.sector != proof.sector.bytes:
+        yield f"its logical blocks have {identity.info.sector} bytes, not {proof.sector.bytes}"

@@ -1,0 +1,67 @@
+"""Logs a host out of a target and sees it gone: dead sessions first, and no live one whose disk is open."""
+
+from __future__ import annotations
+
+from pyvmiscsi.errors import BusyError, DeadlineError
+from pyvmiscsi.initiator.freebsd.iscsictl import Iscsictl
+from pyvmiscsi.initiator.freebsd.iscsictl_text import Row
+from pyvmiscsi.initiator.freebsd.sight import Sight
+from pyvmiscsi.names import Iqn
+from pyvmiscsi.ports import Clock
+from pyvmiscsi.waiting import backoff, wait_for
+
+
+def detach(iscsictl: Iscsictl, clock: Clock, target: Iqn, deadline: float) -> None:
+    """No session to `target`, through any portal, and none of its disks; BusyError, DeadlineError."""
+    end = clock.now() + deadline
+    sight = iscsictl.look()
+    rows = sight.of(target)
+    for row in rows:
+        if not row.is_usable:  # looking into it could stop GEOM on this host, taking it away is what helps
+            sight = iscsictl.remove(row)
+    for row in rows:
+        if row.is_usable:
+            _refuse_open(iscsictl, row)
+            sight = iscsictl.remove(row)
+    _await_gone(iscsictl, clock, sight, rows, max(end - clock.now(), 0))
+
+
+def _refuse_open(iscsictl: Iscsictl, row: Row) -> None:
+    try:
+        counts = iscsictl.open_counts(row)
+    except DeadlineError as error:
+        dead = ", ".join(other.target for other in iscsictl.look().rows if not other.is_usable)
+        raise DeadlineError(
+            f"{iscsictl.name}: GEOM does not answer whether the disks of {row.target} are open",
+            hint=f"take the dead sessions away with iscsictl -R: {dead}" if dead else "",
+        ) from error
+    for device in row.devices.values():
+        count = counts.get(device)
+        if count is not None and count.is_open:
+            raise BusyError(
+                f"{iscsictl.name}: {row.target}: {device} is open ({count})",
+                hint=f"stop the guest that uses it; fstat /dev/{device} names the process",
+            )
+
+
+def _await_gone(iscsictl: Iscsictl, clock: Clock, sight: Sight, rows: tuple[Row, ...], seconds: float) -> None:
+    """Wait until neither these sessions nor their disks are there; another session may have got the number of one."""
+    if not rows:
+        return
+    numbers = {row.number for row in rows}
+    devices = {device for row in rows for device in row.devices.values()}
+    last = [sight]
+
+    def is_gone() -> bool:
+        seen = last.pop() if last else iscsictl.look()
+        elsewhere = {device for row in seen.rows if row.number not in numbers for device in row.devices.values()}
+        return numbers.isdisjoint(row.number for row in seen.rows) and (devices - elsewhere).isdisjoint(seen.nodes)
+
+    wait_for(
+        is_gone,
+        what=f"{iscsictl.name}: {rows[0].target}: logged out",
+        deadline=seconds,
+        clock=clock,
+        pauses=backoff(0.1, 1.5, 1.0),
+        hint="iscsictl -L shows what is left; nothing was deleted",
+    )

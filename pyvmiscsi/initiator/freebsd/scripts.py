@@ -1,0 +1,73 @@
+"""The sh scripts that the FreeBSD initiator sends to a host: one for a step, so that a step is one round trip.
+
+Law of them all: no disk is opened unless its session was listed as Connected just before, in the same script.
+Opening a dead iSCSI disk stops GEOM for the whole host, healthy disks included, and no timeout(1) helps.
+`iscsictl`, `ls` and `test` never wait for a disk.
+"""
+
+from __future__ import annotations
+
+NO_SESSION = 75
+"""Status of a script that would have opened disks: the session is not Connected any more."""
+
+_SIGHT = """
+iscsictl --libxo json -L -v || exit
+echo
+cd /dev && echo da*
+if [ -n "$label" ] && [ -e "$label" ]; then echo label; else echo none; fi
+"""
+
+LOOK = f"""# sessions, disk nodes, a label: $1 the label's path
+label=$1
+{_SIGHT}"""
+
+ADD = f"""# log in: $1 the label's path, $2 the nickname in the iscsi.conf on stdin
+label=$1
+umask 077
+conf=$(mktemp /var/run/pyvmiscsi.XXXXXX) || exit
+trap 'rm -f "$conf"' EXIT
+trap 'exit 1' HUP INT TERM
+cat >"$conf" && iscsictl -A -n "$2" -c "$conf" || exit
+rm -f "$conf"
+{_SIGHT}"""
+
+REMOVE = f"""# log out: $1 the label's path, $2 target, $3 portal
+label=$1
+iscsictl -R -p "$3" -t "$2" || exit
+{_SIGHT}"""
+
+_CONNECTED = """
+connected() {
+	iscsictl -L | {
+		while read -r target portal state rest; do
+			[ "$target $portal $state" = "$1 $2 Connected:" ] && exit 0
+		done
+		exit 1
+	}
+}
+"""
+
+PROVE = f"""# what is this disk? $1 target, $2 portal, $3 daN
+{_CONNECTED}
+connected "$1" "$2" || exit {NO_SESSION}
+camcontrol inquiry "$3" -S || exit
+connected "$1" "$2" || exit {NO_SESSION}
+diskinfo -s "$3" && diskinfo "$3" && sysctl -b kern.geom.conftxt
+"""
+
+OPEN_COUNTS = f"""# who has disks open? $1 target, $2 portal
+{_CONNECTED}
+connected "$1" "$2" || exit {NO_SESSION}
+sysctl -b kern.geom.confxml
+"""
+
+PREFLIGHT = """# is this host ready for iSCSI disks?
+say() { printf '%s\\t%s\\n' "$1" "$2"; }
+say release "$(sysctl -n kern.osreldate 2>/dev/null)"
+if [ -e /dev/iscsi ]; then say driver yes; else say driver no; fi
+if service iscsid onestatus >/dev/null 2>&1; then say iscsid yes; else say iscsid no; fi
+say iscsid_enable "$(sysrc -n iscsid_enable 2>/dev/null)"
+say iscsictl_enable "$(sysrc -n iscsictl_enable 2>/dev/null)"
+say fail_on_disconnection "$(sysctl -n kern.iscsi.fail_on_disconnection 2>/dev/null)"
+say disk_ident "$(sysctl -n kern.geom.label.disk_ident.enable 2>/dev/null)"
+"""
