@@ -42,7 +42,7 @@ types: setup
 	$(BIN)/mypy
 
 layers: setup
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 shell: setup
 	sh scripts/shellcheck

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import typer.main
-
 from pyvmiscsi_cli.app import NOUNS, VERBS, build
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
