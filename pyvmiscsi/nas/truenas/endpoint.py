@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import urlsplit
 
+from pyvmiscsi import __version__
 from pyvmiscsi.errors import ConfigError, NasAuthError, NasError, NasUnreachableError
 from pyvmiscsi.model import NasRecord
 
 _TLS = {"https": True, "wss": True, "http": False, "ws": False}
+USER_AGENT = f"pyvmiscsi/{__version__}"
+"""Who we are, in the appliance's log."""
 CONNECT_DEADLINE = 10.0
 """Seconds for a TCP connection and its TLS handshake."""
 

@@ -12,7 +12,7 @@ from urllib3.exceptions import NewConnectionError
 
 from pyvmiscsi.errors import ConfigError, NasUnansweredError, NasUnreachableError
 from pyvmiscsi.model import NasRecord
-from pyvmiscsi.nas.truenas.endpoint import CONNECT_DEADLINE, Endpoint
+from pyvmiscsi.nas.truenas.endpoint import CONNECT_DEADLINE, USER_AGENT, Endpoint
 from pyvmiscsi.nas.truenas.rest2_text import GatewayError, HttpCall, http_call, result
 from pyvmiscsi.nas.truenas.rpc import Json, Request, Series
 
@@ -33,6 +33,7 @@ class Rest2:
         self._timeouts = (CONNECT_DEADLINE, deadline)
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._session = requests.Session()
+        self._session.headers["User-Agent"] = USER_AGENT
         self._session.trust_env = False  # else ~/.netrc replaces our credentials, and a proxy comes in between
         self._session.verify = endpoint.fingerprint is None
         self._session.mount("https://", _Trusting(endpoint))

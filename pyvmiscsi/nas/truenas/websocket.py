@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import ClientConnection, connect
 
 from pyvmiscsi.errors import NasUnreachableError
-from pyvmiscsi.nas.truenas.endpoint import CONNECT_DEADLINE, Endpoint
+from pyvmiscsi.nas.truenas.endpoint import CONNECT_DEADLINE, USER_AGENT, Endpoint
 
 KEEP_ALIVE = 20.0
 """Seconds between pings: routers forget idle connections after a minute (nas-wire.md 1.8)."""
@@ -71,6 +71,7 @@ def _open(endpoint: Endpoint, path: str) -> ClientConnection:
             open_timeout=CONNECT_DEADLINE,
             ping_interval=KEEP_ALIVE,
             ping_timeout=KEEP_ALIVE,
+            user_agent_header=USER_AGENT,
             max_size=None,  # an answer may have 50 MB (nas-wire.md 1.8)
             logger=_LOG,
         )
