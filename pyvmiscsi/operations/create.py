@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid as _uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from pyvmiscsi.units import KIB, MIB, Size
 VERB = "create"
 _USUAL_BLOCK = Size(16 * KIB.bytes)
 """What TrueNAS 23.10 and later give a zvol when nothing is asked (nas-wire.md 2.3)."""
+
+_PLACE_OF_DISK = re.compile(r"disk\d+_(name|dev|size|serial)|uuid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,26 @@ class CreateRequest:
     @property
     def numbered_disks(self) -> tuple[tuple[DiskName, DiskRequest], ...]:
         return tuple((DiskName(number), disk) for number, disk in enumerate(self.disks))
+
+
+def settings_of(template: str, *, cpu: int | None, memory: Size | None, switches: tuple[str, ...]) -> dict[str, str]:
+    """vm-bhyve's keys of a template, with what was asked for in their place; RuleError for a secret in it.
+
+    Of the template's disks only their emulation and options are kept: where the data is, the nas decides.
+    """
+    pairs = {key: value for key, value in ConfText(template).pairs().items() if not _PLACE_OF_DISK.fullmatch(key)}
+    if "vnc_password" in pairs:
+        raise RuleError(
+            "template: vnc_password would be written into the operation's record on the nas",
+            hint="leave it out, and add it to the guest's configuration afterwards",
+        )
+    if cpu is not None:
+        pairs["cpu"] = str(cpu)
+    if memory is not None:
+        pairs["memory"] = str(memory)
+    for number, switch in enumerate(switches, _count_of_networks(pairs)):
+        pairs |= {f"network{number}_type": "virtio-net", f"network{number}_switch": switch}
+    return pairs
 
 
 def create_plan(request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:

@@ -71,8 +71,10 @@ class Connections:
 
     def close(self) -> None:
         with self._lock:
-            for connection in (*self._nases.values(), *self._hosts.values()):
-                connection.close()
+            for nas in self._nases.values():
+                nas.close()
+            for host in self._hosts.values():
+                host.close()
             self._nases.clear()
             self._hosts.clear()
 

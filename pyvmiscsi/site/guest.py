@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pyvmiscsi.bhyve.config import GuestConfig
 from pyvmiscsi.bhyve.config_path import guest_directories
+from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.loader import console
+from pyvmiscsi.bhyve.rules import check
 from pyvmiscsi.errors import BusyError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
 from pyvmiscsi.operations.pending import PlannedOperation, planned_destroy
+from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
+from pyvmiscsi.operations.stop import stop_plan
 from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import glance, guest_view
 from pyvmiscsi.site.views import GuestView
+from pyvmiscsi.steps.lock import NoJournal
 
 
 class Guest:
@@ -54,6 +63,52 @@ class Guest:
             str(self.name), self.datastore, record=record, directory=directory, seen=seen, devices=devices
         )
 
+    def start(self, host: str | None = None, run: Run | None = None) -> str:
+        """Run the guest on a host (the datastore's first, if none is named), on disks proven there; the host's name.
+
+        RuleError names what keeps it from starting before anything is touched; BusyError when it runs already.
+        """
+        scene = SiteScene(self._connections)
+        request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
+        check(request.config, Hypervisor(scene.host(request.host)).capabilities(), supposed_devices(request))
+        intent = new_intent("start", str(self.name), {"guest": str(self.name), "host": request.host})
+        operation = self._planned_start(request, intent, scene)
+        (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
+        return request.host
+
+    def preview_start(self, host: str | None = None) -> Preview:
+        """The steps that `start` would take; nothing is changed."""
+        scene = SiteScene(self._connections)
+        request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
+        return Run().engine().preview(start_plan(request, self.datastore, scene, ""))
+
+    def planned_start(self, intent: Intent) -> PlannedOperation:
+        """A start that was cut short, as its lock tells of it."""
+        scene = SiteScene(self._connections)
+        return self._planned_start(self._start_request(intent.request["host"], scene), intent, scene)
+
+    def stop(self, *, deadline: float = 120.0, force: bool = False, run: Run | None = None) -> None:
+        """See the guest off and its disks logged out; no error when they are.
+
+        DeadlineError when it does not power off in time and `force` does not say to make it.
+        """
+        view = self.info()
+        scene = SiteScene(self._connections)
+        hosts = [view.host] if view.host else scene.host_names(self.datastore)
+        targets = [disk.target.iqn for disk in self.record().disks if disk.target]
+        for host in hosts:
+            plan = stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
+            intent = new_intent("stop", str(self.name), {})
+            (run or Run()).engine().execute(plan, NoJournal(), intent)
+
+    def console(self) -> int:
+        """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
+        view = self.info()
+        if view.state != "Running" or view.host is None:
+            raise NotFoundError(f"guest {self.name}: not running", hint=f"pyvmiscsi vm start {self.name}")
+        scene = SiteScene(self._connections)
+        return scene.host(view.host).interact(["/usr/bin/cu", "-l", console(self._config(view.host, scene), end="B")])
+
     def destroy(self, run: Run | None = None) -> None:
         """Everything of the guest goes, on the nas too; BusyError while it runs or any session has a disk of it."""
         self._refuse_running()
@@ -68,6 +123,27 @@ class Guest:
         request = DestroyRequest.of(self.record(), self.datastore)
         intent = new_intent("destroy", str(self.name), request.as_json())
         return planned_destroy(request, intent, self.datastore, SiteScene(self._connections))
+
+    def _planned_start(self, request: StartRequest, intent: Intent, scene: SiteScene) -> PlannedOperation:
+        plan = start_plan(request, self.datastore, scene, intent.id)
+        return PlannedOperation(intent, plan, start_journal(request, scene, intent))
+
+    def _start_request(self, host: str, scene: SiteScene) -> StartRequest:
+        record = self.record()
+        if record.intents:
+            first = record.intents[0]
+            raise BusyError(
+                f"guest {self.name}: {first.verb} begun {first.since} by {first.by} is unfinished",
+                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
+            )
+        return StartRequest.of(record, self._config(host, scene), self.datastore, host)
+
+    def _config(self, host: str, scene: SiteScene) -> GuestConfig:
+        path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
+        found = scene.host(host).read_file(path)
+        if found is None:
+            raise NotFoundError(f"guest {self.name}: no {path} on {host}", hint="is the config path mounted there?")
+        return parse_guest(self.name, found.decode(errors="replace"))
 
     def _refuse_running(self) -> None:
         view = self.info()

@@ -1,27 +1,35 @@
-"""Unfinished operations, as any control host finds them on the nas."""
+"""Unfinished operations, as any control host finds them: on the nas, or (starts) in a guest's lock."""
 
 from __future__ import annotations
 
-from pyvmiscsi.model import DatastoreRecord
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from pyvmiscsi.bhyve.config_path import guest_directories
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.errors import HostUnreachableError
 from pyvmiscsi.operations.pending import PlannedOperation, planned_again
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
+from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.running import Run
+from pyvmiscsi.site.survey import glance
 from pyvmiscsi.site.views import OperationView
 
 
+@dataclass(frozen=True, slots=True)
 class PendingOperation:
     """An operation that somebody began and did not finish."""
 
-    def __init__(self, intent: Intent, datastore: DatastoreRecord, connections: Connections) -> None:
-        self.intent = intent
-        self._datastore = datastore
-        self._connections = connections
+    intent: Intent
+    datastore: str
+    _planned: Callable[[], PlannedOperation]
 
     def view(self) -> OperationView:
         intent = self.intent
-        return OperationView(intent.id, intent.verb, intent.subject, self._datastore.name, intent.by, intent.since)
+        return OperationView(intent.id, intent.verb, intent.subject, self.datastore, intent.by, intent.since)
 
     def preview(self) -> Preview:
         """What `resume` would still do."""
@@ -37,5 +45,43 @@ class PendingOperation:
         operation = self._planned()
         (run or Run()).engine().rewind(operation.plan, operation.journal, operation.intent)
 
-    def _planned(self) -> PlannedOperation:
-        return planned_again(self.intent, self._datastore, SiteScene(self._connections))
+
+def pending_operations(datastore: Datastore, connections: Connections) -> list[PendingOperation]:
+    """Every unfinished operation on the guests of a datastore."""
+    return [*_on_the_nas(datastore, connections), *_in_locks(datastore, connections)]
+
+
+def _on_the_nas(datastore: Datastore, connections: Connections) -> Iterator[PendingOperation]:
+    for record in datastore.records():
+        for intent in record.intents:
+            yield PendingOperation(
+                intent,
+                datastore.record.name,
+                partial(planned_again, intent, datastore.record, SiteScene(connections)),
+            )
+
+
+def _in_locks(datastore: Datastore, connections: Connections) -> Iterator[PendingOperation]:
+    """Starts whose lock is held while nothing runs: the process that began them is gone, or not yet there."""
+    scene, path = SiteScene(connections), datastore.record.config_path
+    hosts = scene.host_names(datastore.record)
+    try:
+        directories = guest_directories(scene.host(hosts[0]), path)
+    except HostUnreachableError as error:
+        connections.warn(f"{error}: unfinished starts are not seen")
+        return
+    locked = {directory.name: directory.locked_by for directory in directories.values() if directory.locked_by}
+    seen = [found for host in hosts if locked and (found := glance(connections, host)) is not None]
+    for name, hostname in locked.items():
+        for host in seen:
+            if host.hostname == hostname and name not in host.running:
+                yield from _start_in_lock(datastore, connections, name, host.name)
+
+
+def _start_in_lock(datastore: Datastore, connections: Connections, name: str, host: str) -> Iterator[PendingOperation]:
+    guest = datastore.guest(name)
+    directory = f"{datastore.record.config_path}/{name}"
+    holder = Hypervisor(connections.host(host)).run_lock(guest.name, directory).find_holder()
+    if holder is not None and holder.operation is not None:
+        intent = Intent(holder.operation, "start", name, {"guest": name, "host": host}, by=holder.host, since="")
+        yield PendingOperation(intent, datastore.record.name, partial(guest.planned_start, intent))

@@ -13,7 +13,7 @@ from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.site.connections import Connections, say_nothing
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
-from pyvmiscsi.site.pending import PendingOperation
+from pyvmiscsi.site.pending import PendingOperation, pending_operations
 from pyvmiscsi.site.views import GuestView
 
 T = TypeVar("T")
@@ -72,7 +72,11 @@ class Site:
 
     def operations(self) -> tuple[PendingOperation, ...]:
         """Every unfinished operation, the oldest first."""
-        found = [operation for some in self._each(self._operations_in) for operation in some]
+        found = [
+            operation
+            for some in self._each(lambda datastore: pending_operations(datastore, self._connections))
+            for operation in some
+        ]
         return tuple(sorted(found, key=lambda operation: (operation.intent.since, operation.intent.id)))
 
     def operation(self, id_: str) -> PendingOperation:
@@ -96,13 +100,6 @@ class Site:
     @property
     def _default(self) -> str | None:
         return self.record.default_datastore or next(iter(self.record.datastores), None)
-
-    def _operations_in(self, datastore: Datastore) -> list[PendingOperation]:
-        return [
-            PendingOperation(intent, datastore.record, self._connections)
-            for record in datastore.records()
-            for intent in record.intents
-        ]
 
     def _each(self, ask: Callable[[Datastore], T]) -> list[T]:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="datastore") as pool:

@@ -1,0 +1,80 @@
+"""Start: lock, log in, prove every disk, run the guest. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyvmiscsi.bhyve.config import LABEL, GuestConfig
+from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.errors import ConflictError
+from pyvmiscsi.model import DatastoreRecord, DiskProof
+from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.step import Plan
+from pyvmiscsi.steps.lock import LockJournal
+from pyvmiscsi.steps.running import GuestRunning, other_disks
+from pyvmiscsi.steps.sessions import DiskAttached
+
+VERB = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A guest to run on a host: its configuration, and what each of its LUNs must show."""
+
+    config: GuestConfig
+    host: str
+    directory: str
+    disks: dict[int, DiskProof]
+    chap_tag: int | None
+
+    @classmethod
+    def of(cls, record: GuestRecord, config: GuestConfig, datastore: DatastoreRecord, host: str) -> StartRequest:
+        """What the nas and the configuration say together; ConflictError when they speak of different disks."""
+        on_nas = {disk.name.number: disk for disk in record.disks}
+        named = {disk.number: disk for disk in config.disks if disk.is_lun}
+        for number in sorted({*on_nas, *named}):
+            if number not in on_nas or number not in named:
+                where = "configuration" if number in on_nas else "nas"
+                raise ConflictError(f"guest {record.name}: disk{number} is not in the {where}")
+            extent, serial = on_nas[number].extent, named[number].shown_serial
+            if extent is not None and str(extent.serial) != serial:
+                raise ConflictError(
+                    f"guest {record.name}: disk{number} is {extent.serial} on the nas, {serial} in the configuration",
+                    hint="correct the serial in the configuration: the guest would get a wrong disk",
+                )
+        proofs = {number: disk.proof(datastore) for number, disk in on_nas.items()}
+        return cls(config, host, f"{datastore.config_path}/{record.name}", proofs, record.chap_tag)
+
+
+def supposed_devices(request: StartRequest) -> Devices:
+    """The devices as they will be if all goes well: what rules can be judged on before anything is touched."""
+    luns = {number: FoundDisk(f"{LABEL}{proof.serial}", proof.sector) for number, proof in request.disks.items()}
+    backends = {network.number: network.device or "tap0" for network in request.config.networks}
+    return Devices(request.directory, other_disks(request.config, request.directory) | luns, backends)
+
+
+def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+    """Every step can be undone; once the last one holds, the guest's supervisor looks after all of it."""
+    nas, initiator = scene.nas(datastore), scene.initiator(request.host)
+    logins = tuple(
+        DiskAttached(nas, initiator, request.host, proof, request.chap_tag) for proof in request.disks.values()
+    )
+    running = GuestRunning(
+        host=scene.host(request.host),
+        initiator=initiator,
+        config=request.config,
+        directory=request.directory,
+        disks=request.disks,
+        system_conf=f"{datastore.config_path}/.config/system.conf",
+        operation=operation,
+    )
+    return Plan(VERB, str(request.config.name), (*logins, running))
+
+
+def start_journal(request: StartRequest, scene: Scene, intent: Intent) -> LockJournal:
+    """`run.lock` in the guest's directory, on the host that is to run it."""
+    hypervisor = Hypervisor(scene.host(request.host))
+    return LockJournal(hypervisor.run_lock(request.config.name, request.directory), intent)

@@ -1,0 +1,34 @@
+"""Stop: the guest off, its disks logged out, nothing of it left on the host. Pure; every step can be taken again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import GuestName, Iqn
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.step import Plan
+from pyvmiscsi.steps.running import GuestStopped, RemainsSwept
+from pyvmiscsi.steps.sessions import DiskDetached
+
+VERB = "stop"
+
+
+def stop_plan(
+    guest: GuestName,
+    targets: Iterable[Iqn],
+    datastore: DatastoreRecord,
+    scene: Scene,
+    *,
+    host: str,
+    deadline: float,
+    force: bool,
+) -> Plan:
+    """The supervisor does all of it when it lives; what it could not do is done here."""
+    hypervisor = Hypervisor(scene.host(host))
+    stopped = GuestStopped(hypervisor, guest, deadline, force)
+    logouts = tuple(DiskDetached(scene.initiator(host), host, target) for target in targets)
+    directory = f"{datastore.config_path}/{guest}"
+    swept = RemainsSwept(scene.host(host), guest, directory)
+    return Plan(VERB, str(guest), (stopped, *logouts, swept))

@@ -1,0 +1,49 @@
+"""The journal of a start: vm-bhyve's `run.lock`, taken before any login.
+
+What a start wants can be read from the guest's own records, so the lock holds an operation's id and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.plan.intent import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class LockJournal:
+    """The lock belongs to the operation until the supervisor, which knows its id, releases it."""
+
+    lock: RunLock
+    intent: Intent
+
+    def pending(self) -> tuple[Intent, ...]:
+        holder = self.lock.find_holder()
+        return (self.intent,) if holder is not None and holder.operation == self.intent.id else ()
+
+    def open(self, intent: Intent) -> None:
+        self.lock.take(intent.id)
+
+    def close(self, intent: Intent) -> None:
+        """The guest runs: its supervisor releases the lock."""
+
+    def withdraw(self, intent: Intent) -> None:
+        self.lock.release(intent.id)
+
+
+@dataclass(frozen=True, slots=True)
+class NoJournal:
+    """For plans whose every step can be taken again by anybody: there is nothing to remember."""
+
+    def pending(self) -> tuple[Intent, ...]:
+        return ()
+
+    def open(self, intent: Intent) -> None:
+        """Nothing to remember."""
+
+    def close(self, intent: Intent) -> None:
+        """Nothing to forget."""
+
+    def withdraw(self, intent: Intent) -> None:
+        """Nothing to forget."""

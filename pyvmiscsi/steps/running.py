@@ -1,0 +1,179 @@
+"""Facts about a guest that runs, or does not, on a hypervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pyvmiscsi.bhyve.argv import bhyve_argv
+from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
+from pyvmiscsi.bhyve.config import Disk, GuestConfig
+from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.loader import console, loader_argv
+from pyvmiscsi.bhyve.network import Networks, Switch, own_taps, parse_switches
+from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervisor import Supervision
+from pyvmiscsi.errors import DeadlineError, NotFoundError, ProofError, UnsupportedError
+from pyvmiscsi.model import DiskProof
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Host, Initiator
+from pyvmiscsi.secrets import Secret
+from pyvmiscsi.units import SECTOR
+
+_FORCED_OFF = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRunning:
+    """bhyve runs the guest on its proven disks, under a supervisor that needs nobody else from then on."""
+
+    host: Host
+    initiator: Initiator
+    config: GuestConfig
+    directory: str
+    disks: Mapping[int, DiskProof]
+    system_conf: str
+    """vm-bhyve's file that names the host's switches."""
+    operation: str
+    signed: ClassVar[bool] = True
+
+    @property
+    def title(self) -> str:
+        return f"guest {self.config.name} running"
+
+    def holds(self) -> bool:
+        found = Hypervisor(self.host).guest(self.config.name)
+        return found.is_running and found.has_vm
+
+    def make(self) -> None:
+        hypervisor = Hypervisor(self.host)
+        hypervisor.load_modules()
+        hypervisor.keep_variables(self.config, self.directory)
+        backends = Networks(self.host, self._switches()).plug_in(self.config)
+        devices = Devices(self.directory, self._found_disks(), backends)
+        argv, conf = self._command(hypervisor, devices)
+        supervision = Supervision(
+            guest=self.config.name,
+            operation=self.operation,
+            directory=self.directory,
+            bhyve=argv,
+            loader=self._loader(devices),
+            targets=tuple(proof.address.target for proof in self.disks.values()),
+            taps=own_taps(self.config, backends),
+            consoles=tuple((port, self._console(port)) for port in self.config.comports),
+        )
+        hypervisor.start(supervision, conf)
+
+    def undo(self) -> None:
+        Hypervisor(self.host).sweep(self.config.name)
+        Networks(self.host).unplug(self.config.name)
+
+    def _switches(self) -> dict[str, Switch]:
+        return parse_switches((self.host.read_file(self.system_conf) or b"").decode(errors="replace"))
+
+    def _found_disks(self) -> dict[int, FoundDisk]:
+        found = other_disks(self.config, self.directory)
+        for number, proof in self.disks.items():
+            disk = self.initiator.find(proof)
+            if disk is None:
+                raise ProofError(
+                    f"disk{number}: no session to {proof.address.target}", hint="it was there a moment ago"
+                )
+            found[number] = FoundDisk(disk.device, disk.sector)
+        return found
+
+    def _command(self, hypervisor: Hypervisor, devices: Devices) -> tuple[tuple[str, ...], Secret | None]:
+        """By arguments, as vm-bhyve does; by a file of mode 0600 when a password must not be among them."""
+        capabilities = hypervisor.capabilities()
+        if self.config.graphics is None or self.config.graphics.password is None:
+            return bhyve_argv(self.config, capabilities, devices), None
+        path = hypervisor.conf_path(self.config.name)
+        return bhyve_conf_argv(self.config, path), bhyve_conf(self.config, capabilities, devices)
+
+    def _loader(self, devices: Devices) -> tuple[str, ...]:
+        return (self.config.uuid and loader_argv(self.config, devices, self.config.uuid)) or ()
+
+    def _console(self, port: str) -> str:
+        return console(self.config, int(port.removeprefix("com")), "B")
+
+
+@dataclass(frozen=True, slots=True)
+class GuestStopped:
+    """Nothing of the guest runs on the host; it was asked to power off and, if `force`, made to."""
+
+    hypervisor: Hypervisor
+    guest: GuestName
+    deadline: float
+    force: bool
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"guest {self.guest} stopped"
+
+    def holds(self) -> bool:
+        return self.hypervisor.guest(self.guest).is_gone
+
+    def make(self) -> None:
+        try:
+            self.hypervisor.ask_to_stop(self.guest)
+            self.hypervisor.wait_stopped(self.guest, deadline=self.deadline)
+        except NotFoundError:
+            self.hypervisor.sweep(self.guest)  # a virtual machine nobody runs
+        except DeadlineError:
+            if not self.force:
+                raise
+            self.hypervisor.force_poweroff(self.guest)
+            self.hypervisor.wait_stopped(self.guest, deadline=_FORCED_OFF)
+
+    def undo(self) -> None:
+        """A guest that was stopped is started by `vm start`, when somebody wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemainsSwept:
+    """What a start left on the host is gone: interfaces, run directory, lock. The supervisor did it, if it could."""
+
+    host: Host
+    guest: GuestName
+    directory: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"nothing left of {self.guest}"
+
+    def holds(self) -> bool:
+        holder = self._lock.find_holder()
+        return holder is None or holder.operation is None  # without an operation it is vm-bhyve's to release
+
+    def make(self) -> None:
+        holder = self._lock.find_holder()
+        Networks(self.host).unplug(self.guest)
+        Hypervisor(self.host).sweep(self.guest)
+        if holder is not None and holder.operation is not None:
+            self._lock.release(holder.operation)
+
+    def undo(self) -> None:
+        """Nothing of it is wanted back."""
+
+    @property
+    def _lock(self) -> RunLock:
+        return Hypervisor(self.host).run_lock(self.guest, self.directory)
+
+
+def other_disks(config: GuestConfig, directory: str) -> dict[int, FoundDisk]:
+    """The guest's disks that are no LUNs of ours: files beside its configuration, or paths as they stand."""
+    return {disk.number: FoundDisk(_path_of(disk, directory), SECTOR) for disk in config.disks if not disk.is_lun}
+
+
+def _path_of(disk: Disk, directory: str) -> str:
+    if disk.dev == "custom":
+        return disk.name
+    if disk.dev == "file":
+        return f"{directory}/{disk.name}"
+    raise UnsupportedError(
+        f"{disk.key}: {disk.dev} disks of vm-bhyve are not on a nas", hint="use pyvmiscsi's disks, a file or a path"
+    )
