@@ -10,10 +10,11 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
+from pyvmiscsi.lab.bhyve.errno_text import EINVAL, ENOTTY
 from pyvmiscsi.lab.bhyve.facts import Found, HostFacts, Kind, Trouble
 from pyvmiscsi.lab.bhyve.machine import Disk, Network
 from pyvmiscsi.lab.bhyve.options import COM_PORTS, EMULATIONS
-from pyvmiscsi.lab.bhyve.tree import EINVAL, ENOENT, ENOTTY, Ended, Tree, Voice
+from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
 
 _LEGACY_NAMES = {"ahci-hd": "ahci", "ahci-cd": "ahci", "amd_hostbridge": "hostbridge"}
 _USB_DEVICES = ("tablet",)
@@ -179,7 +180,7 @@ class Devices:
             voice.say('Missing "path" for block device.')
             return None
         try:
-            found = self.facts.look(path)
+            found = self.facts.look(path, write=not read_only)
         except Trouble as trouble:
             voice.errno = trouble.text
             voice.warn(f"Could not open backing file: {path}: {trouble.text}")
@@ -235,10 +236,12 @@ class Devices:
     def _open_network(self, node: str, backend: str) -> None:
         kind = self.tree.get(f"{node}.type") or backend
         if kind.startswith(("tap", "vmnet")):
-            if not self.facts.has_network(backend):
-                self.voice.errno = ENOENT
+            try:
+                self.facts.open_network(backend)
+            except Trouble as trouble:
+                self.voice.errno = trouble.text
                 self.voice.say(f"open of tap device /dev/{backend} failed")
-                raise _Failed
+                raise _Failed from None
         elif kind.startswith("netgraph"):
             self._read(node, "path", "hook", "peerhook", "socket")
         elif kind.startswith("slirp"):

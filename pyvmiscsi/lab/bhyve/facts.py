@@ -29,6 +29,16 @@ class Found:
     serial: str = ""
 
 
+class Vm(Enum):
+    """What `/dev/vmm/NAME` is."""
+
+    ABSENT = "absent"
+    IDLE = "idle"
+    """Made by a loader, or its guest has ended by itself."""
+    BUSY = "busy"
+    """A guest runs in it, or was killed in it: only bhyvectl --destroy helps."""
+
+
 class Trouble(Exception):  # noqa: N818 - an answer, not a fault of ours
     """A path that cannot be opened; `text` is strerror(3)'s, as FreeBSD words it."""
 
@@ -51,14 +61,14 @@ class HostFacts(Protocol):
     def read_text(self, path: str) -> str | None:
         """A file's text; None when it cannot be opened."""
 
-    def look(self, path: str) -> Found:
-        """What is at `path`; Trouble when it cannot be opened even for reading."""
+    def look(self, path: str, *, write: bool = False) -> Found:
+        """What is at `path`, opened for writing if asked and possible; Trouble when it cannot even be read."""
 
-    def has_vm(self, name: str) -> bool:
-        """`/dev/vmm/NAME` is there: made by a loader, or left by an earlier run."""
+    def vm(self, name: str) -> Vm:
+        """Whether `/dev/vmm/NAME` is there; Trouble when vmm(4) is not loaded."""
 
-    def has_network(self, interface: str) -> bool:
-        """`/dev/tapN` or `/dev/vmnetN` can be opened."""
+    def open_network(self, interface: str) -> None:
+        """Open `/dev/tapN` or `/dev/vmnetN`; Trouble when it is not there or has been opened already."""
 
     def has_passthru(self, bus: int, slot: int, func: int) -> bool:
         """The PCI device is held by ppt(4)."""

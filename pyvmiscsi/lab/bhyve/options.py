@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from pyvmiscsi.lab.bhyve.errno_text import ENOENT
 from pyvmiscsi.lab.bhyve.facts import HostFacts
-from pyvmiscsi.lab.bhyve.tree import ENOENT, Ended, Tree, Voice
+from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
 
 EX_USAGE = 64
 

@@ -8,20 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pyvmiscsi.lab.bhyve.errno_text import ENOENT
+
 Branch = dict[str, "str | Branch"]
 
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 _DEEPEST_REFERENCE = 15
-
-# FreeBSD's strerror(3), for the numbers that bhyve can meet here.
-ENOENT = "No such file or directory"
-ENXIO = "Device not configured"
-ENOMEM = "Cannot allocate memory"
-EACCES = "Permission denied"
-EBUSY = "Device busy"
-EINVAL = "Invalid argument"
-ENOTTY = "Inappropriate ioctl for device"
 
 
 class Ended(Exception):  # noqa: N818 - usage, help and a configuration dump are ends, not errors

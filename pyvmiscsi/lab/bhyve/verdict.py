@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyvmiscsi.lab.bhyve.devices import Devices
-from pyvmiscsi.lab.bhyve.facts import HostFacts
+from pyvmiscsi.lab.bhyve.errno_text import EBUSY, EINVAL
+from pyvmiscsi.lab.bhyve.facts import HostFacts, Trouble, Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
 from pyvmiscsi.lab.bhyve.options import EX_USAGE, USAGE, UsageEnded, read_options
-from pyvmiscsi.lab.bhyve.tree import EINVAL, Ended, Tree, Voice
+from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
 
-EX_OSERR = 71
+_LONGEST_NAME = 230
 _MOST = 65535  # UINT16_MAX, the type of vm_set_topology(3)
 _IDENTITY = {
     "bios.vendor": "BHYVE",
@@ -181,15 +182,24 @@ class _Judging:
         return size
 
     def _open_vm(self, bootrom: str) -> None:
-        if not self.name or "/" in self.name or len(self.name) > 230:
-            self._voice.say(f"vm_create: {EINVAL}")
-            raise Ended(4)
-        if self._facts.has_vm(self.name):
+        if not self.name or "/" in self.name or len(self.name) > _LONGEST_NAME:
+            raise self._vm_refused(EINVAL)
+        try:
+            vm = self._facts.vm(self.name)
+        except Trouble as trouble:
+            raise self._vm_refused(trouble.text) from None
+        if vm is Vm.BUSY:
+            raise self._vm_refused(EBUSY)
+        if vm is Vm.IDLE:
             return
         self.vm_made = True
         if not bootrom:
             self._voice.say("virtual machine cannot be booted")
             raise Ended(4)
+
+    def _vm_refused(self, text: str) -> Ended:
+        self._voice.say(f"vm_create: {text}")
+        return Ended(4)
 
     def _identity(self) -> str:
         uuid = self._tree.get("uuid") or ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyvmiscsi.lab.bhyve.facts import Found, Kind, Trouble
-from pyvmiscsi.lab.bhyve.tree import ENOENT
+from pyvmiscsi.lab.bhyve.errno_text import ENOENT
+from pyvmiscsi.lab.bhyve.facts import Found, Kind, Trouble, Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class PaperHost:
     sector: int = 512
     stripe: int = 0
     missing: frozenset[str] = frozenset()
-    vms: bool = True
+    state: Vm = Vm.IDLE
     files: dict[str, str] = field(default_factory=dict)
     osreldate: int = 1400063
     max_vcpus: int = 16
@@ -24,7 +24,8 @@ class PaperHost:
     def read_text(self, path: str) -> str | None:
         return self.files.get(path)
 
-    def look(self, path: str) -> Found:
+    def look(self, path: str, *, write: bool = False) -> Found:
+        del write
         if path in self.missing:
             raise Trouble(ENOENT)
         if path.startswith("/dev/nmdm"):
@@ -33,11 +34,13 @@ class PaperHost:
             return Found(Kind.DEVICE, 1 << 30, self.sector, self.stripe, self.writable)
         return Found(Kind.FILE, 1 << 20, stripe=4096, writable=self.writable)
 
-    def has_vm(self, name: str) -> bool:
-        return self.vms and bool(name)
+    def vm(self, name: str) -> Vm:
+        del name
+        return self.state
 
-    def has_network(self, interface: str) -> bool:
-        return interface not in self.missing
+    def open_network(self, interface: str) -> None:
+        if interface in self.missing:
+            raise Trouble(ENOENT)
 
     def has_passthru(self, bus: int, slot: int, func: int) -> bool:
         return f"{bus}/{slot}/{func}" not in self.missing

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pyvmiscsi.lab.bhyve.facts import Vm
 from pyvmiscsi.lab.bhyve.verdict import Accepted, Refused, judge
 from tests.lab.bhyve.facts import PaperHost
 
@@ -24,7 +25,7 @@ def _host(said: dict[str, str]) -> PaperHost:
     return PaperHost(
         sector=int(said.get("sectorsize", 512)),
         missing=frozenset({said["missing"]} if "missing" in said else ()),
-        vms="vm" not in said,
+        state=Vm.ABSENT if "vm" in said else Vm.IDLE,
     )
 
 
