@@ -37,6 +37,8 @@ class Operation:
     answer: Schema | None
     job: bool = False
     """It answers with the number of a job (nas-wire.md 1.6, 1.8), unless asked to wait."""
+    casts: bool = False
+    """The server turns "5" into 5 before it looks: described by the old generator, checked by the old code."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,6 @@ class Book:
     name: str
     operations: Mapping[str, Operation]
     definitions: Mapping[str, Schema] = field(repr=False)
-    casts: bool = False
-    """The server turns "5" into 5 before it looks (releases before 25.04)."""
 
     @cached_property
     def paths(self) -> tuple[tuple[str, re.Pattern[str], str], ...]:
@@ -87,7 +87,8 @@ def recorded_methods(path: Path) -> dict[str, Operation]:
             for number, schema in enumerate(entry["accepts"] or ())
         )
         returns = entry["returns"] or ()
-        operations[method] = Operation(parameters, repaired(returns[0]) if returns else None, bool(entry["job"]))
+        answer = repaired(returns[0]) if returns else None
+        operations[method] = Operation(parameters, answer, bool(entry["job"]), casts=True)
     return operations
 
 
@@ -105,8 +106,9 @@ def openapi_book(path: Path, neighbour: Book) -> Book:
             if body is not None and verb == "post" and method in neighbour.operations:
                 body = required_also(_resolved(body, definitions), _required_by(neighbour, method))
             parameters = () if body is None else (Parameter("body", _body_needed(verb, body), body),)
-            operations[name] = Operation(parameters, _content(entry["responses"].get("200")), method in _JOBS)
-    return Book(path.stem, operations, definitions, casts=True)
+            answer = _content(entry["responses"].get("200"))
+            operations[name] = Operation(parameters, answer, method in _JOBS, casts=True)
+    return Book(path.stem, operations, definitions)
 
 
 def _rows_as_entries(definitions: Mapping[str, Schema]) -> dict[str, Schema]:

@@ -92,7 +92,7 @@ def _judged(judge: Judge, exchange: dict[str, Any]) -> Iterator[Violation]:
         answered, query = exchange["answer"], exchange.get("query", {})
         options = sent.get("query-options", {}) if isinstance(sent, dict) else {}
     ours = str(exchange.get("client", "")).startswith(OURS)
-    if ours or not (failed or judge.casts(dialect, release)):
+    if ours or not (failed or judge.casts(dialect, release, what)):
         yield from judge.request(dialect, release, what, sent, query=query)
     if failed:
         yield from judge.error(dialect, release, what, answered)

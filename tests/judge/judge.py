@@ -111,9 +111,10 @@ class Judge:
         said = _complaints(Draft202012Validator(schema), payload)
         return tuple(Violation(dialect, release, what, "error", *one) for one in said)
 
-    def casts(self, dialect: str, release: str) -> bool:
-        """Whether this release takes "5" for 5, so that a request may be wrong here and yet be served."""
-        return dialect == "rest2" and _pick(self.rest, release) is not None
+    def casts(self, dialect: str, release: str, what: str) -> bool:
+        """Whether this call takes "5" for 5, so that a request may be wrong here and yet be served."""
+        found = self._find(dialect, release, what)
+        return found is not None and found[1].casts
 
     def path_of(self, release: str, verb: str, path: str) -> str:
         """`VERB /path` with ids as `{id}`, so that calls on different objects count as one path."""

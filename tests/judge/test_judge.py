@@ -169,6 +169,19 @@ def test_what_the_lab_accepts_must_be_right_whoever_sends_it(judge: Judge) -> No
     assert judge_exchanges(judge, [exchange(params=[{"name": "Web_1"}], client="a test")]).violations
 
 
+def test_what_the_lab_casts_as_the_real_one_does_is_no_violation_unless_we_sent_it(judge: Judge) -> None:
+    sent = [{"name": "tank/vm/web1", "type": "VOLUME", "volsize": "1048576"}]
+    row = {"id": "tank/vm/web1", "name": "tank/vm/web1", "pool": "tank", "type": "VOLUME", "children": []}
+    line = {
+        "release": "25.04.2",
+        "method": "pool.dataset.create",
+        "params": sent,
+        "result": {**row, "user_properties": {}},
+    }
+    assert not judge_exchanges(judge, [exchange(**line, client="a test")]).violations
+    assert judge_exchanges(judge, [exchange(**line)]).violations
+
+
 def test_calls_on_different_objects_are_one_path(judge: Judge) -> None:
     def delete(number: int) -> str:
         call = {"verb": "DELETE", "path": f"/iscsi/portal/id/{number}", "status": 200, "answer": True}
