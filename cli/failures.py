@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 
@@ -28,6 +27,8 @@ class Failure:
         """One line on standard error; as JSON the one document on standard output."""
         sys.stdout.flush()
         if as_json:
+            import json
+
             message = "a command is missing" if self.is_help else self.message
             shown = {"code": self.code, "message": message, "hint": self.hint, "exit_status": self.exit_status}
             sys.stdout.write(f"{json.dumps({'error': shown}, ensure_ascii=False)}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -72,6 +71,8 @@ def _is_name(value: object) -> bool:
 
 
 def _print_json(data: object) -> None:
+    import json
+
     sys.stdout.write(f"{json.dumps(data, indent=2, ensure_ascii=False)}\n")
 
 

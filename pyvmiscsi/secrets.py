@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import secrets as _random
-import string
 from typing import NoReturn
 
 REDACTED = "********"
 
-_CHAP_ALPHABET = string.ascii_letters + string.digits
+_CHAP_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Secret:
@@ -36,7 +34,9 @@ class Secret:
         return format(REDACTED, spec)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and _random.compare_digest(self.reveal().encode(), other.reveal().encode())
+        from hmac import compare_digest
+
+        return isinstance(other, Secret) and compare_digest(self.reveal().encode(), other.reveal().encode())
 
     def __hash__(self) -> int:
         return hash(self.reveal())
@@ -51,4 +51,6 @@ def generate_chap_secret() -> Secret:
     Sixteen is the longest that TrueNAS accepts (`Secret must be between 12 and 16 characters`) and that
     FreeBSD's initiator keeps: it silently cuts longer ones (iscsictl(8), `nas-wire.md` 2.7).
     """
-    return Secret("".join(_random.choice(_CHAP_ALPHABET) for _ in range(16)))
+    from secrets import choice
+
+    return Secret("".join(choice(_CHAP_ALPHABET) for _ in range(16)))
