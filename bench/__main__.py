@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import startup
+from bench import life, startup
 
 SITE = """\
 [nas.nas1]
@@ -28,16 +28,19 @@ portal = "10.0.0.10:3260"
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m bench", description="How long things take.")
     asked.add_argument("--rounds", type=int, default=11, help="how often each start-up case is run")
+    asked.add_argument("--lives", type=int, default=3, help="how often a guest is made, run and destroyed on the lab")
     given = asked.parse_args()
-    for line in tables(given.rounds):
+    for line in tables(given.rounds, given.lives):
         print(line, flush=True)  # noqa: T201 - what this program is for
 
 
-def tables(rounds: int) -> Iterator[str]:
+def tables(rounds: int, lives: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site.toml")
         site.write_text(SITE)
         yield from startup.report(rounds=rounds, site_file=site)
+    yield ""
+    yield from life.report(rounds=lives)
 
 
 if __name__ == "__main__":
