@@ -54,7 +54,7 @@ def parse_capabilities(text: str) -> Capabilities:
 
     def number(key: str, default: int | None = None) -> int:
         value = single.get(key, "").strip()
-        if value.isdigit():
+        if value.isdecimal():
             return int(value)
         if default is None:
             raise HostError(f"the host's answer about its hypervisor has no {key}: {value!r}")

@@ -160,7 +160,7 @@ class _Reader:
         value = self.text(key)
         if value is None:
             return default
-        if not re.fullmatch(r"\d{1,9}", value):
+        if not re.fullmatch(r"[0-9]{1,9}", value):
             raise self._mistake(key, f"{value!r} is not a number")
         return int(value)
 
@@ -176,7 +176,7 @@ class _Reader:
             raise self._mistake("memory", "missing")
         size = self._parsed("memory", Size.parse, value)
         # bhyve(8) takes a bare number below a mebibyte for mebibytes
-        return Size(size.bytes * MIB.bytes) if value.isdigit() and size < MIB else size
+        return Size(size.bytes * MIB.bytes) if value.isdecimal() and size < MIB else size
 
     def loader(self) -> Loader:
         value = self.text("loader")
@@ -253,7 +253,7 @@ class _Reader:
             return None
         width = height = None
         if resolution := self.text("graphics_res"):
-            match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", resolution)
+            match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", resolution)
             if match is None:
                 raise self._mistake("graphics_res", f"{resolution!r} is not WIDTHxHEIGHT")
             width, height = int(match[1]), int(match[2])

@@ -10,7 +10,12 @@ from pyvmiscsi.bhyve.slots import HOST_BRIDGE, LPC, Slot
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 
-HOST_BRIDGES = {"standard": "hostbridge", "amd": "amd_hostbridge"}
+HOST_BRIDGES = {
+    "standard": ("hostbridge", {"device": "hostbridge"}),
+    # the name exists for -s only; a file says what it stands for (pci_hostbridge.c)
+    "amd": ("amd_hostbridge", {"device": "hostbridge", "vendor": "0x1022", "devid": "0x7432"}),
+}
+"""vm-bhyve's words for the host bridge: bhyve's word, and its keys."""
 INSTALL_SLOT = Slot(0, 3)
 
 
@@ -66,8 +71,7 @@ def emulated(guest: GuestConfig, devices: Devices) -> tuple[Emulated, ...]:
     slots = guest.layout()
     found: list[Emulated] = []
     if guest.hostbridge != "none":
-        bridge = HOST_BRIDGES[guest.hostbridge]
-        found.append(Emulated(HOST_BRIDGE, bridge, {"device": bridge}, short="0"))
+        found.append(Emulated(HOST_BRIDGE, *HOST_BRIDGES[guest.hostbridge], short="0"))
     firmware_config = [f"fwcfg={guest.fwcfg}"] if guest.fwcfg else []
     found.append(Emulated(LPC, ",".join(("lpc", *firmware_config)), _lpc_keys(guest), short="31"))
     found += _disks(guest, devices, slots)

@@ -114,4 +114,4 @@ def _guest(name: str, facts: _Facts) -> GuestOnHost:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

@@ -171,7 +171,7 @@ def _words(guest: GuestConfig, _: Capabilities, devices: Devices) -> Iterator[Pr
             if re.search(r"[\x00-\x20\x7f]", option):
                 yield Problem(f"{disk.key}_opts", f"{option!r} holds a blank or line break", "remove it")
     for passthru in guest.passthrus:
-        if re.fullmatch(r"\d+/\d+/\d+", passthru.device) is None:
+        if re.fullmatch(r"[0-9]+/[0-9]+/[0-9]+", passthru.device) is None:
             yield Problem(passthru.key, f"{passthru.device!r} is not bus/slot/function", "write it as pciconf(8) says")
 
 

@@ -14,7 +14,7 @@ from typing import Self
 
 from pyvmiscsi.errors import InputError
 
-_FORM = re.compile(r"(?:(?P<bus>\d{1,3}):)?(?P<slot>\d{1,2}):(?P<function>\d)")
+_FORM = re.compile(r"(?:(?P<bus>[0-9]{1,3}):)?(?P<slot>[0-9]{1,2}):(?P<function>[0-9])")
 _FUNCTIONS = 8
 
 

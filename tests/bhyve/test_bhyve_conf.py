@@ -1,0 +1,82 @@
+"""The configuration file for `bhyve -k`: the same machine as the command line, and the only place for a password."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from pyvmiscsi.bhyve.argv import bhyve_argv, words_for
+from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv, conf_pairs
+from pyvmiscsi.bhyve.devices import Devices
+from pyvmiscsi.errors import RuleError, UnsupportedError
+from pyvmiscsi.lab.bhyve.verdict import Accepted, judge
+from tests.bhyve.guests import CONF, HOST, OUR_GUESTS, OurGuest, guest_of, web1, with_iso
+from tests.bhyve.vm_bhyve import GOLDEN, Ran, release_runs, upstream_runs
+from tests.lab.bhyve.facts import PaperHost
+
+_PATH = "/var/run/pyvmiscsi/web1/bhyve.conf"
+_RUNS = [*upstream_runs(), *release_runs()]
+
+
+@pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
+def test_our_own_guests_get_the_golden_file(our: OurGuest) -> None:
+    assert bhyve_conf(our.guest, HOST, our.devices).reveal() == (GOLDEN / f"{our.case}.bhyve-conf").read_text()
+
+
+@pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
+def test_bhyve_builds_the_same_machine_from_file_and_arguments(our: OurGuest) -> None:
+    text = bhyve_conf(our.guest, HOST, our.devices).reveal()
+    from_file = judge(
+        ("bhyve", *bhyve_conf_argv(our.guest, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
+    )
+    from_words = judge(("bhyve", *bhyve_argv(our.guest, HOST, our.devices)[1:]), PaperHost(osreldate=1403000))
+    assert isinstance(from_file, Accepted), from_file
+    assert isinstance(from_words, Accepted)
+    assert from_file.tree == from_words.tree
+    assert from_file.never_read == ()
+
+
+@pytest.mark.parametrize("ran", _RUNS, ids=lambda ran: f"{ran.set}/{ran.case}")
+def test_so_it_does_for_every_guest_of_vm_bhyve(ran: Ran) -> None:
+    text = "".join(f"{key}={value}\n" for key, value in conf_pairs(ran.guest, ran.devices))
+    from_file = judge(
+        ("bhyve", *bhyve_conf_argv(ran.guest, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
+    )
+    from_words = judge(("bhyve", *words_for(ran.guest, ran.devices)[1:]), PaperHost(osreldate=1403000))
+    assert isinstance(from_file, Accepted), from_file
+    assert isinstance(from_words, Accepted)
+    assert from_file.tree == from_words.tree
+
+
+def test_the_keys_of_the_sample_are_the_ones_we_write() -> None:
+    sample = (GOLDEN / "bhyve_config.sample").read_text()
+    keys = {line.partition("=")[0] for line in sample.splitlines() if line and not line.startswith("#")}
+    plain = {key for key in keys if not key.startswith("pci.")}
+    ours = {key for our in OUR_GUESTS for key, _ in conf_pairs(our.guest, our.devices)}
+    assert {key for key in ours if not re.match(r"pci\.|lpc\.com2", key)} <= plain
+
+
+def test_the_vnc_password_is_in_the_file_and_shown_nowhere_else() -> None:
+    guest = guest_of("web1", CONF + 'graphics="yes"\nvnc_password="sesame"\n')
+    devices = replace(with_iso(None), vnc_port=5900)
+    text = bhyve_conf(guest, HOST, devices)
+    assert "pci.0.6.0.password=sesame\n" in text.reveal()
+    assert "sesame" not in f"{text}{guest!r}{bhyve_conf_argv(guest, _PATH)}"
+
+
+def test_before_14_there_is_no_such_file() -> None:
+    with pytest.raises(UnsupportedError, match="1302001"):
+        bhyve_conf(web1(), replace(HOST, release=1302001), with_iso(None))
+
+
+def test_a_value_that_the_file_would_expand_is_refused() -> None:
+    devices = Devices("/vmconfig/web1", {0: replace(with_iso(None).disks[0], path="/dev/%(x)")}, {0: "tap0"})
+    with pytest.raises(RuleError, match="cannot hold"):
+        bhyve_conf(web1(), HOST, devices)
+
+
+def test_bhyve_options_stay_arguments() -> None:
+    guest = replace(web1(), bhyve_options="-p 0:2 -p 1:3")
+    assert bhyve_conf_argv(guest, "/x.conf") == ("/usr/sbin/bhyve", "-k", "/x.conf", "-p", "0:2", "-p", "1:3", "web1")

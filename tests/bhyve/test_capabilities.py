@@ -1,0 +1,45 @@
+"""What a host says it can do."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyvmiscsi.bhyve.capabilities import Capabilities, parse_capabilities
+from pyvmiscsi.errors import HostError
+from pyvmiscsi.units import Size
+
+ANSWER = """\
+release=1403000
+machine=amd64
+cpus=8
+memory=68585259008
+max_vcpus=8
+module=vmm
+module=nmdm
+firmware=/usr/local/share/uefi-firmware/BHYVE_UEFI.fd
+"""
+
+
+def test_reads_the_answer() -> None:
+    assert parse_capabilities(ANSWER) == Capabilities(
+        release=1403000,
+        machine="amd64",
+        cpus=8,
+        memory=Size(68585259008),
+        max_vcpus=8,
+        modules=frozenset({"vmm", "nmdm"}),
+        firmware=frozenset({"/usr/local/share/uefi-firmware/BHYVE_UEFI.fd"}),
+    )
+
+
+def test_before_14_the_limit_is_16() -> None:
+    found = parse_capabilities(ANSWER.replace("max_vcpus=8", "max_vcpus=").replace("1403000", "1302001"))
+    assert found.max_vcpus == 16
+    assert not found.reads_config_files
+
+
+@pytest.mark.parametrize("key", ["release", "cpus", "memory"])
+def test_an_answer_that_lacks_something_names_it(key: str) -> None:
+    lines = [line for line in ANSWER.splitlines() if not line.startswith(f"{key}=")]
+    with pytest.raises(HostError, match=key):
+        parse_capabilities("\n".join(lines))
