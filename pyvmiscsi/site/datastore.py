@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError
+from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import DatastoreRecord, chap_tag_of
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
@@ -17,6 +17,7 @@ from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.views import DatastoreView, GuestView
+from pyvmiscsi.steps.difference import refuse_difference
 
 
 class Datastore:
@@ -63,8 +64,8 @@ class Datastore:
         operation = self._planned(request)
         try:
             run.engine().execute(operation.plan, operation.journal, operation.intent)
-        except AlreadyExistsError:
-            self._carry_on(request, run)
+        except ConflictError as error:
+            self._carry_on(request, run, error)
         return self.guest(request.guest)
 
     def preview_create(self, request: CreateRequest) -> Preview:
@@ -83,14 +84,18 @@ class Datastore:
         reads = [lambda iqn=iqn: nas.find_target(iqn) for iqn in targets]
         nas.together(nas.basename, lambda: nas.find_credentials(tag=chap_tag_of(request.uuid)), *reads)
 
-    def _carry_on(self, request: CreateRequest, run: Run) -> None:
-        """The name is taken: by the same request, unfinished or complete, or by something else."""
+    def _carry_on(self, request: CreateRequest, run: Run, error: ConflictError) -> None:
+        """Something is in the way: it may be the same request, unfinished or complete."""
         scene = SiteScene(self._connections)
         anchor = create_journal(request, self.record, scene).anchor
-        marks = anchor.marks() or {}
+        marks = anchor.marks()
+        if marks is None:
+            raise error
         mark = GuestMark.in_marks(anchor.path, marks)
         if mark is None:
-            raise ConflictError(f"{anchor.path}: is there already, and is no guest's", hint="choose another name")
+            raise ConflictError(
+                f"{anchor.path}: is there already, and is no guest's", hint="choose another name"
+            ) from error
         same = replace(request, uuid=mark.uuid)
         pending = read_intents(anchor.path, marks)
         if not pending:
@@ -108,8 +113,8 @@ class Datastore:
         for step in create_plan(request, self.record, scene, "").steps:
             if not step.holds():
                 raise ConflictError(f"guest {request.guest}: exists already, without {step.title}")
-        record = self.guest(request.guest).record()
-        if len(record.disks) != len(request.disks):
-            raise ConflictError(
-                f"guest {request.guest}: exists already with {len(record.disks)} disks, not {len(request.disks)}"
-            )
+        disks = self.guest(request.guest).record().disks
+        title = f"guest {request.guest}"
+        refuse_difference(title, [("its number of disks", len(disks), len(request.disks))])
+        for disk, asked in zip(disks, request.disks, strict=True):
+            refuse_difference(f"{title}, {disk.name}", [("size", disk.volume.size, asked.size)])

@@ -14,6 +14,9 @@ from pyvmiscsi.steps.difference import refuse_difference
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.waiting import wait_for
 
+SEEN_GONE_WITHIN = 15.0
+"""Seconds: a nas notices a lost initiator by its ping, after 5 to 10 (freebsd.md 3.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialExists:
@@ -230,7 +233,6 @@ class NobodyLoggedIn:
 
     nas: Nas
     targets: tuple[Iqn, ...]
-    deadline: float = 15.0
     signed: ClassVar[bool] = False
 
     @property
@@ -242,7 +244,7 @@ class NobodyLoggedIn:
 
     def make(self) -> None:
         try:
-            wait_for(self.holds, what=self.title, deadline=self.deadline)
+            wait_for(self.holds, what=self.title, deadline=SEEN_GONE_WITHIN)
         except TimeoutError as late:
             session = self.nas.sessions(self.targets)[0]
             raise BusyError(

@@ -1,0 +1,49 @@
+"""A site whose nas is in memory and whose hosts are this machine, with a real directory as config path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.model import HostRecord, NasRecord
+from pyvmiscsi.model import Site as SiteRecord
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import CreateRequest, DiskRequest
+from pyvmiscsi.site import Site
+from pyvmiscsi.site.connections import Connections
+from pyvmiscsi.units import Size
+from tests.fakes.nas import FakeNas
+from tests.operations.scenes import RememberingInitiator, datastore_in
+
+
+@dataclass
+class World:
+    """One nas and one config path; every `site()` is a process of its own that knows nothing of the others."""
+
+    directory: Path
+    layout: str = "nested"
+    nas: FakeNas = field(default_factory=FakeNas)
+    initiator: RememberingInitiator = field(default_factory=RememberingInitiator)
+
+    def site(self) -> Site:
+        record = SiteRecord(
+            source="site.toml",
+            nases={"nas1": NasRecord("nas1", "https://nas1.example.net", "root")},
+            hosts={"hv1": HostRecord("hv1")},
+            datastores={"iscsi1": datastore_in(self.directory, layout=self.layout)},
+        )
+        return Site(
+            Connections(
+                record,
+                connect_nas=lambda _record, _warn: self.nas,
+                connect_host=LocalHost,
+                initiator_of=lambda _host: self.initiator,
+            )
+        )
+
+
+def web1(*sizes: str, **changes: object) -> CreateRequest:
+    """A request for guest web1 with disks of these sizes (one of 1G)."""
+    disks = tuple(DiskRequest(Size.parse(size)) for size in sizes or ("1G",))
+    return CreateRequest(GuestName.parse("web1"), disks, **changes)  # type: ignore[arg-type]
