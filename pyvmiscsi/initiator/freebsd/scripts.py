@@ -29,7 +29,13 @@ trap 'rm -f "$conf"' EXIT
 trap 'exit 1' HUP INT TERM
 cat >"$conf" && iscsictl -A -n "$2" -c "$conf" || exit
 rm -f "$conf"
+tenths=0
+while [ -n "$label" ] && [ ! -e "$label" ] && [ $tenths -lt 10 ]; do
+	sleep 0.1
+	tenths=$((tenths + 1))
+done
 {_SIGHT}"""
+"""The second that it may wait here is what a login and its disk mostly need: it saves looking again and again."""
 
 REMOVE = f"""# log out: $1 the label's path, $2 target, $3 portal
 label=$1

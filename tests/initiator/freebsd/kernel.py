@@ -1,0 +1,192 @@
+"""The part of a FreeBSD kernel that the initiator adapter meets, in memory and on a clock of its own.
+
+Written after transcripts of a real one: a login is `Waiting for iscsid(8)`, then plain Disconnected, then either
+refused, with the next try a minute later, or Connected with `probe0`; then the disk is listed, then it has a node,
+then a label. Opening a disk whose session is dead never returns: here that fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from pyvmiscsi.initiator.freebsd import scripts
+from tests.fakes.clock import FakeClock
+from tests.fakes.host import Call, Reply
+
+RETRY = 61.0
+
+
+@dataclass
+class Served:
+    """What a target offers, or how it refuses: `refusals` are used up one a login."""
+
+    serial: str = "5c4ae0d1b2f7-00"
+    size: int = 64 * 1024 * 1024
+    sector: int = 512
+    lun: int = 1
+    refusals: list[str] = field(default_factory=list)
+    silent: bool = False
+    portal_after_redirect: str = ""
+    shows_lun: bool = True
+    shows_label: bool = True
+    geom_serial: str = ""
+
+
+@dataclass
+class Session:
+    number: int
+    target: str
+    portal: str
+    since: float
+    refusal: str = ""
+    lost: str | None = None
+    unit: int = -1
+    mode: str = "r0w0e0"
+
+
+class FakeKernel:
+    """Answers the adapter's scripts: give `answer` to a FakeHost."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.served: dict[str, Served] = {}
+        self.sessions: list[Session] = []
+        self.iscsid_runs = True
+        self.started = 0
+        self.secrets_seen: list[bytes] = []
+        self.disks_touched: list[str] = []
+
+    def answer(self, call: Call) -> Reply:
+        self.clock.push(0.02)  # a command takes its time
+        match call.script, call.words:
+            case (scripts.LOOK, (label,)):
+                return self._sight(label)
+            case (scripts.ADD, (label, nickname)):
+                return self._add(call.stdin.decode(), nickname) or self._sight_within_a_second(label)
+            case (scripts.REMOVE, (label, target, portal)):
+                return self._remove(target, portal) or self._sight(label)
+            case (scripts.PROVE, (target, portal, device)):
+                return self._prove(target, portal, device)
+            case (scripts.OPEN_COUNTS, (target, portal)):
+                return self._open_counts(target, portal)
+        raise AssertionError(f"a command that the kernel does not know: {call}")
+
+    # what a session looks like now
+
+    def age(self, session: Session) -> float:
+        return self.clock.now() - session.since
+
+    def state(self, session: Session) -> tuple[bool, str]:
+        """Connected or not, and the reason shown."""
+        if session.lost is not None:
+            return False, session.lost
+        if not self.iscsid_runs or self.age(session) < 0.05:
+            return False, "Waiting for iscsid(8)"
+        if self.age(session) < 0.2 or self.served.get(session.target, Served(silent=True)).silent:
+            return False, ""
+        return (False, session.refusal) if session.refusal else (True, "")
+
+    def devices(self, session: Session) -> list[dict[str, object]]:
+        served = self.served.get(session.target)
+        if not self.state(session)[0] or served is None or not served.shows_lun:
+            return []
+        return [{"lun": served.lun, "device": "probe0" if self.age(session) < 0.3 else f"da{session.unit}"}]
+
+    def _listing(self) -> str:
+        rows = []
+        for session in self.sessions:
+            connected, reason = self.state(session)
+            rows.append(
+                {
+                    "sessionId": session.number,
+                    "initiator": {"name": "iqn.1994-09.org.freebsd:hv1", "portal": "", "alias": ""},
+                    "target": {"name": session.target, "portal": session.portal, "alias": ""},
+                    "auth": {"user": "u", "secret": "secretsecret1", "mutualUser": "", "mutualSecret": ""},
+                    "type": "Normal",
+                    "enable": "Yes",
+                    "state": "Connected" if connected else "Disconnected",
+                    "failureReason": reason,
+                    "devices": {"lun": self.devices(session), "scbus": 13, "bus": 0, "target": 0},
+                }
+            )
+        return json.dumps({"iscsictl": {"session": rows}})
+
+    def _sight(self, label: str) -> Reply:
+        nodes = [f"da{session.unit}" for session in self.sessions if self.devices(session) and self.age(session) >= 0.5]
+        has_label = any(
+            self.age(session) >= 0.8 and self.served[session.target].shows_label
+            and label == f"/dev/diskid/DISK-{self.served[session.target].serial}"
+            for session in self.sessions if self.devices(session)
+        )  # fmt: skip
+        shown = f"{self._listing()}\n{' '.join(nodes) or 'da*'}\n{'label' if has_label else 'none'}\n"
+        return Reply(shown.encode())
+
+    def _sight_within_a_second(self, label: str) -> Reply:
+        for _ in range(10):
+            if self._sight(label).stdout.endswith(b"\nlabel\n"):
+                break
+            self.clock.push(0.1)
+        return self._sight(label)
+
+    # verbs
+
+    def _add(self, conf: str, nickname: str) -> Reply | None:
+        assert conf.startswith(f"{nickname} {{")
+        values = dict(re.findall(r'(\w+) = "([^"]*)"', conf))
+        self.secrets_seen += [value.encode() for key, value in values.items() if "Secret" in key]
+        target, portal = values["TargetName"], values["TargetAddress"]
+        if any((session.target, session.portal) == (target, portal) for session in self.sessions):
+            return Reply(stderr=b"iscsictl: ISCSISADD: Device busy\n", status=1)
+        self.start(target, portal)
+        return None
+
+    def start(self, target: str, portal: str, *, age: float = 0.0) -> Session:
+        served = self.served.get(target)
+        refusal = served.refusals.pop(0) if served and served.refusals else ""
+        self.started += 1
+        units = {session.unit for session in self.sessions}
+        unit = next(number for number in range(100) if number not in units)
+        shown = (served and served.portal_after_redirect) or portal
+        session = Session(self.started, target, shown, self.clock.now() - age, refusal, unit=unit)
+        self.sessions.append(session)
+        return session
+
+    def _remove(self, target: str, portal: str) -> Reply | None:
+        kept = [session for session in self.sessions if (session.target, session.portal) != (target, portal)]
+        if len(kept) == len(self.sessions):
+            return Reply(stderr=b"iscsictl: ISCSISREMOVE: No such process\n", status=1)
+        self.sessions = kept
+        return None
+
+    def _connected(self, target: str, portal: str) -> Session | None:
+        return next(
+            (s for s in self.sessions if (s.target, s.portal) == (target, portal) and self.state(s)[0]), None
+        )  # fmt: skip
+
+    def _prove(self, target: str, portal: str, device: str) -> Reply:
+        session = self._connected(target, portal)
+        if session is None:
+            return Reply(status=scripts.NO_SESSION)
+        assert device == f"da{session.unit}"
+        self.disks_touched.append(device)
+        served = self.served[target]
+        sectors = served.size // served.sector
+        text = f"{served.serial:>36}\n{served.geom_serial or served.serial}\n"
+        text += f"{device}\t{served.sector}\t{served.size}\t{sectors}\t4096\t0\t64\t64\t32\n"
+        text += f"0 DISK {device} {served.size} {served.sector} hd 64 sc 32\n"
+        if served.shows_label and self.age(session) >= 0.8:
+            text += f"1 LABEL diskid/DISK-{served.serial} {served.size} {served.sector} i 0 o 0\n"
+        return Reply(text.encode() + b"\0")
+
+    def _open_counts(self, target: str, portal: str) -> Reply:
+        if self._connected(target, portal) is None:
+            return Reply(status=scripts.NO_SESSION)
+        dead = [session for session in self.sessions if session.target == target and not self.state(session)[0]]
+        assert not dead, "GEOM would be frozen"
+        disks = "".join(
+            f"<geom><name>da{s.unit}</name><provider><mode>{s.mode}</mode><name>da{s.unit}</name></provider></geom>"
+            for s in self.sessions
+        )
+        return Reply(f"<mesh><class><name>DISK</name>{disks}</class></mesh>\n".encode() + b"\0")

@@ -1,0 +1,94 @@
+"""The scripts, as the shells that run them see them: FreeBSD's sh is an Almquist shell, and so is dash."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.initiator.freebsd import scripts
+
+ALL = {name: text for name, text in vars(scripts).items() if name.isupper() and isinstance(text, str)} | {
+    "_CONNECTED": scripts._CONNECTED
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_is_clean_posix_sh(name: str) -> None:
+    done = subprocess.run(
+        ["shellcheck", "--shell=sh", "--exclude=SC2034", "-"],  # noqa: S607 - wherever it is installed
+        input=ALL[name], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == ""
+
+
+def run(text: str, tools: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["dash", "-c", text.replace("/var/run/", f"{tools}/"), "sh", *args],  # noqa: S607 - wherever it is installed
+        input=stdin, capture_output=True, text=True, check=False, env={"PATH": f"{tools}:/usr/bin:/bin"},
+    )  # fmt: skip
+
+
+def tool(directory: Path, name: str, body: str) -> None:
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+LISTED = """cat <<'END'
+Target name                          Target portal    State
+iqn.2005-10.org.freenas.ctl:two      10.0.2.2:15100   Connected: da1 da2 
+iqn.2005-10.org.freenas.ctl:web01    10.0.2.2:15100   {state}
+                                     10.0.0.99        Discovery
+END"""  # noqa: W291 - iscsictl prints that blank
+
+
+@pytest.mark.parametrize(
+    ("state", "touches"),
+    [
+        ("Connected: da0", True),
+        ("Connected:", True),
+        ("Not found", False),
+        ("Disconnected", False),
+        ("Disabled", False),
+    ],
+)
+def test_a_disk_is_only_asked_while_its_session_is_connected(tmp_path: Path, state: str, touches: bool) -> None:
+    tool(tmp_path, "iscsictl", LISTED.format(state=state))
+    for name in ("camcontrol", "diskinfo", "sysctl"):
+        tool(tmp_path, name, f"echo {name} >>{tmp_path}/touched; echo {name}")
+    done = run(scripts.PROVE, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100", "da0")
+    assert (tmp_path / "touched").exists() is touches
+    assert done.returncode == (0 if touches else scripts.NO_SESSION)
+    again = run(scripts.OPEN_COUNTS, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100")
+    assert again.returncode == (0 if touches else scripts.NO_SESSION)
+
+
+def test_another_portal_of_the_same_target_does_not_count(tmp_path: Path) -> None:
+    tool(tmp_path, "iscsictl", LISTED.format(state="Connected: da0"))
+    tool(tmp_path, "camcontrol", f"touch {tmp_path}/touched")
+    done = run(scripts.PROVE, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2", "da0")
+    assert done.returncode == scripts.NO_SESSION
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_secret_file_is_for_root_alone_and_gone_afterwards(tmp_path: Path, status: int) -> None:
+    log = tmp_path / "log"
+    tool(
+        tmp_path,
+        "iscsictl",
+        f'echo "$*" >>{log}; [ "$1" = -A ] || exit 0; stat -c %a "$5" >>{log}; cat "$5" >>{log}; exit {status}',
+    )
+    done = run(scripts.ADD, tmp_path, "", "disk", stdin="the secret\n")
+    assert done.returncode == status
+    words, mode, secret, *_ = log.read_text().splitlines()
+    assert words.startswith("-A -n disk -c ")
+    assert (mode, secret) == ("600", "the secret")
+    assert list(tmp_path.glob("pyvmiscsi.*")) == []
+
+
+def test_a_failing_listing_is_a_failing_script(tmp_path: Path) -> None:
+    tool(tmp_path, "iscsictl", """echo '{"iscsictl": {}}'; exit 1""")
+    assert run(scripts.LOOK, tmp_path, "").returncode == 1
