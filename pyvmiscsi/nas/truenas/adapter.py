@@ -108,9 +108,9 @@ class TrueNas:
     def delete_volume(self, path: DatasetPath) -> None:
         """Also looks for extents first: up to 25.10 the appliance would take those along, and their sessions."""
         with ThreadPoolExecutor(2) as pool:
-            there, extents = pool.submit(self.find_volume, path), pool.submit(self.extents_of, path)
-        if extents.result():
-            raise BusyError(f"volume {path}: extent {extents.result()[0].name} offers it")
+            there, extents = pool.submit(self.find_volume, path), pool.submit(self._rows, ask.extents_of(path))
+        for row in extents.result():
+            raise BusyError(f"volume {path}: extent {row.take('name', str)} offers it")
         if there.result() is not None:
             self._delete_resource(path)
 

@@ -1,0 +1,209 @@
+"""What is sent, to the letter: one golden request for each thing we ask of a TrueNAS."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyvmiscsi.model import Credential, Extent, Mapping, Target, Volume
+from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial
+from pyvmiscsi.nas.truenas import requests_text as ask
+from pyvmiscsi.nas.truenas.releases import KNOWN_SERIES, traits_of
+from pyvmiscsi.nas.truenas.rpc import Request
+from pyvmiscsi.secrets import Secret
+from pyvmiscsi.units import Size
+
+BASE = Iqn.parse("iqn.2005-10.org.freenas.ctl")
+GUEST = DatasetPath.parse("tank/vm/web1")
+DISK = GUEST.child("disk0")
+TARGET = Target(BASE.child("web1-disk0"), portal_group=1)
+EVERY_SERIES = [(24, 10), *KNOWN_SERIES]
+
+
+def test_a_dataset_comes_with_its_marks_and_an_empty_comment() -> None:
+    assert ask.create_dataset(GUEST, {"org.pyvmiscsi:guest": "web1"}) == Request(
+        "pool.dataset.create",
+        (
+            {
+                "name": "tank/vm/web1",
+                "type": "FILESYSTEM",
+                "comments": "",
+                "user_properties": [{"key": "org.pyvmiscsi:guest", "value": "web1"}],
+            },
+        ),
+    )
+
+
+def test_a_sparse_volume_may_promise_more_than_there_is() -> None:
+    assert ask.create_volume(Volume(DISK, Size.parse("20G"))) == Request(
+        "pool.dataset.create",
+        (
+            {
+                "name": "tank/vm/web1/disk0",
+                "type": "VOLUME",
+                "volsize": 21474836480,
+                "sparse": True,
+                "force_size": True,
+                "comments": "",
+                "user_properties": [],
+            },
+        ),
+    )
+
+
+@pytest.mark.parametrize(("size", "spelling"), [("512", "512"), ("8K", "8K"), ("16384", "16K"), ("128K", "128K")])
+def test_block_sizes_are_spelled_as_the_api_spells_them(size: str, spelling: str) -> None:
+    request = ask.create_volume(Volume(DISK, Size.parse("1G"), thick=True, block_size=Size.parse(size)))
+
+    entry = request.params[0]
+    assert entry["volblocksize"] == spelling
+    assert (entry["sparse"], entry["force_size"]) == (False, False)
+
+
+def test_marks_change_in_one_update() -> None:
+    assert ask.change_marks(GUEST, {"org.pyvmiscsi:a": "1", "org.pyvmiscsi:b": None}) == Request(
+        "pool.dataset.update",
+        (
+            "tank/vm/web1",
+            {
+                "user_properties_update": [
+                    {"key": "org.pyvmiscsi:a", "value": "1"},
+                    {"key": "org.pyvmiscsi:b", "remove": True},
+                ]
+            },
+        ),
+    )
+
+
+@pytest.mark.parametrize("series", EVERY_SERIES)
+def test_nothing_is_ever_forced_or_deleted_with_what_hangs_on_it(series: tuple[int, int]) -> None:
+    traits = traits_of(series)
+    deletes = [
+        ask.delete_dataset(DISK, traits),
+        ask.delete_target(5, traits),
+        ask.delete_extent(7),
+        ask.delete_mapping(9),
+    ]
+
+    assert "true" not in json.dumps([request.params for request in deletes])
+
+
+def test_a_delete_sends_every_flag_that_the_release_has() -> None:
+    assert ask.delete_extent(7).params == (7, False, False)
+    assert ask.delete_mapping(9).params == (9, False)
+    assert ask.delete_target(5, traits_of((24, 10))).params == (5, False)
+    assert ask.delete_target(5, traits_of((25, 4))).params == (5, False, False)
+
+
+def test_from_26_a_volume_is_destroyed_where_a_failure_is_told() -> None:
+    assert ask.delete_dataset(DISK, traits_of((25, 10))) == Request(
+        "pool.dataset.delete", ("tank/vm/web1/disk0", {"recursive": False, "force": False})
+    )
+    assert ask.delete_dataset(DISK, traits_of((26, 0))) == Request(
+        "zfs.resource.destroy", ({"path": "tank/vm/web1/disk0", "recursive": False},)
+    )
+
+
+def test_an_extent_has_512_byte_blocks_and_its_own_serial() -> None:
+    extent = Extent("web1-disk0", DISK, Serial.parse("0123456789ab-00"), comment="ours")
+
+    assert ask.create_extent(extent) == Request(
+        "iscsi.extent.create",
+        (
+            {
+                "name": "web1-disk0",
+                "type": "DISK",
+                "disk": "zvol/tank/vm/web1/disk0",
+                "blocksize": 512,
+                "serial": "0123456789ab-00",
+                "comment": "ours",
+                "ro": False,
+                "enabled": True,
+            },
+        ),
+    )
+
+
+def test_extents_are_asked_for_without_the_costly_locked() -> None:
+    (filters, options) = ask.all_extents().params
+
+    assert filters == []
+    assert "locked" not in options["select"]
+
+
+def test_a_target_below_the_basename_is_sent_by_its_short_name() -> None:
+    assert ask.create_target(TARGET, BASE) == Request(
+        "iscsi.target.create",
+        (
+            {
+                "name": "web1-disk0",
+                "alias": None,
+                "mode": "ISCSI",
+                "groups": [{"portal": 1, "initiator": None, "authmethod": "NONE", "auth": None}],
+            },
+        ),
+    )
+
+
+def test_a_target_elsewhere_is_sent_in_full_and_chap_by_its_tag() -> None:
+    target = Target(Iqn.parse("iqn.2011-03.org.example:web1-disk0"), 2, 3, chap_tag=41, mutual=True)
+
+    entry = ask.create_target(target, BASE).params[0]
+
+    assert entry["name"] == "iqn.2011-03.org.example:web1-disk0"
+    assert entry["groups"] == [{"portal": 2, "initiator": 3, "authmethod": "CHAP_MUTUAL", "auth": 41}]
+
+
+def test_a_target_is_looked_for_under_both_its_spellings() -> None:
+    ((filter_,), _) = ask.find_target(TARGET.iqn, BASE).params
+
+    assert filter_ == ["name", "in", ["web1-disk0", "iqn.2005-10.org.freenas.ctl:web1-disk0"]]
+
+
+def test_a_mapping_is_made_of_row_numbers() -> None:
+    request = ask.create_mapping(Mapping(TARGET.iqn, "web1-disk0", Lun(0)), 5, 7)
+
+    assert request == Request("iscsi.targetextent.create", ({"target": 5, "extent": 7, "lunid": 0},))
+
+
+def test_a_credential_is_sent_with_its_secrets() -> None:
+    mutual = Credential(41, "web1", Secret("twelve2chars"), "nas1", Secret("other2secret"))
+
+    assert ask.create_credential(mutual).params == (
+        {"tag": 41, "user": "web1", "secret": "twelve2chars", "peeruser": "nas1", "peersecret": "other2secret"},
+    )
+
+
+def test_sessions_of_many_targets_are_sifted_here() -> None:
+    few, many = [BASE.child(f"t{n}") for n in range(2)], [BASE.child(f"t{n}") for n in range(5000)]
+
+    assert ask.sessions(few).params[0] == [["target", "in", [str(iqn) for iqn in few]]]
+    assert ask.sessions(many).params[0] == []
+    assert ask.sessions().params[0] == []
+
+
+def test_everything_below_a_parent_is_asked_by_its_path() -> None:
+    assert ask.all_below(GUEST, traits_of((25, 4))).method == "pool.dataset.query"
+    assert ask.all_below(GUEST, traits_of((25, 4))).params[0] == [["id", "=", "tank/vm/web1"]]
+    request = ask.all_below(GUEST, traits_of((25, 10)))
+    assert request.method == "zfs.resource.query"
+    assert request.params[0]["paths"] == ["tank/vm/web1"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_read"),
+    [
+        (ask.find_dataset(DISK), True),
+        (ask.all_below(DISK, traits_of((26, 0))), True),
+        (ask.basename(), True),
+        (ask.version(), True),
+        (ask.sessions(), True),
+        (ask.create_dataset(DISK, {}), False),
+        (ask.change_marks(DISK, {}), False),
+        (ask.delete_dataset(DISK, traits_of((26, 0))), False),
+        (ask.delete_credential(1), False),
+    ],
+)
+def test_only_what_changes_nothing_may_be_repeated(request_: Request, is_read: bool) -> None:
+    assert request_.is_read == is_read
