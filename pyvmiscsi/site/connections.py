@@ -11,7 +11,7 @@ from pyvmiscsi.errors import NotFoundError
 from pyvmiscsi.model import DatastoreRecord, HostRecord, NasRecord
 from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.nas.recall import RecallingNas
-from pyvmiscsi.ports import Host, Initiator, Nas
+from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
 
 T = TypeVar("T")
 
@@ -37,6 +37,13 @@ def initiator_of(host: Host) -> Initiator:
     return FreebsdInitiator(host)
 
 
+def block_access() -> BlockAccess:
+    """LUNs opened from this process, by libiscsi."""
+    from pyvmiscsi.initiator.libiscsi.access import LibiscsiAccess
+
+    return LibiscsiAccess()
+
+
 def say_nothing(_warning: str) -> None:
     """Drop a warning."""
 
@@ -50,6 +57,7 @@ class Connections:
     connect_nas: Callable[[NasRecord, Callable[[str], None]], Nas] = connect_nas
     connect_host: Callable[[HostRecord], Host] = connect_host
     initiator_of: Callable[[Host], Initiator] = initiator_of
+    block_access: Callable[[], BlockAccess] = block_access
     _nases: dict[str, Nas] = field(default_factory=dict)
     _hosts: dict[str, Host] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)

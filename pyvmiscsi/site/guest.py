@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from pyvmiscsi.bhyve.config import GuestConfig
@@ -20,11 +22,13 @@ from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, 
 from pyvmiscsi.operations.stop import stop_plan
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import glance, guest_view
 from pyvmiscsi.site.views import GuestView
 from pyvmiscsi.steps.lock import NoJournal
+from pyvmiscsi.steps.sessions import guest_credential
 
 
 class Guest:
@@ -108,6 +112,22 @@ class Guest:
             raise NotFoundError(f"guest {self.name}: not running", hint=f"pyvmiscsi vm start {self.name}")
         scene = SiteScene(self._connections)
         return scene.host(view.host).interact(["/usr/bin/cu", "-l", console(self._config(view.host, scene), end="B")])
+
+    @contextmanager
+    def open_disk(self, name: str = "disk0") -> Iterator[BlockDevice]:
+        """A disk of the guest, read and written from this process as long as the context lasts.
+
+        NotFoundError without such a disk; BusyError while anybody is logged in to it: two writers would ruin it.
+        """
+        disk = next((disk for disk in self.record().disks if str(disk.name) == name), None)
+        if disk is None:
+            raise NotFoundError(f"guest {self.name}: has no {name}")
+        if disk.sessions:
+            raise BusyError(f"guest {self.name}: {disk.sessions[0].initiator} is logged in to {name}")
+        nas = self._connections.nas(self.datastore.nas)
+        credential = guest_credential(nas, disk.target.chap_tag if disk.target else None)
+        with self._connections.block_access().open(disk.proof(self.datastore).address, credential) as device:
+            yield device
 
     def destroy(self, run: Run | None = None) -> None:
         """Everything of the guest goes, on the nas too; BusyError while it runs or any session has a disk of it."""

@@ -30,21 +30,10 @@ class DiskAttached:
         return self.initiator.find(self.proof) is not None
 
     def make(self) -> None:
-        self.initiator.attach(self.proof, self._credential())
+        self.initiator.attach(self.proof, guest_credential(self.nas, self.chap_tag))
 
     def undo(self) -> None:
         self.initiator.detach(self.proof.address.target)
-
-    def _credential(self) -> Credential | None:
-        if self.chap_tag is None:
-            return None
-        accounts = self.nas.find_credentials(tag=self.chap_tag)
-        if len(accounts) != 1:
-            raise ConflictError(
-                f"CHAP tag {self.chap_tag}: {len(accounts)} accounts, where the guest must have one",
-                hint="pyvmiscsi vm info shows what the target expects",
-            )
-        return accounts[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +57,16 @@ class DiskDetached:
 
     def undo(self) -> None:
         """Sessions are lazy: the next start logs in again."""
+
+
+def guest_credential(nas: Nas, tag: int | None) -> Credential | None:
+    """The one CHAP account under the guest's tag, from the only place that keeps it; None without CHAP."""
+    if tag is None:
+        return None
+    accounts = nas.find_credentials(tag=tag)
+    if len(accounts) != 1:
+        raise ConflictError(
+            f"CHAP tag {tag}: {len(accounts)} accounts, where the guest must have one",
+            hint="pyvmiscsi vm info shows what the target expects",
+        )
+    return accounts[0]
