@@ -46,24 +46,29 @@ class JsonRpc:
     def call(self, request: Request) -> Json:
         with self._slots:
             try:
-                return self._open_line().ask(request, self._deadline)
-            except _NotSent:
-                return self._again(request)
-            except _Unanswered as lost:
-                if request.is_read:
-                    return self._again(request)
-                raise _unanswered(request, lost) from lost
-
-    def _again(self, request: Request) -> Json:
-        """The call on a new connection: nothing was sent of it, or it is a read."""
-        try:
-            return self._open_line().ask(request, self._deadline)
-        except _NotSent as lost:
-            raise NasUnreachableError(f"{request.method}: the connection was lost") from lost
-        except _Unanswered as lost:
-            if request.is_read:
+                return self._try(request)
+            except _Repeatable:
+                pass
+            try:
+                return self._try(request)
+            except _Repeatable as lost:
                 raise NasUnreachableError(f"{request.method}: {lost}") from lost
-            raise _unanswered(request, lost) from lost
+
+    def _try(self, request: Request) -> Json:
+        line = self._open_line()
+        try:
+            return line.ask(request, self._deadline)
+        except _NotSent as lost:
+            raise _Repeatable("the connection was lost") from lost
+        except (_Unanswered, NasProtocolError) as lost:
+            if not request.is_read:
+                raise NasUnansweredError(
+                    f"{request.method}: sent, and then {lost}",
+                    hint="whether it was done is not known: look, then go on",
+                ) from lost
+            if isinstance(lost, NasProtocolError):
+                raise
+            raise _Repeatable(str(lost)) from lost
 
     def _open_line(self) -> _Line:
         with self._opening:
@@ -95,10 +100,8 @@ class JsonRpc:
                 self._line = None
 
 
-def _unanswered(request: Request, lost: _Unanswered) -> NasUnansweredError:
-    return NasUnansweredError(
-        f"{request.method}: sent, and then {lost}", hint="whether it was done is not known: look, then go on"
-    )
+class _Repeatable(Exception):  # noqa: N818 - a turn of events inside this module
+    """It may be tried on a new connection: nothing of it was sent, or it is a read."""
 
 
 class _NotSent(Exception):  # noqa: N818 - a turn of events inside this module
