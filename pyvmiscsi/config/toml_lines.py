@@ -24,12 +24,15 @@ def find_lines(text: str) -> Mapping[Path, int]:
     table: Path = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _TABLE.fullmatch(line):
-            table = _parts(header["name"])
-            lines.setdefault(table, number)
+            table = path = _parts(header["name"])
+            first = 1
         elif key := _KEY.match(line):
             path = (*table, *_parts(key["name"]))
-            for length in range(len(table) + 1, len(path) + 1):
-                lines.setdefault(path[:length], number)
+            first = len(table) + 1
+        else:
+            continue
+        for length in range(first, len(path) + 1):
+            lines.setdefault(path[:length], number)
     return lines
 
 

@@ -5,13 +5,17 @@ A key that is not expected is never accepted, and never remembered: the error sh
 
 from __future__ import annotations
 
+import socket
+
 import paramiko
 from paramiko.client import MissingHostKeyPolicy
 
-from pyvmiscsi.errors import HostKeyError
+from pyvmiscsi.errors import HostKeyError, HostUnreachableError
 from pyvmiscsi.model import HostRecord
 
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa")
+
+_LOOK_SECONDS = 10.0
 
 
 class Strict(MissingHostKeyPolicy):
@@ -43,3 +47,22 @@ def other_key(record: HostRecord, key: paramiko.PKey, expected: str) -> HostKeyE
         f"but {expected}",
         hint="either the host was installed anew, or somebody stands between: find out before changing anything",
     )
+
+
+def shown_by(address: str, port: int) -> paramiko.PKey:
+    """The key that a host shows, for people to compare before they pin it; HostUnreachableError without an answer.
+
+    Nothing is sent that belongs to us: the connection ends before anybody logs in.
+    """
+    where = f"{address} port {port}"
+    try:
+        with socket.create_connection((address, port), timeout=_LOOK_SECONDS) as connection:
+            transport = paramiko.Transport(connection)
+            transport.set_log_channel("pyvmiscsi.hosts.ssh")
+            try:
+                transport.start_client(timeout=_LOOK_SECONDS)
+                return transport.get_remote_server_key()
+            finally:
+                transport.close()
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise HostUnreachableError(f"{where}: no host key to be seen: {error}") from error
