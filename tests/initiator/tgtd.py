@@ -115,6 +115,14 @@ class Target:
         )  # fmt: skip
         return place
 
+    def ping(self, *, interval: int, count: int) -> None:
+        """Ask initiators every `interval` seconds whether they live, and drop those that miss `count` answers."""
+        for name, value in (("nop_interval", interval), ("nop_count", count)):
+            self.daemon.admin(
+                *("--op", "update", "--mode", "target", "--tid", str(self.number), "--name", name),
+                *("--value", str(value)),
+            )
+
     def sessions(self) -> str:
         return self.daemon.admin("--op", "show", "--mode", "conn", "--tid", str(self.number))
 

@@ -44,6 +44,7 @@ _NOT_YET = -1
 _CANCELLED = 0x0F00_0000  # SCSI_STATUS_CANCELLED; all above are libiscsi's own and no target's
 _GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _LOGOUT_SECONDS = 2.0
+_ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, unless the network is full
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
 
 
@@ -81,7 +82,7 @@ class _Reply:
 
 
 _tokens = itertools.count(1)
-_waiting: dict[int, _Reply] = {}
+_waiting: dict[int, _Reply] = {}  # until called back, so that no buffer goes away under libiscsi
 _callback_lock = threading.Lock()
 _callback: Any = None
 
@@ -121,7 +122,7 @@ class Connection:
         self._context: Any = self._lib.iscsi_create_context(initiator.encode())
         if self._context == self._ffi.NULL:
             raise LoginError(f"initiator name {initiator!r}: libiscsi refuses it", reason="Initiator error")
-        self._wake_out, self._wake_in = os.pipe()
+        self._wake_out, self._wake_in = socket.socketpair()
         self._lib.iscsi_set_noautoreconnect(self._context, 1)
         self._lib.iscsi_set_header_digest(self._context, 0)  # none: TCP's checksum, as iscsid does by default
 
@@ -172,7 +173,8 @@ class Connection:
         """Log out (two seconds at most) and disconnect; a thread that waits for an answer gets SessionLostError."""
         if not self._lock.acquire(blocking=False):
             self._closing = True
-            os.write(self._wake_in, b"!")
+            with contextlib.suppress(OSError):
+                self._wake_in.send(b"!")
             self._lock.acquire()
         try:
             # A discovery session is never logged out: libiscsi would wait for ever for istgt's answer.
@@ -182,10 +184,8 @@ class Connection:
                     self._call(lambda *tail: self._lib.iscsi_logout_async(self._context, *tail), end)
             self._closing = True
             self._destroy("closed")
-            if self._wake_in >= 0:
-                os.close(self._wake_in)
-                os.close(self._wake_out)
-                self._wake_in = self._wake_out = -1
+            self._wake_in.close()
+            self._wake_out.close()
         finally:
             self._lock.release()
 
@@ -220,6 +220,10 @@ class Connection:
             with self._lock:
                 self._check()
                 self._service(0, lambda: False)
+                for _ in range(_ANSWER_TRIES):
+                    if not self._lib.iscsi_which_events(self._context) & select.POLLOUT:
+                        break
+                    self._service(_ANSWER_WAIT, lambda: False)
         except (SessionLostError, OSError, ValueError):
             return False
         return self.is_alive
@@ -246,27 +250,29 @@ class Connection:
         try:
             while True:
                 with self._lock:
-                    flight += [(task, self._submit(task)) for task in itertools.islice(source, depth - len(flight))]
+                    for task in itertools.islice(source, depth - len(flight)):
+                        flight.append((task, self._submit(task)))
                     if not flight:
                         return
-                    task, reply = flight[0]
-                    for _ in range(_UNIT_ATTENTIONS):
-                        end = time.monotonic() + deadline
-                        self._await([reply], end, f"{self.target} LUN {task.lun}: SCSI command")
-                        try:
-                            self._finish(task, reply)
-                            break
-                        except ScsiError as error:
-                            if error.key != sense.UNIT_ATTENTION:
-                                flight.pop(0)
-                                raise
-                            reply = self._submit(task)
-                            flight[0] = (task, reply)
-                    flight.pop(0)
+                    task, reply = flight.pop(0)
+                    self._complete(task, reply, deadline)
                 yield task
         finally:
             with self._lock:
                 self._drain(flight, deadline)
+
+    def _complete(self, task: Task, reply: _Reply, deadline: float) -> None:
+        """Wait for this task, sending it again while a unit attention says that it was not executed."""
+        what = f"{self.target} LUN {task.lun}: SCSI command"
+        for left in reversed(range(_UNIT_ATTENTIONS)):
+            self._await([reply], time.monotonic() + deadline, what)
+            try:
+                self._finish(task, reply)
+                return
+            except ScsiError as error:
+                if error.key != sense.UNIT_ATTENTION or not left:
+                    raise
+            reply = self._submit(task)
 
     def _drain(self, flight: list[tuple[Task, _Reply]], deadline: float) -> None:
         """Wait for what nobody will ask for any more, so that its buffers are free again."""

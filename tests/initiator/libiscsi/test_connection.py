@@ -7,11 +7,13 @@ import select
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from pyvmiscsi.errors import DeadlineError, LoginError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import Session, Task, cdb, connection
+from pyvmiscsi.waiting import wait_for
 from tests.initiator.tgtd import Target, Tgtd
 
 MIB = 1024 * 1024
@@ -100,6 +102,32 @@ def test_a_run_that_is_given_up_leaves_the_session_in_order(daemon: Tgtd, target
         next(run)
         run.close()  # type: ignore[attr-defined]
         assert session.capacity(1).sector == 512
+
+
+def test_a_source_that_fails_leaves_the_session_in_order(daemon: Tgtd, target: Target) -> None:
+    def source() -> Iterator[Task]:
+        for n in range(5):
+            yield Task(1, cdb.read(n, 8), into=bytearray(4096))
+        raise ZeroDivisionError
+
+    with Session.login(daemon.portal, target.iqn) as session:
+        with pytest.raises(ZeroDivisionError):
+            list(session.run_all(source(), depth=8))
+        assert session.capacity(1).sector == 512
+
+
+def test_pings_of_the_target_are_answered_while_nothing_else_is_done(own_daemon: Tgtd) -> None:
+    target = own_daemon.target()
+    target.lun(1, size=MIB, serial="x")
+    target.ping(interval=1, count=1)
+    tended = Session.login(own_daemon.portal, target.iqn)
+    silent = Session.login(own_daemon.portal, target.iqn)
+    wait_for(lambda: not (tended.tend(0.2) and target.sessions().count("Session:") == 2), what="one goes", deadline=20)
+    assert tended.is_alive
+    assert not silent.tend()
+    assert tended.capacity(1).sector == 512
+    tended.close()
+    silent.close()
 
 
 def test_threads_share_a_session_without_mixing_answers(daemon: Tgtd, target: Target) -> None:
