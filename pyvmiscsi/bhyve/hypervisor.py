@@ -42,6 +42,8 @@ exit 0
 
 _SWEEP = """
 if /bin/pgrep -fx "$1" >/dev/null; then exit 75; fi
+supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$3/status" 2>/dev/null)
+if [ -n "$supervisor" ] && kill -0 "$supervisor" 2>/dev/null; then exit 75; fi
 if [ -e "/dev/vmm/$2" ]; then /usr/sbin/bhyvectl --vm="$2" --destroy; fi
 /bin/rm -rf "$3"
 """
@@ -144,8 +146,19 @@ class Hypervisor:
             hint="it may ignore its power button: force it off",
         )
 
+    def end(self, guest: GuestName, *, deadline: float = 60.0) -> None:
+        """See that nothing of the guest is left here, whatever state it is in: off by force, and swept."""
+        found = self.guest(guest)
+        if found.is_running or found.is_supervised:
+            self.force_poweroff(guest)
+            self.wait_stopped(guest, deadline=deadline)
+        self.sweep(guest)
+
     def sweep(self, guest: GuestName) -> None:
-        """Remove what an accident left: a virtual machine nobody runs, the run directory. GuestError when it runs."""
+        """Remove what an accident left: a virtual machine nobody runs, the run directory.
+
+        Raises GuestError when it runs, or when its supervisor is still busy with it.
+        """
         done = self._host.script(*(_SWEEP, process_pattern(guest), str(guest), self._run_directory(guest)), ok=(0, 75))
         if done.status != 0:
             raise GuestError(f"guest {guest}: it runs on {self._host.name}", hint="stop it first")

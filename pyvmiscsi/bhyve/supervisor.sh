@@ -184,11 +184,11 @@ release_lock() {
 }
 
 clean_up() {
+    take_sessions_away # first: a dead disk that bhyve had written to holds up the whole host until then
     destroy_vm
     for tap in $TAPS; do
         "$IFCONFIG" "$tap" destroy
     done
-    take_sessions_away
     "$RM" -f "$CONSOLE"
     release_lock
 }

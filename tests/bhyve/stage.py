@@ -1,0 +1,185 @@
+"""A stage for the supervisor script: stand-ins for FreeBSD's programs, which write down what they were asked.
+
+The script runs unchanged under a real sh; only the paths of the programs it calls are others (`Tools`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from pyvmiscsi.bhyve.supervisor import Patience, Supervision, Tools, render_supervisor
+from pyvmiscsi.names import GuestName, Iqn
+from pyvmiscsi.waiting import wait_for
+
+TARGET = Iqn.parse("iqn.2005-10.org.freenas.ctl:web1-disk0")
+PORTAL = "10.0.0.10:3260"
+OTHERS = "iqn.2005-10.org.freenas.ctl:db1-disk0"
+
+_BHYVE = """
+echo "bhyve $*" >>"$STAGE/events"
+: >"$STAGE/vmm/web1"
+read -r plan <"$STAGE/plan"
+sed -i 1d "$STAGE/plan"
+case $plan in
+[0-9]*) echo "bhyve: told to" >&2; exit "$plan" ;;
+deaf) trap 'echo "button" >>"$STAGE/events"' TERM ;;
+*) trap 'echo "button" >>"$STAGE/events"; exit 1' TERM ;;
+esac
+while [ ! -e "$STAGE/forced" ] && [ -e "$STAGE/sessions" ]; do
+    sleep 0.02
+    if [ "$plan" = stuck ] && ! grep -q "$TARGET" "$STAGE/sessions"; then exit 137; fi
+done
+exit 1
+"""
+_BHYVECTL = """
+echo "bhyvectl $*" >>"$STAGE/events"
+case $* in
+*--destroy*) rm -f "$STAGE/vmm/web1" ;;
+*--force-poweroff*) [ -e "$STAGE/refuses-force" ] || : >"$STAGE/forced" ;;
+esac
+"""
+_ISCSICTL = """
+case $1 in
+-L) cat "$STAGE/sessions" ;;
+-R)
+    echo "iscsictl $*" >>"$STAGE/events"
+    grep -v "^$5 " "$STAGE/sessions" >"$STAGE/sessions.new"
+    mv "$STAGE/sessions.new" "$STAGE/sessions"
+    ;;
+esac
+"""
+_PS = """
+cat "$STAGE/ps-state" 2>/dev/null || echo IC
+"""
+
+
+class Stage:
+    """One guest's supervisor and its surroundings."""
+
+    def __init__(self, directory: Path, shell: tuple[str, ...] = ("dash",), *, plan: str = "run") -> None:
+        self.directory = directory
+        self._shell = shell
+        self._process: subprocess.Popen[bytes] | None = None
+        for name in ("bin", "vmm", "guest"):
+            (directory / name).mkdir()
+        (directory / "plan").write_text("".join(f"{word}\n" for word in plan.split()))
+        (directory / "events").touch()
+        self.set_session("Connected: da0")
+        stand_ins = {
+            "bhyve": _BHYVE,
+            "bhyvectl": _BHYVECTL,
+            "iscsictl": _ISCSICTL,
+            "ifconfig": 'echo "ifconfig $*" >>"$STAGE/events"\n',
+            "loader": 'echo "loader $*" >>"$STAGE/events"\nread -r status <"$STAGE/loader-status"; exit "$status"\n',
+            "pgrep": '[ -e "$STAGE/twin" ]\n',
+            "ps": _PS,
+        }
+        for name, body in stand_ins.items():
+            path = directory / "bin" / name
+            path.write_text(f"#!/bin/dash\nSTAGE={directory}\nTARGET={TARGET}\n{body}")
+            path.chmod(0o755)
+        (directory / "guest" / "run.lock").write_text("hv1.example.net\n")
+        (directory / "guest" / "run.lock.op").write_text("0a1b\n")
+        self.supervision = Supervision(
+            guest=GuestName.parse("web1"),
+            operation="0a1b",
+            directory=str(directory / "guest"),
+            bhyve=(self._tool("bhyve"), "-s", 'it\'s, "quoted" $(x)', "web1"),
+            targets=(TARGET,),
+            taps=("tap0", "tap1"),
+            consoles=(("com1", "/dev/nmdm-web1.1B"),),
+            state_directory=str(directory / "run"),
+            log_directory=str(directory / "log"),
+            patience=Patience(tick=0.05, watch_ticks=2, ready=1, lost=1, force=1),
+            tools=Tools(
+                bhyvectl=self._tool("bhyvectl"),
+                iscsictl=self._tool("iscsictl"),
+                ifconfig=self._tool("ifconfig"),
+                pgrep=self._tool("pgrep"),
+                ps=self._tool("ps"),
+                vmm=str(directory / "vmm"),
+            ),
+        )
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL) if self._process.poll() is None else None
+            self._process.wait()
+
+    def use_loader(self, status: int) -> None:
+        (self.directory / "loader-status").write_text(f"{status}\n")
+        self.supervision = replace(self.supervision, loader=(self._tool("loader"), "-m", "512M", "web1"))
+
+    def set_session(self, state: str) -> None:
+        """Our session's state, as `iscsictl -L` shows it between others; and another guest's."""
+        text = "Target name                          Target portal    State\n"
+        rows = ((str(TARGET), state), (OTHERS, "Connected: da1"))
+        text += "".join(f"{target:<36s} {PORTAL:<16s} {shown} \n" for target, shown in rows)
+        new = self.directory / "sessions.set"
+        new.write_text(text)
+        new.replace(self.directory / "sessions")
+
+    def start(self) -> None:
+        script = self.directory / "supervisor.sh"
+        script.write_text(render_supervisor(self.supervision))
+        for name in ("run/web1", "log"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        (self.directory / "run/web1/claim").write_text("0a1b\n")
+        self._process = subprocess.Popen([*self._shell, str(script)], start_new_session=True, stdin=subprocess.DEVNULL)
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(int(self.status()["supervisor"]), number)
+
+    def kill_bhyve(self) -> None:
+        os.kill(int(self.status()["bhyve"]), signal.SIGKILL)
+
+    def until_ended(self) -> dict[str, str]:
+        """Its last status, once the script has ended."""
+        assert self._process is not None
+        self._process.wait(20)
+        return self.status()
+
+    def until_running(self) -> None:
+        self.until_event("bhyve ")
+
+    def until_event(self, beginning: str) -> None:
+        wait_for(lambda: any(event.startswith(beginning) for event in self.events()), what=beginning, deadline=20)
+
+    def until_said(self, key: str, value: str) -> None:
+        wait_for(lambda: self.status().get(key) == value, what=f"{key}={value}", deadline=20)
+
+    def until_logged(self, words: str) -> None:
+        wait_for(lambda: words in self.log(), what=words, deadline=20)
+
+    def events(self) -> list[str]:
+        return (self.directory / "events").read_text().splitlines()
+
+    def status(self) -> dict[str, str]:
+        path = self.directory / "run/web1/status"
+        return dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+
+    def log(self) -> str:
+        return (self.directory / "log/web1.log").read_text() if (self.directory / "log/web1.log").exists() else ""
+
+    def is_clean(self) -> bool:
+        """Nothing of the guest is left: no lock, no claim, no virtual machine, no console, no session of ours."""
+        left = [
+            self.directory / path
+            for path in ("guest/run.lock", "guest/run.lock.op", "guest/console", "run/web1/claim", "vmm/web1")
+            if (self.directory / path).exists()
+        ]
+        sessions = (self.directory / "sessions").read_text()
+        return not left and str(TARGET) not in sessions and OTHERS in sessions
+
+    def _tool(self, name: str) -> str:
+        return str(self.directory / "bin" / name)
