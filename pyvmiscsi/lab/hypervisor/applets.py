@@ -80,13 +80,21 @@ class KernelServices(Protocol):
         ...
 
     def vmm_destroy(self, name: str) -> None:
-        """Remove /dev/vmm/NAME and end its guest if it runs; ENOENT when it is not there."""
+        """Remove /dev/vmm/NAME; ENOENT when it is not there."""
         ...
 
     def vmm_names(self) -> list[str]: ...
 
     def vmm_run(self, name: str) -> None:
-        """Say that this process runs the guest NAME from now on; EBUSY when another one does."""
+        """Say that this process runs the guest NAME from now on; EBUSY when `vmm_is_busy`."""
+        ...
+
+    def vmm_is_busy(self, name: str) -> bool:
+        """Whether a guest runs in NAME, or was killed in it."""
+        ...
+
+    def vmm_ended(self, name: str) -> None:
+        """Say that the guest has ended by itself, so that NAME may run another."""
         ...
 
     def tap_open(self, name: str) -> None:
@@ -196,6 +204,14 @@ _COMMANDS = "pyvmiscsi.lab.hypervisor.commands"
 APPLETS: tuple[Applet, ...] = (
     Applet("uname", ("/usr/bin/uname",), f"{_COMMANDS}.system:uname"),
     Applet("hostname", ("/bin/hostname",), f"{_COMMANDS}.system:hostname"),
+    Applet("iscsictl", ("/usr/bin/iscsictl",), f"{_COMMANDS}.iscsictl:iscsictl"),
+    Applet("iscsid", ("/usr/sbin/iscsid",), f"{_COMMANDS}.iscsid:iscsid", process=True),
+    Applet("diskinfo", ("/usr/sbin/diskinfo",), f"{_COMMANDS}.disks:diskinfo"),
+    Applet("geom", ("/sbin/geom",), f"{_COMMANDS}.disks:geom"),
+    Applet("glabel", ("/sbin/glabel",), f"{_COMMANDS}.disks:glabel"),
+    Applet("gmultipath", ("/sbin/gmultipath",), f"{_COMMANDS}.disks:gmultipath"),
+    Applet("dd", ("/bin/dd",), f"{_COMMANDS}.disks:dd"),
+    Applet("sysctl", ("/sbin/sysctl",), f"{_COMMANDS}.sysctl:sysctl"),
 )
 
 

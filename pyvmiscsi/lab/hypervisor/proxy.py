@@ -39,6 +39,13 @@ class KernelProxy:
     def vmm_run(self, name: str) -> None:
         self._ask("vmm_run", name=name)
 
+    def vmm_is_busy(self, name: str) -> bool:
+        busy: bool = self._ask("vmm_is_busy", name=name)
+        return busy
+
+    def vmm_ended(self, name: str) -> None:
+        self._ask("vmm_ended", name=name)
+
     def tap_open(self, name: str) -> None:
         self._ask("tap_open", name=name)
 
@@ -63,6 +70,11 @@ class KernelProxy:
         """Whether the stand-in with this process id waits where no signal reaches it."""
         stuck: bool = self._ask("is_stuck", pid=pid)
         return stuck
+
+    def iscsid(self, most_children: int) -> bool:
+        """Be iscsid(8) from now on; False when there is one."""
+        started: bool = self._ask("iscsid", most_children=most_children)
+        return started
 
     def launch(
         self, argv: list[str], stdin: int, stdout: int, stderr: int, *, pass_fds: tuple[int, ...] = ()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyvmiscsi.errors import NotFoundError
+from pyvmiscsi.lab.bhyve import firmware
 from pyvmiscsi.lab.hypervisor import applets
 
 LOADER = "/libexec/ld-elf.so.1"
@@ -34,7 +35,7 @@ DIRECTORIES = (
 
 # hier(7): where FreeBSD keeps what busybox can do as well
 BASE = {
-    "bin": "[ cat chmod cp date dd df echo ed expr kill ln ls mkdir mv ps pwd realpath rm rmdir sleep stty sync test",
+    "bin": "[ cat chmod cp date df echo ed expr kill ln ls mkdir mv ps pwd realpath rm rmdir sleep stty sync test",
     "sbin": "ping route",
     "usr/bin": "awk basename bc cal cmp comm cut diff dirname du ee egrep env expand factor false fgrep find fold grep"
     " gunzip gzip head hexdump id install less logname md5sum mkfifo mktemp more nc nice nl nohup od paste patch"
@@ -82,6 +83,8 @@ def build(root: Path, *, hostname: str, release: str) -> tuple[Bind, ...]:
     _stand_ins(root)
     (root / "bin/freebsd-version").write_text(f"#!/bin/sh\necho {release}\n")
     (root / "bin/freebsd-version").chmod(0o755)
+    for name, source in firmware.files().items():
+        shutil.copyfile(source, root / firmware.DIRECTORY[1:] / name)
     libraries = loader.resolve().parent
     stdlib = Path(sysconfig.get_path("stdlib"))
     package = Path(__file__).resolve().parents[2]
