@@ -32,6 +32,7 @@ class Served:
     shows_lun: bool = True
     shows_label: bool = True
     geom_serial: str = ""
+    login: tuple[str, str] | None = None
 
 
 @dataclass
@@ -84,8 +85,11 @@ class FakeKernel:
             return False, session.lost
         if not self.iscsid_runs or self.age(session) < 0.05:
             return False, "Waiting for iscsid(8)"
-        if self.age(session) < 0.2 or self.served.get(session.target, Served(silent=True)).silent:
+        served = self.served.get(session.target)
+        if self.age(session) < 0.2 or (served and served.silent):
             return False, ""
+        if served is None:
+            return False, "Not found"
         return (False, session.refusal) if session.refusal else (True, "")
 
     def devices(self, session: Session) -> list[dict[str, object]]:
@@ -139,7 +143,10 @@ class FakeKernel:
         target, portal = values["TargetName"], values["TargetAddress"]
         if any((session.target, session.portal) == (target, portal) for session in self.sessions):
             return Reply(stderr=b"iscsictl: ISCSISADD: Device busy\n", status=1)
-        self.start(target, portal)
+        session = self.start(target, portal)
+        known = self.served[target].login if target in self.served else None
+        if known and known != (values.get("chapIName"), values.get("chapSecret")):
+            session.refusal = "Authentication failure"
         return None
 
     def start(self, target: str, portal: str, *, age: float = 0.0) -> Session:
