@@ -1,0 +1,21 @@
+"""Firmware of a few bytes, so that a guest can do one thing within a second: print, halt, fault, loop."""
+
+from __future__ import annotations
+
+import struct
+
+PRINT = b"".join(b"\xba\xf8\x03\xb0" + bytes((char,)) + b"\xee" for char in b"hello\n")  # mov dx,3f8h; mov al,c; out
+HALT = b"\xfa\xf4"  # cli; hlt
+TRIPLE_FAULT = b"\x0f\x01\x1e\x00\x70\xcd\x03"  # lidt [7000h], where the table's length is 0; int 3
+LOOP = b"\xeb\xfe"  # jmp $
+# wait until the port has something, send it back, again and again
+ECHO = b"\xba\xfd\x03\xec\xa8\x01\x74\xf8\xba\xf8\x03\xec\xee\xeb\xf1"
+
+
+def rom(code: bytes) -> bytes:
+    """A firmware image whose reset vector leads to `code`, in real mode."""
+    size, start = 0x10000, 0xF000
+    image = bytearray(b"\xf4" * size)
+    image[start : start + len(code)] = code
+    image[0xFFF0:0xFFF3] = b"\xe9" + struct.pack("<h", start - 0xFFF3)
+    return bytes(image)
