@@ -1,0 +1,1 @@
+"""An emulated TrueNAS: its API faces over one state, and a real iSCSI target behind it."""
