@@ -9,7 +9,7 @@ from pyvmiscsi.units import Size
 
 FIRMWARE_DIRECTORY = "/usr/local/share/uefi-firmware"
 
-QUESTION = f"""\
+QUESTION = f"""# ask what a hypervisor can do
 echo "release=$(/usr/bin/uname -K)"
 echo "machine=$(/usr/bin/uname -m)"
 echo "cpus=$(/sbin/sysctl -n hw.ncpu)"

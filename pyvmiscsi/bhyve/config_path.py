@@ -8,7 +8,7 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.ports import Host
 
 # One awk for all files, however many guests: `file PATH` for each, and its lines with a blank before them.
-_QUESTION = r"""
+_QUESTION = r"""# read every guest's directory
 read_all() {
     /usr/bin/find "$1" -mindepth 2 -maxdepth 2 -name "$2" -type f -exec /usr/bin/awk '
         BEGIN { for (i = 1; i < ARGC; i++) print "file " ARGV[i] }

@@ -21,26 +21,26 @@ from pyvmiscsi.waiting import wait_for
 
 DAEMON = "/usr/sbin/daemon"
 
-_LOAD_MODULES = """
+_LOAD_MODULES = """# load the modules of bhyve
 for module in vmm nmdm; do
     /sbin/kldstat -q -m "$module" || /sbin/kldload "$module" || exit 71
 done
 """
 
-_COPY_ONCE = """
+_COPY_ONCE = """# copy the firmware variables
 [ -e "$2" ] && exit 0
 /bin/cp "$1" "$2.new" && /bin/mv "$2.new" "$2"
 """
 
 # The supervisor hears it when it lives; a guest without one (vm-bhyve's, or ours after an accident) hears it itself.
-_SIGNAL = """
+_SIGNAL = """# signal a guest
 if [ -n "$1" ] && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
 if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
 /usr/sbin/bhyvectl --vm="$4" --force-poweroff
 exit 0
 """
 
-_SWEEP = """
+_SWEEP = """# sweep what is left of a guest
 if /bin/pgrep -fx "$1" >/dev/null; then exit 75; fi
 supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$3/status" 2>/dev/null)
 if [ -n "$supervisor" ] && kill -0 "$supervisor" 2>/dev/null; then exit 75; fi

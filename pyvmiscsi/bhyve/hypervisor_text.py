@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-QUESTION = r"""
+QUESTION = r"""# look at the guests of a host
 # $1 directory of the supervisors' run directories
 for path in /dev/vmm/*; do
     [ -e "$path" ] && echo "vmm ${path##*/}"

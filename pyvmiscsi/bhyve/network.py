@@ -19,7 +19,7 @@ _EX_NOINPUT = 66
 _LONGEST_BRIDGE_NAME = 15  # IFNAMSIZ without its NUL: net/if.h
 _BRIDGED = ("standard", "vxlan")
 
-CREATE_TAP = r"""
+CREATE_TAP = r"""# make a tap in a switch
 # $1 description  $2 group of the switch  $3 name of its bridge  $4 addm or span  $5 yes: private
 ifconfig=/sbin/ifconfig
 bridge=$($ifconfig -g "$2" 2>/dev/null)
@@ -50,7 +50,7 @@ $ifconfig "$tap" up || undo
 echo "$tap"
 """
 
-DESTROY_TAPS = r"""
+DESTROY_TAPS = r"""# destroy the taps of a guest
 # $1 beginning of the descriptions
 for port in $(/sbin/ifconfig -g vm-port); do
     /sbin/ifconfig "$port" | while read -r key value; do
@@ -59,7 +59,7 @@ for port in $(/sbin/ifconfig -g vm-port); do
 done
 """
 
-CREATE_SWITCH = r"""
+CREATE_SWITCH = r"""# make the bridge of a switch
 # $1 name of the bridge  $2 group of the switch
 if /sbin/ifconfig "$1" >/dev/null 2>&1; then exit 0; fi
 /sbin/ifconfig bridge create name "$1" group vm-switch up >/dev/null && /sbin/ifconfig "$1" group "$2"

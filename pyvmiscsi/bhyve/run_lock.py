@@ -16,7 +16,7 @@ from pyvmiscsi.ports import Host
 
 _EX_TEMPFAIL = 75
 
-_TAKE = r"""
+_TAKE = r"""# take run.lock
 run=$1 directory=$2 guest=$3 operation=$4
 refuse() { echo "$*"; exit 75; }
 first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
@@ -48,7 +48,7 @@ fi
 echo "$operation" >"$run/claim" && echo "$operation" >"$directory/run.lock.op"
 """
 
-_RELEASE = r"""
+_RELEASE = r"""# release run.lock
 run=$1 directory=$2 operation=$3
 holds() { line=; [ -e "$1" ] && read -r line <"$1"; [ "$line" = "$operation" ]; }
 if holds "$directory/run.lock.op"; then /bin/rm -f "$directory/run.lock.op" "$directory/run.lock"; fi

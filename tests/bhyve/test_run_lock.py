@@ -1,0 +1,135 @@
+"""Who may run a guest: the lock that vm-bhyve understands, on this machine's own files."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
+from pyvmiscsi.errors import BusyError
+from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.model import HostRecord
+from pyvmiscsi.names import GuestName
+
+_NO_PROCESS = 2**22 + 1  # beyond the largest process id there is
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Path:
+    directory = tmp_path / "vmconfig" / "web1"
+    directory.mkdir(parents=True)
+    return directory
+
+
+@pytest.fixture
+def lock(tmp_path: Path, guest: Path) -> RunLock:
+    return RunLock(LocalHost(HostRecord("hv1")), GuestName.parse("web1"), str(guest), str(tmp_path / "run" / "web1"))
+
+
+def hostname() -> str:
+    return os.uname().nodename
+
+
+def test_the_lock_is_vm_bhyves_and_the_operation_stands_beside_it(lock: RunLock, guest: Path) -> None:
+    lock.take("0a1b")
+    assert (guest / "run.lock").read_text() == f"{hostname()}\n"
+    assert (guest / "run.lock.op").read_text() == "0a1b\n"
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
+def test_nobody_holds_what_was_released(lock: RunLock, guest: Path, tmp_path: Path) -> None:
+    lock.take("0a1b")
+    lock.release("0a1b")
+    assert lock.find_holder() is None
+    assert list(guest.iterdir()) == []
+    assert list((tmp_path / "run/web1").iterdir()) == []
+
+
+def test_releasing_nothing_is_no_error(lock: RunLock) -> None:
+    lock.release("0a1b")
+
+
+def test_an_operation_that_goes_on_has_its_lock_already(lock: RunLock) -> None:
+    lock.take("0a1b")
+    lock.take("0a1b")
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
+def test_another_operation_is_told_who_has_it(lock: RunLock) -> None:
+    lock.take("0a1b")
+    with pytest.raises(BusyError, match="operation 0a1b is starting it on hv1"):
+        lock.take("ffff")
+    lock.release("ffff")
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
+def test_a_lock_of_another_host_is_respected_whoever_took_it(lock: RunLock, guest: Path) -> None:
+    (guest / "run.lock").write_text("hv2.example.net\n")
+    with pytest.raises(BusyError, match=r"it runs on hv2\.example\.net") as refused:
+        lock.take("0a1b")
+    assert "if that host is dead" in refused.value.hint
+    assert (guest / "run.lock").read_text() == "hv2.example.net\n"
+    assert not (guest / "run.lock.op").exists()
+
+
+def test_a_refused_lock_leaves_no_claim_behind(lock: RunLock, guest: Path) -> None:
+    (guest / "run.lock").write_text("hv2.example.net\n")
+    with pytest.raises(BusyError):
+        lock.take("0a1b")
+    (guest / "run.lock").unlink()
+    lock.take("ffff")
+
+
+def test_vm_bhyves_lock_of_this_host_is_stale_when_no_such_guest_runs(lock: RunLock, guest: Path) -> None:
+    (guest / "run.lock").write_text(f"{hostname()}\n")
+    assert lock.find_holder() == LockHolder(hostname(), None)
+    lock.take("0a1b")
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
+def test_a_lock_from_before_the_hosts_last_boot_is_stale(lock: RunLock, guest: Path) -> None:
+    (guest / "run.lock").write_text(f"{hostname()}\n")
+    (guest / "run.lock.op").write_text("dead\n")
+    lock.take("0a1b")
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
+def test_a_start_is_over_once_its_supervisor_is_no_more(lock: RunLock, tmp_path: Path) -> None:
+    lock.take("dead")
+    (tmp_path / "run/web1/status").write_text(f"state=running\noperation=dead\nsupervisor={_NO_PROCESS}\n")
+    lock.take("0a1b")
+
+
+def test_a_start_is_not_over_while_its_supervisor_lives(lock: RunLock, tmp_path: Path) -> None:
+    lock.take("alive")
+    (tmp_path / "run/web1/status").write_text(f"state=running\noperation=alive\nsupervisor={os.getpid()}\n")
+    with pytest.raises(BusyError, match="operation alive"):
+        lock.take("0a1b")
+
+
+def test_one_of_many_takers_gets_it(lock: RunLock) -> None:
+    def take(operation: str) -> str | None:
+        try:
+            lock.take(operation)
+        except BusyError:
+            return None
+        return operation
+
+    operations = [f"op{number}" for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        taken = [operation for operation in pool.map(take, operations) if operation is not None]
+    holder = lock.find_holder()
+    assert holder is not None
+    assert taken == [holder.operation]
+
+
+def test_a_taker_that_was_killed_holds_nobody_up_for_long(lock: RunLock, tmp_path: Path) -> None:
+    taking = tmp_path / "run/web1/taking"
+    taking.mkdir(parents=True)
+    with pytest.raises(BusyError, match="somebody else is taking"):
+        lock.take("0a1b")
+    os.utime(taking, (0, 0))
+    lock.take("0a1b")
