@@ -92,7 +92,7 @@ class Machine:
             binds=binds,
             log=log,
         )
-        self.kernel = Kernel(Facts(options.host_name, options.release), options, self.sandbox, self.launch)
+        self.kernel = Kernel(Facts(options.host_name, options.release), options, self.sandbox)
         self.sshd = Sshd(
             directory,
             gate_socket=directory / "doors/gate.sock",
@@ -126,6 +126,7 @@ class Machine:
         }
         for name, listener in self._listeners.items():
             threading.Thread(target=_accept, args=(listener, handlers[name]), name=name, daemon=True).start()
+        self.sandbox.run("/usr/sbin/iscsid", ["iscsid"], environment=ENVIRONMENT, fds=[self._log] * 3).close()
         while (job := self._jobs.get()) is not None:
             job()
 
@@ -154,9 +155,6 @@ class Machine:
 
         self._jobs.put(run)
         return done.result(60)
-
-    def launch(self, start: Callable[[], T]) -> T:
-        return self.on_main_thread(start)
 
     def restart_sshd(self) -> None:
         """Stop the listening sshd and start it again on its port; sandbox and open connections go on."""
@@ -236,7 +234,8 @@ class Machine:
         self.logs.calls.append(logged)
         call = self._call(link, request)
         try:
-            status = self._applet(call)
+            with self.kernel.calling(request.pid):
+                status = self._applet(call)
         finally:
             for fd in request.fds:
                 os.close(fd)

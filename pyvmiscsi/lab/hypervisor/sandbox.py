@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import json
 import os
@@ -97,6 +98,10 @@ class Sandbox:
             return self._shared_config / path.removeprefix("/vmconfig").lstrip("/")
         return self.root / path.lstrip("/")
 
+    def has(self, path: str) -> bool:
+        """Whether the sandbox sees something at `path`, its own mounts included."""
+        return os.path.lexists(f"/proc/{self.init_pid}/root{path}")
+
     def processes(self) -> list[int]:
         """The process ids, outside, of all that runs in the sandbox."""
         found = []
@@ -104,6 +109,20 @@ class Sandbox:
             if entry.isdigit() and _namespace(int(entry)) == self.namespace:
                 found.append(int(entry))
         return found
+
+    def pid_outside(self, pid: int) -> int | None:
+        """The process id on the machine of the sandbox's process `pid`."""
+        for outside in self.processes():
+            if _inside(outside) == pid:
+                return outside
+        return None
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal to the sandbox's process `pid`, if it is still there."""
+        outside = self.pid_outside(pid)
+        if outside is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(outside, number)
 
     def close(self) -> None:
         """End every process in it."""
@@ -137,3 +156,14 @@ def _namespace(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115 - a magic link, no path
     except OSError:
         return ""
+
+
+def _inside(pid: int) -> int:
+    """The innermost process id of a process of the machine (proc(5), NSpid)."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    except OSError:
+        pass
+    return -1

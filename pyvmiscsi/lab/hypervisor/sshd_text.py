@@ -31,7 +31,6 @@ def sshd_config(*, directory: Path, port: int, user: str, gate: str) -> str:
         "PrintLastLog no",
         "MaxSessions 200",
         "MaxStartups 200",
-        "LogLevel VERBOSE",
         "Subsystem sftp /usr/libexec/sftp-server",
         f"ForceCommand {gate}",
     )

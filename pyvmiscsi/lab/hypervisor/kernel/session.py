@@ -1,0 +1,426 @@
+"""One iSCSI session: its configuration, its thread, and the way its disks' commands take.
+
+The life of a session, as iscsi(4) and iscsid(8) live it (sys/dev/iscsi/iscsi.c, freebsd-data/real/):
+
+    Waiting for iscsid(8) -> Disconnected (login phase) -> Connected -> lost -> Waiting for iscsid(8) …
+                                     \\-> the reason of a failure, until login_timeout has passed
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pyvmiscsi.errors import DeadlineError, IscsiError, LoginError, PyvmiscsiError, SessionLostError
+from pyvmiscsi.initiator.libiscsi import Session as Link
+from pyvmiscsi.initiator.libiscsi import discover
+from pyvmiscsi.lab.hypervisor.kernel.cam import Bus
+from pyvmiscsi.model import Credential
+from pyvmiscsi.secrets import Secret
+
+if TYPE_CHECKING:
+    from pyvmiscsi.lab.hypervisor.kernel.scan import Scan
+
+T = TypeVar("T")
+
+WAITING = "Waiting for iscsid(8)"
+LOGIN_SECONDS = 60.0  # iscsid -t
+COMMAND_SECONDS = 10.0
+PORT = 3260
+
+
+@dataclass(frozen=True)
+class Conf:
+    """`struct iscsi_session_conf`: fields longer than the kernel's are cut, silently."""
+
+    target: str = ""
+    portal: str = ""
+    user: str = ""
+    secret: str = ""
+    mutual_user: str = ""
+    mutual_secret: str = ""
+    initiator: str = ""
+    initiator_portal: str = ""
+    initiator_alias: str = ""
+    header_digest: str = "None"
+    data_digest: str = "None"
+    offload: str = ""
+    dscp: int | None = None
+    pcp: int | None = None
+    iser: bool = False
+    discovery: bool = False
+    enable: bool = True
+
+    def __repr__(self) -> str:
+        return f"Conf({self.target!r} at {self.portal!r})"
+
+    def cut(self) -> Conf:
+        """As the kernel keeps it (ISCSI_NAME_LEN and friends of iscsi_ioctl.h, less the closing NUL)."""
+        return replace(
+            self,
+            target=self.target[:223],
+            initiator=self.initiator[:223],
+            portal=self.portal[:46],
+            initiator_portal=self.initiator_portal[:46],
+            initiator_alias=self.initiator_alias[:255],
+            user=self.user[:223],
+            mutual_user=self.mutual_user[:223],
+            secret=self.secret[:16],
+            mutual_secret=self.mutual_secret[:16],
+            offload=self.offload[:7],
+        )
+
+    def key(self) -> tuple[bool, str, str]:
+        """What makes a session a duplicate: the strings, not what they mean."""
+        return self.discovery, self.portal, self.target
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a login settled; a session that never connected shows the first ones."""
+
+    receive: int = 8192
+    send: int = 8192
+    burst: int = 262144
+    first_burst: int = 65536
+    immediate: bool = False
+
+
+SETTLED = Parameters(receive=262144, immediate=True)  # with tgtd, which declares 8192 and offers ImmediateData
+
+
+@dataclass(frozen=True)
+class Row:
+    """A session as ISCSISLIST tells of it."""
+
+    number: int
+    conf: Conf
+    reason: str
+    connected: bool
+    parameters: Parameters
+    devices: tuple[tuple[int, str], ...] = ()
+    scbus: int = -1
+
+    @property
+    def state(self) -> str:
+        """What `iscsictl -L` prints."""
+        if self.reason and self.conf.enable:
+            return self.reason
+        if self.conf.discovery:
+            return "Discovery"
+        if not self.conf.enable:
+            return "Disabled"
+        return "Connected" if self.connected else "Disconnected"
+
+
+class Host(Protocol):
+    """What a session needs of the kernel around it."""
+
+    def sysctl_number(self, name: str) -> int: ...
+
+    def iscsid_slot(self, session: Session, seconds: float) -> bool:
+        """Wait for iscsid and for one of its children; False when neither came in time, or the session changed."""
+        ...
+
+    def iscsid_done(self) -> None: ...
+
+    def resolve(self, host: str) -> str:
+        """An address; OSError with the resolver's words."""
+        ...
+
+    def warn(self, session: Session, text: str) -> None: ...
+
+    def log(self, tag: str, text: str) -> None:
+        """syslog(3)."""
+        ...
+
+    def pause(self, name: str) -> None: ...
+
+    def found(self, session: Session, targets: list[str]) -> None:
+        """A discovery session has its answer."""
+        ...
+
+    def scan(self, session: Session) -> Scan: ...
+
+
+class Session:
+    """A session from -A to -R. All state changes happen under `changed`."""
+
+    def __init__(self, host: Host, number: int, conf: Conf) -> None:
+        self._host = host
+        self.number = number
+        self.conf = conf.cut()
+        self.isid = secrets.randbits(40)
+        self.changed = threading.Condition()
+        self.reason = WAITING if conf.enable else ""
+        self.connected = False
+        self.removed = False
+        self.parameters = Parameters()
+        self.bus: Bus | None = None
+        self._scan: Scan | None = None
+        self._link: Link | None = None
+        self._generation = 0
+        self._used = 0.0
+        self._thread = threading.Thread(target=self._live, name=f"iscsimt{number}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def row(self) -> Row:
+        with self.changed:
+            devices, scbus = self._scan.devices() if self._scan and self.connected else ((), -1)
+            return Row(
+                self.number, self.conf, self.reason, self.connected, self.parameters, devices, scbus if devices else -1
+            )
+
+    # changes from outside
+
+    def remove(self) -> None:
+        """Take it away: commands that wait end with an error, disks and row are gone at once."""
+        with self.changed:
+            self.removed = True
+            self._generation += 1
+            self.connected = False
+            self.changed.notify_all()
+        self._drop_link(log_out=True)
+        if self._scan is not None:
+            self._scan.detach()
+            self._scan = None
+
+    def modify(self, conf: Conf) -> None:
+        """Another configuration; always reconnects."""
+        with self.changed:
+            self.conf = conf.cut()
+            self._generation += 1
+            self.connected = False
+            self.reason = WAITING if conf.enable else ""
+            self.changed.notify_all()
+        self._drop_link(log_out=True)
+
+    def rescan(self) -> None:
+        """Look again at what is on the bus (camcontrol rescan)."""
+        if self._scan is not None:
+            self._scan.run(again=True)
+
+    # commands of disks
+
+    def run(self, command: Callable[[Link], T]) -> T:
+        """Run a command on the link, waiting while it is down; OSError ENXIO when the session is removed.
+
+        A command that was cut off is sent again: it is the caller's to be repeatable, as CAM requeues it.
+        """
+        while True:
+            link = self._await_link()
+            try:
+                return command(link)
+            except (SessionLostError, DeadlineError) as error:
+                self._lost(link, hung=isinstance(error, DeadlineError))
+            finally:
+                self._used = time.monotonic()
+
+    def _await_link(self) -> Link:
+        with self.changed:
+            while True:
+                if self.removed or self._scan is None:
+                    raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+                if self.connected and self._link is not None:
+                    return self._link
+                self.changed.wait()
+
+    # the thread
+
+    def _live(self) -> None:
+        while not self.removed:
+            with self.changed:
+                while not self.conf.enable and not self.removed:
+                    self.changed.wait()
+                generation, conf = self._generation, self.conf
+                self.reason = WAITING
+            if not self.removed:
+                self._connect(generation, conf)
+
+    def _connect(self, generation: int, conf: Conf) -> None:
+        patience = self._host.sysctl_number("kern.iscsi.iscsid_timeout")
+        if not self._host.iscsid_slot(self, patience + 1):
+            if self._is_current(generation):
+                self._host.warn(self, f"timed out waiting for iscsid(8) for {patience + 1} seconds; reconnecting")
+            return
+        threading.Thread(target=self._login, args=(generation, conf), daemon=True).start()
+        started = time.monotonic()
+        with self.changed:
+            while self._is_current(generation) and not self.connected:
+                patience = self._host.sysctl_number("kern.iscsi.login_timeout") + 1
+                left = started + patience - time.monotonic()
+                if left <= 0:
+                    break
+                self.changed.wait(min(left, 0.5))  # the sysctl takes effect at once on what waits already
+            connected, link = self.connected, self._link
+        if not self._is_current(generation):
+            return
+        if not connected or link is None:
+            self._bump()
+            self._host.warn(self, f"login timed out after {patience} seconds; reconnecting")
+            return
+        self._attach(generation)
+        self._tend(generation, link)
+
+    def _login(self, generation: int, conf: Conf) -> None:
+        """What an iscsid child does; it goes on even when the session is gone, and keeps its slot until then."""
+        try:
+            self._host.pause("iscsid")
+            with self.changed:
+                if self._is_current(generation):
+                    self.reason = ""
+            self._host.pause("login")
+            link = self._try_login(generation, conf)
+            if link is None:
+                return
+            with self.changed:
+                if self._is_current(generation):
+                    self._link, self.connected, self.parameters = link, True, SETTLED
+                    self.changed.notify_all()
+                    return
+            link.close()
+        finally:
+            self._host.iscsid_done()
+
+    def _try_login(self, generation: int, conf: Conf) -> Link | None:
+        where = f"{conf.portal} ({conf.target})" if conf.target else conf.portal
+        try:
+            portal = _portal(conf.portal, self._host.resolve)
+            if conf.discovery:
+                found = discover(portal, initiator=conf.initiator, credential=_credential(conf), deadline=LOGIN_SECONDS)
+                self._host.found(self, [entry.target for entry in found])
+                return None
+            return Link.login(
+                portal,
+                conf.target,
+                initiator=conf.initiator,
+                credential=_credential(conf),
+                isid=self.isid,
+                deadline=LOGIN_SECONDS,
+            )
+        except LoginError as error:
+            text, reason = f"target returned error: {error.reason}", error.reason
+            if reason in NETWORK:
+                text = f"failed to connect to {conf.portal}: {reason}"
+        except OSError as error:
+            reason = error.strerror or str(error)
+            text = f"getaddrinfo for {conf.portal} failed: {reason}"
+        except PyvmiscsiError as error:
+            text, reason = str(error), "connection lost"
+        with self.changed:
+            if self._is_current(generation):
+                self.reason = reason[:63]
+                self.changed.notify_all()
+        self._host.log("iscsid", f"{where}: {text}")
+        return None
+
+    def _attach(self, generation: int) -> None:
+        """Let CAM look at a new bus; after a reconnect the disks are still there, and nobody looks."""
+        if self._scan is None:
+            scan = self._host.scan(self)
+            with self.changed:
+                if not self._is_current(generation):
+                    return
+                self._scan = scan
+            threading.Thread(target=scan.run, name=f"scan{self.number}", daemon=True).start()
+
+    def _tend(self, generation: int, link: Link) -> None:
+        while self._is_current(generation) and link.is_alive:
+            link.tend(1.0)
+            patience = self._host.sysctl_number("kern.iscsi.ping_timeout")
+            if link.is_alive and time.monotonic() - self._used > 1.0 and patience > 0:
+                try:
+                    link.command(_PING, lun=0, data_in=36, deadline=patience)
+                except DeadlineError:
+                    self._lost(link, hung=True)
+                    return
+                except IscsiError:
+                    pass  # any answer is an answer; a lost link ends the loop
+        if self._is_current(generation):
+            self._lost(link, hung=False)
+
+    def _lost(self, link: Link, *, hung: bool) -> None:
+        with self.changed:
+            if self._link is not link or self.removed:
+                return
+            self._link, self.connected = None, False
+            self._generation += 1
+            self.reason = WAITING
+            self.changed.notify_all()
+        link.close(log_out=False)
+        patience = self._host.sysctl_number("kern.iscsi.ping_timeout")
+        what = f"no ping reply (NOP-In) after {patience} seconds" if hung else "connection error"
+        self._host.warn(self, f"{what}; reconnecting")
+        if self._host.sysctl_number("kern.iscsi.fail_on_disconnection") and self._scan is not None:
+            scan, self._scan = self._scan, None
+            scan.detach()
+
+    def _drop_link(self, *, log_out: bool) -> None:
+        with self.changed:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close(log_out=log_out)
+
+    def _is_current(self, generation: int) -> bool:
+        return generation == self._generation and not self.removed
+
+    def _bump(self) -> None:
+        with self.changed:
+            self._generation += 1
+
+
+NETWORK = frozenset(
+    {"Connection refused", "No route to host", "Network is unreachable", "Operation timed out", "Host is down"}
+)
+_PING = bytes((0x12, 0, 0, 0, 36, 0))  # INQUIRY: answered by every LUN, and takes no unit attention away
+
+
+def _credential(conf: Conf) -> Credential | None:
+    if not conf.user:
+        return None
+    return Credential(
+        tag=0,
+        user=conf.user,
+        secret=Secret(conf.secret),
+        peer_user=conf.mutual_user,
+        peer_secret=Secret(conf.mutual_secret),
+    )
+
+
+def _portal(text: str, resolve: Callable[[str], str]) -> str:
+    """The portal with an address in place of a name; OSError with getaddrinfo(3)'s words, as iscsid has them."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") > 1:
+        host, port = text, ""
+    else:
+        host, _, port = text.partition(":")
+    if port and not port.isdigit():
+        raise OSError(errno.ENOENT, "Name does not resolve")
+    if port and int(port) > 65535:
+        raise OSError(errno.EINVAL, "Service was not recognized for socket type")
+    address = resolve(host)
+    shown = f"[{address}]" if ":" in address else address
+    return f"{shown}:{port or PORT}"
+
+
+def resolve_with(hosts: str, name: str) -> str:
+    """An address for `name`, from the text of hosts(5) or the machine's resolver."""
+    for line in hosts.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        if name in names:
+            return address
+    try:
+        return str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
+    except (socket.gaierror, UnicodeError) as error:
+        raise OSError(errno.ENOENT, "Name does not resolve") from error
