@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pyvmiscsi.bhyve import capabilities, hypervisor_text
 from pyvmiscsi.bhyve.capabilities import Capabilities
-from pyvmiscsi.bhyve.config import GuestConfig
+from pyvmiscsi.bhyve.config import GuestConfig, Loader
+from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
-from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, vars_file
+from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, device_map, vars_file
 from pyvmiscsi.bhyve.run_lock import RunLock
 from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supervisor
 from pyvmiscsi.errors import GuestError, NotFoundError
@@ -96,6 +97,11 @@ class Hypervisor:
         path = vars_file(guest, directory)
         if path is not None:
             self._host.script(_COPY_ONCE, VARS_TEMPLATE, path)
+
+    def write_device_map(self, guest: GuestConfig, devices: Devices) -> None:
+        """Give a guest of grub-bhyve the file that names its disks; nothing for other loaders."""
+        if guest.loader is Loader.GRUB:
+            self._host.write_file(f"{devices.directory}/device.map", device_map(guest, devices).encode())
 
     def start(self, supervision: Supervision, conf: Secret | None = None, *, deadline: float = 60.0) -> GuestOnHost:
         """Run the guest under its supervisor, and answer once bhyve runs.
