@@ -13,6 +13,7 @@ from aiohttp import WSMsgType, web
 
 from pyvmiscsi.lab.appliance.dispatch import Caller, Dispatcher
 from pyvmiscsi.lab.appliance.errors import RefusalError, jsonrpc_error
+from pyvmiscsi.lab.appliance.exchanges import ExchangeLog
 from pyvmiscsi.lab.appliance.faults import AbandonedError, ConnectionFaultError, HttpFaultError
 
 _ANONYMOUS_LIMIT = 8 * 1024
@@ -37,15 +38,17 @@ class JsonRpcFace:
         api = request.match_info["api"]
         if api != "current" and api not in self._apis:
             raise web.HTTPNotFound
-        return await _Connection(self._dispatcher, request, api).serve()
+        version = self._apis[-1] if api == "current" else api
+        return await _Connection(self._dispatcher, request, api, version.removeprefix("v")).serve()
 
 
 class _Connection:
     """One WebSocket: reads messages, runs up to ten calls at once, sends answers and events."""
 
-    def __init__(self, dispatcher: Dispatcher, request: web.Request, api: str) -> None:
+    def __init__(self, dispatcher: Dispatcher, request: web.Request, api: str, version: str) -> None:
         self._dispatcher = dispatcher
         self._request = request
+        self._version = version
         self._socket = web.WebSocketResponse(max_msg_size=0, autoping=True)
         self._caller = Caller(
             "jsonrpc",
@@ -54,6 +57,7 @@ class _Connection:
             api=api,
             send=self._send_later,
         )
+        self._exchanges = ExchangeLog.from_environment()
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._open = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,8 +129,10 @@ class _Connection:
         try:
             result = await self._dispatcher.call(self._caller, request["method"], request.get("params", []), message_id)
         except RefusalError as refusal:
+            error = jsonrpc_error(refusal)
+            self._log(request, error=error)
             if answers:
-                await self._send({"jsonrpc": "2.0", "error": jsonrpc_error(refusal), "id": message_id})
+                await self._send({"jsonrpc": "2.0", "error": error, "id": message_id})
             return
         except ConnectionFaultError as fault:
             await self._end(reset=fault.reset)
@@ -139,8 +145,13 @@ class _Connection:
         except Exception as error:
             await self._refuse(message_id, -32603, f"{type(error).__name__}: {error}")
             raise
+        self._log(request, result=result)
         if answers:
             await self._send({"jsonrpc": "2.0", "result": result, "id": message_id})
+
+    def _log(self, request: dict[str, Any], **answer: Any) -> None:
+        client = self._request.headers.get("User-Agent", "")
+        self._exchanges.jsonrpc(self._version, client, request["method"], request.get("params", []), **answer)
 
     async def _refuse(self, message_id: Any, code: int, text: str) -> None:
         error = {"code": code, "message": text, "data": None}
