@@ -3,8 +3,8 @@
     python -m pyvmiscsi.initiator.libiscsi.generate
 
 Out-of-line, so that no process that only uses the library pays for parsing C (about 200 ms); ABI, so that
-no compiler is needed and one wheel serves every libiscsi from 1.11 on. `struct scsi_task` is declared by its
-prefix only, which has not changed since 1.10, while what follows it has moved twice: such a struct is never
+no compiler is needed and one wheel serves every libiscsi from 1.15 on. `struct scsi_task` is declared by its
+prefix only, which has not changed since 1.15, while what follows it has moved twice: such a struct is never
 allocated or measured here, only read through a pointer that libiscsi gave.
 """
 

@@ -13,7 +13,6 @@ SONAMES = (
     "libiscsi.so.9",
     "libiscsi.so.8",
     "libiscsi.so.7",
-    "libiscsi.so.2",
     "libiscsi.so",
 )
 """Upstream and the distributions number it differently: libiscsi 1.19 is `.so.9` upstream and `.so.7` in Debian."""
@@ -70,5 +69,5 @@ def check_layout(ffi: Any, lib: Any, soname: str) -> None:
     if shown != (len(_CDB), 1, 0x1234, _CDB) or pointer not in behind:
         raise MissingLibraryError(
             f"{soname}: its tasks are laid out differently from every libiscsi known to pyvmiscsi",
-            hint="install a released libiscsi, 1.11 to 1.20",
+            hint="install a released libiscsi, 1.15 or later",
         )
