@@ -14,14 +14,14 @@ from bench.measure import Times, table
 from bench.startup import COMMAND
 
 VERBS = (
-    ("lab up", "lab up --directory lab --login-budget 1000"),
+    ("lab up", "lab up --login-budget 1000"),
     ("vm create, CHAP", "vm create bench1 --size 1G"),
     ("vm list", "vm list"),
     ("vm info", "vm info bench1"),
     ("vm start", "vm start bench1 --host hv1"),
     ("vm stop --force", "vm stop bench1 --force --deadline 0"),
     ("vm destroy", "vm destroy bench1 --yes"),
-    ("lab down", "lab down --directory lab"),
+    ("lab down", "lab down"),
 )
 """(what it is called, what is typed), in the order of a guest's life."""
 
@@ -37,7 +37,7 @@ def report(*, rounds: int) -> Iterator[str]:
 
 
 def _one_life(folder: Path) -> Iterator[tuple[str, float]]:
-    environment = {**os.environ, "PYVMISCSI_SITE": str(folder / "lab" / "site.toml")}
+    environment = {**os.environ, "PYVMISCSI_SITE": str(folder / ".lab" / "site.toml")}
     done = 0
     try:
         for name, words in VERBS:

@@ -14,7 +14,7 @@ import pytest
 README = (Path(__file__).parents[2] / "README.md").read_text()
 COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
 (PROGRAM,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-DOWN = "pyvmiscsi lab down --directory lab"
+DOWN = "pyvmiscsi lab down"
 
 
 class Person:
