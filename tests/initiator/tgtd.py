@@ -66,10 +66,12 @@ class Tgtd:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
-    def target(self, name: str = "disk", *, login: Account | None = None, mutual: Account | None = None) -> Target:
+    def target(
+        self, name: str = "disk", *, login: Account | None = None, mutual: Account | None = None, iqn: str = ""
+    ) -> Target:
         """A new target that anybody may log in to, or only this account; `mutual` is what it calls itself."""
         number = next(self._numbers)
-        target = Target(self, number, f"iqn.2026-01.org.example:{name}-{number}")
+        target = Target(self, number, iqn or f"iqn.2026-01.org.example:{name}-{number}")
         self.admin("--op", "new", "--mode", "target", "--tid", str(number), "-T", target.iqn)
         self.admin("--op", "bind", "--mode", "target", "--tid", str(number), "-I", "ALL")
         for account, way in ((login, ()), (mutual, ("--outgoing",))):

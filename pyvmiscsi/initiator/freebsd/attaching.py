@@ -182,9 +182,14 @@ class Attachment:
         )
 
     def _log_out(self) -> None:
-        """End what was last seen of our target, with the portal as listed: a redirect may have rewritten it."""
-        for row in self._sight.of(self._address.target):
-            self._sight = self._iscsictl.remove(row, self._label)
+        """End the session last seen through our portal, or the only one: a redirect may have rewritten its portal.
+
+        A twin through another portal is somebody else's.
+        """
+        rows = self._sight.of(self._address.target)
+        for row in rows:
+            if row.portal == str(self._address.portal) or len(rows) == 1:
+                self._sight = self._iscsictl.remove(row, self._label)
 
     # the disk
 

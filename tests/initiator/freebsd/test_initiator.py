@@ -103,6 +103,7 @@ class TestAttach:
         with pytest.raises(ProofError, match="2 sessions"):
             initiator.attach(PROOF, None)
         assert kernel.disks_touched == []
+        assert [session.portal for session in kernel.sessions] == ["nas1"]
 
     def test_tries_a_refusal_again_because_a_new_target_shows_late(
         self, initiator: Initiator, kernel: FakeKernel, clock: FakeClock
