@@ -188,11 +188,13 @@ def _start_appliance(directory: Path) -> Ready:
         return Ready.read(directory / READY_FILE)
 
     try:
-        return wait_for(ready, what="the lab's appliance", deadline=_STARTING, pauses=_often())
+        started = wait_for(ready, what="the lab's appliance", deadline=_STARTING, pauses=_often())
     except BaseException:
         process.kill()
         process.wait()
         raise
+    process.returncode = 0  # it outlives us on purpose: Popen need not warn of that
+    return started
 
 
 def _often() -> Any:
