@@ -131,6 +131,14 @@ class InitiatorContract:
         assert login.secret.reveal() not in repr(initiator.sessions())
         initiator.detach(target)
 
+    def test_mutual_chap_tells_nobody_either(self, world: World, initiator: Initiator) -> None:
+        target = iqn("both-locked")
+        login = Credential(1, "locked3", Secret("secretsecret13"), "itself3", Secret("othersecret13"))
+        world.serve(target, serial="5c4ae0d1b2f7-00", login=login)
+        initiator.attach(proof_of(world, target), login)
+        assert "othersecret13" not in f"{world.told()}{initiator.sessions()!r}"
+        initiator.detach(target)
+
     def test_chap_keeps_out_who_does_not(self, world: World, initiator: Initiator) -> None:
         target, login = iqn("locked-out"), Credential(1, "locked2", Secret("secretsecret12"))
         world.serve(target, serial="5c4ae0d1b2f7-00", login=login)
