@@ -178,7 +178,7 @@ class Initiator(Protocol):
         """Every session of the host. Never touches a disk, so it answers also when one is dead."""
 
     def find(self, proof: DiskProof) -> AttachedDisk | None:
-        """The disk if it is attached and proven; None without a session; ProofError when it is another."""
+        """The disk if it is attached and proven; None without a live session; ProofError when it is another."""
 
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
         """Log in and prove the disk; on failure log out again and raise, LoginError or ProofError above all."""
