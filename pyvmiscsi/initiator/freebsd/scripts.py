@@ -44,12 +44,12 @@ iscsictl -R -p "$3" -t "$2" || exit
 
 _CONNECTED = """
 connected() {
-	iscsictl -L | {
+	iscsictl -L | (
 		while read -r target portal state rest; do
 			[ "$target $portal $state" = "$1 $2 Connected:" ] && exit 0
 		done
 		exit 1
-	}
+	)
 }
 """
 
