@@ -35,7 +35,7 @@ class SupervisorStatus:
     """What the supervisor last said of its guest."""
 
     phase: str
-    """`starting`, `loading`, `running`, `rebooting`; at the end `stopped`, `failed` or `refused`."""
+    """`starting`, `loading`, `running`, `rebooting`, `ending`; then `stopped`, `failed` or `refused`."""
     operation: str
     supervisor: int | None = None
     exit_status: int | None = None

@@ -14,6 +14,7 @@ stop=          # asked | forced, once somebody wants the guest to end
 phase=starting # what the status file says meanwhile
 child=         # the process id of the loader or of bhyve
 lost_since=    # when a session was first seen to be down
+taken_away=    # yes, once the guest has no session any more
 
 now() { "$DATE" +%s; }
 
@@ -50,6 +51,7 @@ is_ours() {
 # Whether each of our targets has a connected session. iscsictl answers whatever state a disk is in; nothing here
 # looks at a disk, because opening a dead one stops GEOM on the whole host.
 sessions_are_up() {
+    [ -n "$TARGETS" ] || return 0
     listing=$("$ISCSICTL" -L) || return 0 # an unanswered question is no reason to take disks away
     up=
     while read -r target _portal state; do
@@ -63,6 +65,7 @@ END
 }
 
 watch_sessions() {
+    [ -z "$taken_away" ] || return
     if sessions_are_up; then
         [ -z "$lost_since" ] && return
         lost_since=
@@ -81,6 +84,8 @@ is_lost_for() {
 
 # Our sessions, each by the portal that the host itself spells.
 take_sessions_away() {
+    [ -n "$TARGETS" ] || return
+    taken_away=yes
     listing=$("$ISCSICTL" -L) || say "iscsictl gave no list of sessions"
     while read -r target portal _state; do
         is_ours "$target" || continue
@@ -184,6 +189,7 @@ release_lock() {
 }
 
 clean_up() {
+    tell ending "$status" "$reason"
     take_sessions_away # first: a dead disk that bhyve had written to holds up the whole host until then
     destroy_vm
     for tap in $TAPS; do
