@@ -48,7 +48,6 @@ class TrueNas:
         self._basename: Iqn | None = None
         self._basename_lock = threading.Lock()
         self._numbers: JustSeen[int] = JustSeen(clock)
-        self._new_volumes: JustSeen[bool] = JustSeen(clock)
         self._users: JustSeen[frozenset[str]] = JustSeen(clock)
 
     def _call(self, request: Request) -> Json:
@@ -101,9 +100,7 @@ class TrueNas:
         return found.volume() if found and found.is_volume else None
 
     def create_volume(self, volume: Volume) -> Volume:
-        made = shapes.resource(self._made(ask.create_volume(volume))).volume()
-        self._new_volumes.note(volume.path, True)
-        return made
+        return shapes.resource(self._made(ask.create_volume(volume))).volume()
 
     def delete_volume(self, path: DatasetPath) -> None:
         """Also looks for extents first: up to 25.10 the appliance would take those along, and their sessions."""
@@ -156,16 +153,15 @@ class TrueNas:
         return tuple(shapes.extent(row) for row in self._rows(ask.extents_of(volume)))
 
     def create_extent(self, extent: Extent) -> Extent:
+        """Waits for the device of a volume that is there: it can be a little late (nas-wire.md 3, rule 8)."""
         request = ask.create_extent(extent)
-        if not self._new_volumes.get(extent.volume):
-            return self._noted(self._made(request), extent)
         last: list[Refused] = []
 
         def made() -> Json | None:
             try:
                 return self._rpc.call(request)
             except Refused as refused:
-                if not is_device_missing(refused):
+                if not is_device_missing(refused) or self.find_volume(extent.volume) is None:
                     raise
                 last[:] = [refused]
                 return None
@@ -175,9 +171,7 @@ class TrueNas:
                 answer = wait_for(made, what=f"the device of {extent.volume}", deadline=_APPEAR, clock=self._clock)
             except DeadlineError as late:
                 raise last[0] from late
-        return self._noted(shapes.Row(request.method, answer), extent)
-
-    def _noted(self, row: shapes.Row, extent: Extent) -> Extent:
+        row = shapes.Row(request.method, answer)
         self._numbers.note(("extent", extent.name), shapes.row_id(row))
         return shapes.extent(row)
 
@@ -256,7 +250,7 @@ class TrueNas:
     def create_credential(self, credential: Credential) -> Credential:
         """Looks first, unless it has just done so: the appliance itself would make the same account twice."""
         users = self._users.get(credential.tag)
-        if users is None:
+        if users is None or credential.user in users:
             users = frozenset(account.user for account in self.find_credentials(tag=credential.tag))
         if credential.user in users:
             raise AlreadyExistsError(f"account {credential.user}: already exists under tag {credential.tag}")

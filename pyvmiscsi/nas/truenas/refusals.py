@@ -60,12 +60,12 @@ RULES = (
         hint="portal_group and initiator_group of the datastore are the ids that the appliance shows",
     ),
     Rule(NasRefusedError, "^(disk: )?device .* does not exist"),
-    Rule(ConflictError, "currently in use by (extent|nvme)"),
     Rule(
         AlreadyExistsError,
         "already exists|must be unique|already being used|already in (use|this target)",
         frozenset({errno.EEXIST}),
     ),
+    Rule(ConflictError, "currently in use by (extent|nvme)"),
     Rule(
         BusyError,
         "in use|is busy|has children|dependent clones|has the following holds|has snapshots",
