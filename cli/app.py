@@ -84,19 +84,24 @@ def _run(words: list[str]) -> int:
     return 0
 
 
-def _root(  # noqa: PLR0917 - typer gives them by name
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import pyvmiscsi
+
+        typer.echo(f"pyvmiscsi {pyvmiscsi.__version__}")
+        raise typer.Exit
+
+
+def _root(
     ctx: typer.Context,
     site: Annotated[str | None, typer.Option(metavar="FILE", help="The site file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON, errors too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell of progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        import pyvmiscsi
-
-        typer.echo(f"pyvmiscsi {pyvmiscsi.__version__}")
-        raise typer.Exit
     ctx.obj = Invocation(site, as_json, quiet, debug)
     ctx.call_on_close(of(ctx).close)
 

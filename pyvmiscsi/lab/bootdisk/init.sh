@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The guest's whole userland: PID 1 of the lab's boot disk. Says on the console what it sees and does, a fact a line.
 # It lives in memory, so it stays up when its disk is taken away.
 
