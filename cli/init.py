@@ -18,6 +18,8 @@ from pyvmiscsi.errors import HostUnreachableError, InputError, NasUnreachableErr
 from . import show
 from .frame import Invocation, of
 
+_HOST = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<address>[^:@\s]+))(?::(?P<port>\d+))?")
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -138,7 +140,7 @@ def _ask_hosts(asker: _Asker) -> dict[str, dict[str, Any]]:
 def _host_of(text: str) -> tuple[str, dict[str, Any]]:
     """`hv1=root@10.0.0.11:22` as a name and the table of a site file."""
     name, equals, rest = text.partition("=")
-    match = re.fullmatch(r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<address>[^:\s]+))(?::(?P<port>\d+))?", rest)
+    match = _HOST.fullmatch(rest)
     if not equals or (rest and match is None):
         raise InputError(f"host {text!r}: not a host", hint="write NAME=[USER@]ADDRESS[:PORT], IPv6 in brackets")
     if match is None:
@@ -194,9 +196,8 @@ def _keep_api_key(asker: _Asker, place: str, directory: Path) -> None:
     file = directory / Path(name).expanduser()
     if kind != "file" or file.exists():
         return
-    key = (
-        getpass.getpass(f"API key (not shown; empty: {file} will be written by other hands): ") if asker.can_ask else ""
-    )
+    question = f"The API key, to be kept in {file} (not shown; empty: later): "
+    key = getpass.getpass(question) if asker.can_ask else ""
     if not key:
         asker.invocation.warn(f"put the API key into {file}, mode 0600")
         return
