@@ -24,7 +24,7 @@ setup:
 	@PYTHON="$(PYTHON)" sh scripts/setup
 
 demo: setup
-	$(BIN)/python -m pyvmiscsi.lab.demo
+	$(BIN)/python -m demo
 
 test: check
 	$(PYTEST)

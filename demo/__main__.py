@@ -1,0 +1,117 @@
+"""A guest's life: its disk made on an emulated TrueNAS, booted on one hypervisor, then on another, then gone.
+
+Everything here is what a user has: the SDK, the `pyvmiscsi` command, the lab. Every claim is checked; the demo ends
+with status 0 only if all of them are so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.console import Console, console_of
+from demo.narration import Narration
+from pyvmiscsi.errors import PyvmiscsiError
+from pyvmiscsi.lab import Lab
+from pyvmiscsi.lab.bootdisk import BootDisk, build
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import CreateRequest, DiskRequest
+from pyvmiscsi.site import Guest, Site
+from pyvmiscsi.site.running import Run
+from pyvmiscsi.units import MIB, Size
+
+if TYPE_CHECKING:
+    from pyvmiscsi.ports import BlockDevice
+
+MARKER = "demo-disk-of-web1"
+BOOT_DEADLINE = 120.0
+
+
+def main() -> int:
+    """Tell the story; 0 if every claim in it was proven."""
+    story = Narration()
+    with tempfile.TemporaryDirectory(prefix="pyvmiscsi-demo-") as directory:
+        try:
+            _tell(story, Path(directory))
+        except PyvmiscsiError as error:
+            sys.stderr.write(f"demo: {error}\n")
+            return error.exit_status
+    return 0
+
+
+def _tell(story: Narration, directory: Path) -> None:
+    lab = Lab.up(directory / "lab")
+    with contextlib.ExitStack() as leaving:
+        leaving.callback(lab.down)
+        story.tell(f"lab up: an emulated TrueNAS {lab.info.profile} with a real iSCSI target, hypervisors hv1 and hv2")
+        before = lab.control.state()["facts"]
+        site = leaving.enter_context(Site.load(lab.site_file, warn=story.tell))
+        run = Run(story.hear)
+        disk = build(directory / "boot.img", marker=MARKER, behaviour="stay")
+        story.tell(f"a bootable disk of {Size(disk.size)} built from the distribution's own packages")
+
+        story.tell("vm create web1: zvol, CHAP account, target, extent, LUN, configuration")
+        request = CreateRequest(GuestName("web1"), (DiskRequest(Size(disk.size)),))
+        guest = site.datastore().create(request, run)
+        serial = _prove_created(story, guest)
+        _write(story, guest, disk)
+        for boot, host in enumerate(("hv1", "hv2"), 1):
+            story.tell(f"vm start web1 --host {host}")
+            guest.start(host, run)
+            with console_of("web1", lab.site_file) as console:
+                _prove_booted(story, console, host, serial, boot)
+                story.tell("vm stop web1: the guest's power button")
+                guest.stop(run=run)
+            story.prove(f"nobody is logged in any more after {host}", not guest.info().disks[0].sessions)
+
+        story.tell("vm destroy web1")
+        guest.destroy(run)
+        story.prove("the NAS is as it was before", lab.control.state()["facts"] == before)
+        story.prove("no operation is unfinished", site.operations() == ())
+    story.tell("lab down; all is as it was")
+
+
+def _prove_created(story: Narration, guest: Guest) -> str:
+    (disk,) = guest.info().disks
+    story.prove(f"LUN {disk.lun} of {disk.target} has 512-byte blocks and serial {disk.serial}", disk.sector == 512)
+    story.prove("its target wants CHAP", disk.chap_tag is not None)
+    return disk.serial or ""
+
+
+def _write(story: Narration, guest: Guest, disk: BootDisk) -> None:
+    """The image onto the LUN by the embedded initiator, and read back; zeros are left as the new volume has them."""
+    with guest.open_disk() as device, disk.path.open("rb") as image:
+        written = 0
+        while piece := image.read(MIB.bytes):
+            if any(piece):
+                device.pwrite(piece, image.tell() - len(piece))
+                written += len(piece)
+        device.flush()
+        story.tell(f"{Size(written)} of data written onto the LUN through the embedded initiator, with CHAP")
+        story.prove("what the LUN holds is the image", _same(device, disk.path))
+
+
+def _same(device: BlockDevice, image: Path) -> bool:
+    with image.open("rb") as file:
+        return all(
+            device.pread(len(piece), file.tell() - len(piece)) == piece
+            for piece in iter(lambda: file.read(MIB.bytes), b"")
+        )
+
+
+def _prove_booted(story: Narration, console: Console, host: str, serial: str, boot: int) -> None:
+    up = console.wait_for(r"GUEST-UP uptime=(\S+)", deadline=BOOT_DEADLINE)
+    shown = console.wait_for(r"GUEST-DISK (\w+) logical=(\d+) physical=(\d+) bytes=(\d+) serial=(\S+)", deadline=30)
+    story.prove(f"the guest on {host} is up and sees {shown[2]}-byte logical blocks", shown[2] == "512")
+    story.prove(f"its disk has the LUN's serial {serial}", shown[5] == serial)
+    marker = console.wait_for(rf"GUEST-MARKER {re.escape(MARKER)} boot=(\d+)", deadline=30)
+    story.prove(f"it booted from that disk, for the {boot}. time ({up[1]} s after its kernel)", marker[1] == str(boot))
+    console.wait_for(r"GUEST-READY", deadline=30)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
