@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def run_of(invocation: Invocation) -> Iterator[Run]:
     """How this command's operation is run: its steps are told, and the first Ctrl-C is honoured between two of them."""
+    from pyvmiscsi.plan.events import Event, Phase
     from pyvmiscsi.site.running import Run
 
     asked = False
@@ -29,8 +30,12 @@ def run_of(invocation: Invocation) -> Iterator[Run]:
         asked = True
         sys.stderr.write("\npyvmiscsi: stopping after this step; press Ctrl-C again to leave at once\n")
 
+    def listen(event: Event) -> None:
+        if event.phase not in (Phase.MAKING, Phase.UNDOING):  # the outcome of each follows
+            invocation.listen(event)
+
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield Run(invocation.listen, lambda: asked)
+        yield Run(listen, lambda: asked)
     finally:
         signal.signal(signal.SIGINT, before)
