@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import life, startup
+from bench import life, lun, startup
 
 SITE = """\
 [nas.nas1]
@@ -39,6 +39,8 @@ def tables(rounds: int, lives: int) -> Iterator[str]:
         site = Path(folder, "site.toml")
         site.write_text(SITE)
         yield from startup.report(rounds=rounds, site_file=site)
+    yield ""
+    yield from lun.report(rounds=lives)
     yield ""
     yield from life.report(rounds=lives)
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from pyvmiscsi.errors import InputError, ProofError, ScsiError
 from pyvmiscsi.initiator.libiscsi import cdb
@@ -21,6 +23,8 @@ from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import LunAddress
 from pyvmiscsi.units import Size
+
+B = TypeVar("B", bytes, bytearray, memoryview)
 
 PIECE = 512 * 1024
 DEPTH = 8
@@ -94,18 +98,21 @@ class LibiscsiDevice:
         self._run(Task(self._lun, self._write(at, len(part)), data=part) for at, part in self._pieces(view, offset))
         return len(view)
 
-    def write_stream(self, pieces: Iterable[tuple[int, Buffer]], *, depth: int = DEPTH) -> Iterator[Buffer]:
+    def write_stream(self, pieces: Iterable[tuple[int, B]], *, depth: int = DEPTH) -> Iterator[B]:
         """Write pieces of offset and data, `depth` of them in flight; each buffer comes back once it may be reused.
 
         For a source that goes on while the LUN writes: a piece is one command, at most `longest_piece` bytes.
         """
+        sent: deque[B] = deque()
 
         def tasks() -> Iterator[Task]:
             for offset, data in pieces:
                 self._check(len(data), offset)
+                sent.append(data)
                 yield Task(self._lun, self._write(offset, len(data)), data=data)
 
-        return (task.data for task in self._session.run_all(tasks(), depth=depth, deadline=IO_SECONDS))
+        for _ in self._session.run_all(tasks(), depth=depth, deadline=IO_SECONDS):
+            yield sent.popleft()
 
     @property
     def longest_piece(self) -> int:
