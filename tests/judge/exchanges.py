@@ -8,8 +8,8 @@ length (`pyvmiscsi.lab.appliance`, option `exchanges`):
     {"dialect": "rest2", "release": "24.10", "client": "…", "verb": "POST", "path": "/iscsi/target",
      "query": {…}, "body": {…}, "status": 200, "answer": {…}}      "body" only when there was one
 
-What our adapters send must be right always. What a test sends by hand may be wrong on purpose, but then the lab must
-refuse it. What the lab answers must be right, to whomever.
+What our adapters send must be of the right shape always, whatever values their callers chose. What a test sends by hand
+may be wrong on purpose, but then the lab must refuse it. What the lab answers must be right, to whomever.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _judged(judge: Judge, exchange: dict[str, Any]) -> Iterator[Violation]:
         options = sent.get("query-options", {}) if isinstance(sent, dict) else {}
     ours = str(exchange.get("client", "")).startswith(OURS)
     if ours or not (failed or judge.casts(dialect, release, what)):
-        yield from judge.request(dialect, release, what, sent, query=query)
+        yield from judge.request(dialect, release, what, sent, query=query, limits=not failed)
     if failed:
         yield from judge.error(dialect, release, what, answered)
     else:

@@ -72,19 +72,29 @@ class Judge:
         return cls(jsonrpc, rest, recorded_rows(data / "recorded"))
 
     def request(
-        self, dialect: str, release: str, what: str, payload: Any, *, query: Mapping[str, str] | None = None
+        self,
+        dialect: str,
+        release: str,
+        what: str,
+        payload: Any,
+        *,
+        query: Mapping[str, str] | None = None,
+        limits: bool = True,
     ) -> tuple[Violation, ...]:
-        """What is wrong with a request. `what` is a method, or `VERB /path`; `payload` its params, or its body."""
+        """What is wrong with a request. `what` is a method, or `VERB /path`; `payload` its params, or its body.
+
+        Without `limits` its shape alone is judged, not what its values may be beyond that.
+        """
         found = self._find(dialect, release, what)
         if found is None:
             return (Violation(dialect, release, what, "request", "", "no such call is published"),)
         book, operation, method = found
         if dialect == "jsonrpc":
-            said = self._params(book, operation, method, payload)
+            said = self._params(book, operation, method, payload, limits)
         elif book in self.rest.values():
-            said = self._body(book, operation, method, payload)
+            said = self._body(book, operation, method, payload, limits)
         else:
-            said = self._params(book, operation, method, _positional(operation, method, what, payload))
+            said = self._params(book, operation, method, _positional(operation, method, what, payload), limits)
         said = [*said, *_query_string(query or {})]
         return tuple(Violation(dialect, release, what, "request", *one) for one in dict.fromkeys(said))
 
@@ -147,7 +157,7 @@ class Judge:
 
     # requests
 
-    def _params(self, book: Book, operation: Operation, method: str, params: Any) -> list[Said]:
+    def _params(self, book: Book, operation: Operation, method: str, params: Any, limits: bool) -> list[Said]:
         if not isinstance(params, list):
             return [Said("params", "must be an array")]
         if len(params) > len(operation.parameters):
@@ -158,12 +168,12 @@ class Judge:
             where = f"params[{number}]"
             key = f"{method} {parameter.name}"
             said += _below(where, self._check(book, key, parameter.schema, value))
-            said += _below(where, self._beyond(method, parameter.name, value))
+            said += _below(where, self._beyond(method, parameter.name, value) if limits else ())
         if len(json.dumps(params)) > LONGEST_MESSAGE:
             said.append(Said("params", f"longer than {LONGEST_MESSAGE} bytes: the connection would be closed"))
         return said
 
-    def _body(self, book: Book, operation: Operation, method: str, body: Any) -> list[Said]:
+    def _body(self, book: Book, operation: Operation, method: str, body: Any, limits: bool) -> list[Said]:
         if not operation.parameters:
             return [] if body is NOTHING or _is_filterable(method) else [Said("body", "takes none")]
         (parameter,) = operation.parameters
@@ -171,7 +181,7 @@ class Judge:
             return [Said("body", "is missing")] if parameter.required else []
         return [
             *_below("body", self._check(book, f"body of {parameter.name} {method}", parameter.schema, body)),
-            *_below("body", self._beyond(method, "body", body)),
+            *_below("body", self._beyond(method, "body", body) if limits else ()),
         ]
 
     def _beyond(self, method: str, name: str, value: Any) -> Iterator[Said]:

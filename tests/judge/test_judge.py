@@ -156,13 +156,21 @@ def test_a_run_is_the_sum_of_its_exchanges(judge: Judge) -> None:
     assert not verdict.violations
 
 
-def test_what_our_adapters_send_must_be_right_even_when_it_is_refused(judge: Judge) -> None:
-    refusal = {"code": -32601, "message": "Method does not exist"}
-    line = json.loads(exchange(params=[{"name": "Web_1"}]))
+@pytest.mark.parametrize(
+    ("sent", "client", "right"),
+    [
+        ({"name": "web1", "lun": 0}, "pyvmiscsi/0.1.0", False),
+        ({"name": "web1", "lun": 0}, "a test", True),
+        ({"name": "Web_1"}, "pyvmiscsi/0.1.0", True),
+    ],
+    ids=["our shape", "a stranger's shape", "a value that our caller chose"],
+)
+def test_a_request_that_was_refused_is_a_violation_only_if_we_misshaped_it(
+    judge: Judge, sent: Any, client: str, right: bool
+) -> None:
+    line = json.loads(exchange(params=[sent], client=client, error={"code": -32601, "message": "no"}))
     del line["result"]
-    line["error"] = refusal
-    assert judge_exchanges(judge, [json.dumps(line)]).violations
-    assert not judge_exchanges(judge, [json.dumps({**line, "client": "a test"})]).violations
+    assert (not judge_exchanges(judge, [json.dumps(line)]).violations) is right
 
 
 def test_what_the_lab_accepts_must_be_right_whoever_sends_it(judge: Judge) -> None:
