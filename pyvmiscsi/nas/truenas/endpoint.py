@@ -15,8 +15,10 @@ from pyvmiscsi.errors import ConfigError, NasAuthError, NasError, NasUnreachable
 from pyvmiscsi.model import NasRecord
 
 _TLS = {"https": True, "wss": True, "http": False, "ws": False}
+
 USER_AGENT = f"pyvmiscsi/{__version__}"
 """Who we are, in the appliance's log."""
+
 CONNECT_DEADLINE = 10.0
 """Seconds for a TCP connection and its TLS handshake."""
 
@@ -114,7 +116,7 @@ class Endpoint:
             if self.fingerprint:
                 connection.connect()
                 self.check_peer(connection.sock)
-            connection.request("GET", path, headers={"Accept": "application/json"})
+            connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": USER_AGENT})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from pyvmiscsi.errors import NasRefusedError
 from pyvmiscsi.model import Credential, Extent, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn
@@ -20,6 +21,7 @@ _PROPERTIES = ["volsize", "volblocksize", "refreservation", "used", "origin"]
 _EXTENT_FIELDS = ["id", "name", "disk", "serial", "blocksize", "comment", "naa", "enabled", "ro"]
 """Without `locked`, which costs one look-up for each row (nas-wire.md 4.3)."""
 _TARGET_FIELDS = ["id", "name", "groups"]
+_SECRET_LENGTH = (12, 16)
 _TOO_MANY_TO_NAME = 100
 """More names than this in a filter, and the answer is sifted here: a request has 64 KiB (nas-wire.md 1.8)."""
 
@@ -192,7 +194,10 @@ def find_credentials(*, tag: int) -> Request:
 
 
 def create_credential(credential: Credential) -> Request:
-    """Targets name the tag, never the row's id (nas-wire.md 2.7)."""
+    """Targets name the tag, never the row's id; every release wants 12 to 16 characters (nas-wire.md 2.7)."""
+    for secret in (credential.secret, credential.peer_secret) if credential.is_mutual else (credential.secret,):
+        if not _SECRET_LENGTH[0] <= len(secret.reveal()) <= _SECRET_LENGTH[1]:
+            raise NasRefusedError(f"account {credential.user}: a CHAP secret has 12 to 16 characters")
     return Request(
         "iscsi.auth.create",
         (

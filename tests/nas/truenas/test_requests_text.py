@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pyvmiscsi.errors import NasRefusedError
 from pyvmiscsi.model import Credential, Extent, Mapping, Target, Volume
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial
 from pyvmiscsi.nas.truenas import requests_text as ask
@@ -207,3 +208,11 @@ def test_everything_below_a_parent_is_asked_by_its_path() -> None:
 )
 def test_only_what_changes_nothing_may_be_repeated(request_: Request, is_read: bool) -> None:
     assert request_.is_read == is_read
+
+
+@pytest.mark.parametrize("secret", ["", "elevenchars", "seventeen-letters"])
+def test_a_secret_that_the_nas_would_refuse_is_not_sent(secret: str) -> None:
+    with pytest.raises(NasRefusedError, match="12 to 16 characters"):
+        ask.create_credential(Credential(41, "web1", Secret(secret)))
+    with pytest.raises(NasRefusedError, match="12 to 16 characters"):
+        ask.create_credential(Credential(41, "web1", Secret("twelve2chars"), "nas1", Secret(secret)))
