@@ -108,6 +108,8 @@ def entry(
         if "org.truenas:managedby" in values:
             row["managedby"] = shown("managedby", values["org.truenas:managedby"])
     for name, read in _readers(zfs, dataset, usage).items():
+        if name == "referenced":  # zfs.resource.query has it, no published entry does
+            continue
         if properties is None or name in properties or _ZFS_NAMES.get(name, name) in properties:
             row[name] = shown(name, read())
     row["mountpoint"] = None if dataset.is_volume else f"/mnt/{dataset.name}"
