@@ -6,7 +6,6 @@ shows a guest whatever block size the disk happens to have (freebsd.md 4.5, 6.3;
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,8 +19,14 @@ from pyvmiscsi.bhyve.slots import HOST_BRIDGE, LPC
 from pyvmiscsi.errors import RuleError, UnsupportedError
 from pyvmiscsi.units import SECTOR
 
-DISK_EMULATIONS = ("virtio-blk", "nvme", "ahci-hd", "ahci-cd")
+_BLOCK_OPTIONS = frozenset({"nocache", "direct", "sync", "ro", "nodelete", "sectorsize", "bootindex", "ser"})
+_AHCI_OPTIONS = _BLOCK_OPTIONS | {"nmrr", "rev", "model"}
+_NVME_OPTIONS = _BLOCK_OPTIONS | {"maxq", "qsz", "ioslots", "sectsz", "eui64", "dsm"}
+DISK_OPTIONS = {"virtio-blk": _BLOCK_OPTIONS, "nvme": _NVME_OPTIONS, "ahci-hd": _AHCI_OPTIONS, "ahci-cd": _AHCI_OPTIONS}
+"""What bhyve reads of a disk's options; it takes any other and never looks at it (freebsd.md 4.2)."""
 NETWORK_EMULATIONS = ("virtio-net", "e1000")
+_SWITCHES = ("nocache", "direct", "sync", "ro", "nodelete")
+_BOOLEANS = ("true", "on", "yes", "1", "false", "off", "no", "0")  # config.c
 _LONGEST_SERIAL = 20  # virtio-blk, ahci and nvme alike: freebsd.md 4.2
 _WIDEST, _HIGHEST = 1920, 1200  # pci_fbuf.c
 
@@ -58,7 +63,7 @@ def problems(guest: GuestConfig, capabilities: Capabilities, devices: Devices) -
 def _sectors(guest: GuestConfig, _: Capabilities, devices: Devices) -> Iterator[Problem]:
     for disk in guest.disks:
         found = devices.disks.get(disk.number)
-        if found is not None and found.sector != SECTOR and disk.emulation != "ahci-cd":
+        if found is not None and found.sector != SECTOR:
             yield Problem(
                 disk.key,
                 f"{found.path} has logical blocks of {int(found.sector)} bytes; guests get disks of 512 only",
@@ -96,11 +101,10 @@ def _processors(guest: GuestConfig, capabilities: Capabilities, _: Devices) -> I
             f"{cpu.count} processors; this host gives a guest 1 to {capabilities.max_vcpus}",
             "ask for fewer, or raise hw.vmm.maxcpu in loader.conf",
         )
-    shape = [number for number in (cpu.sockets, cpu.cores, cpu.threads) if number is not None]
-    if shape and math.prod(shape) != cpu.count:
-        yield Problem(
-            "cpu", f"sockets x cores x threads is {math.prod(shape)}, not {cpu.count}", "make the product equal cpu"
-        )
+    # left out, cores and threads are 1, and sockets is all of them (calc_topology in bhyverun.c)
+    product = (cpu.count if cpu.sockets is None else cpu.sockets) * (cpu.cores or 1) * (cpu.threads or 1)
+    if product != cpu.count:
+        yield Problem("cpu", f"sockets x cores x threads is {product}, not {cpu.count}", "write cpu_sockets=… to match")
     if guest.memory > capabilities.memory:
         yield Problem("memory", f"{guest.memory}; the host has {capabilities.memory}", "ask for less memory")
     if not guest.memory.bytes:
@@ -125,8 +129,11 @@ def _firmware(guest: GuestConfig, capabilities: Capabilities, devices: Devices) 
 
 def _disks(guest: GuestConfig, _: Capabilities, devices: Devices) -> Iterator[Problem]:
     for disk in guest.disks:
-        if disk.emulation not in DISK_EMULATIONS:
-            yield _unknown(f"{disk.key}_type", disk.emulation, DISK_EMULATIONS)
+        known = DISK_OPTIONS.get(disk.emulation)
+        if known is None:
+            yield _unknown(f"{disk.key}_type", disk.emulation, DISK_OPTIONS)
+        else:
+            yield from _options(disk, known)
         if disk.number not in devices.disks:
             yield Problem(disk.key, "no device was found for it", "attach the disk first")
         serial = _serial(disk)
@@ -203,6 +210,16 @@ def _serial(disk: Disk) -> str | None:
     """The serial bhyve will be given: the one in `diskN_opts` goes before the disk's own."""
     said = [option.partition("=")[2] for option in disk.opts if option.startswith("ser=")]
     return said[-1] if said else disk.shown_serial
+
+
+def _options(disk: Disk, known: Iterable[str]) -> Iterator[Problem]:
+    where = f"{disk.key}_opts"
+    for option in disk.opts:
+        key, equals, value = option.partition("=")
+        if key not in known:
+            yield Problem(where, f"bhyve would take {option!r} and ignore it", f"it reads {', '.join(sorted(known))}")
+        elif key in _SWITCHES and equals and value not in _BOOLEANS:
+            yield Problem(where, f"{option!r} is neither true nor false", f"write {key}, or leave it out")
 
 
 def _said(pairs: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:

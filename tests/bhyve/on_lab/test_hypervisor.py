@@ -1,0 +1,109 @@
+"""A guest's life on a hypervisor of the lab, from real LUNs through the session that the host holds."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.loader import console
+from pyvmiscsi.bhyve.supervisor import Supervision
+from pyvmiscsi.errors import BusyError, GuestError, NotFoundError
+from pyvmiscsi.lab import Lab
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Host
+from tests.bhyve.on_lab.conftest import OPERATION, QUICK, Start, connected
+
+
+def test_says_what_it_can_do(host: Host) -> None:
+    hypervisor = Hypervisor(host)
+    hypervisor.load_modules()
+    found = hypervisor.capabilities()
+    assert found.release >= 1400000
+    assert found.machine == "amd64"
+    assert {"vmm", "nmdm"} <= found.modules
+    assert "/usr/local/share/uefi-firmware/BHYVE_UEFI.fd" in found.firmware
+    assert hypervisor.hostname() == "hv1.lab"
+
+
+def test_a_guest_boots_from_its_lun_with_512_byte_sectors_and_powers_off(start: Start) -> None:
+    running = start("poweroff")
+    assert running.lun is not None
+    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=120)
+    assert ended.status is not None
+    assert (ended.status.phase, ended.status.exit_status) == ("stopped", 1)
+    disk = re.search(r"GUEST-DISK vda logical=(\d+) physical=(\d+) bytes=\d+ serial=(\S*)", running.said())
+    assert disk is not None
+    assert disk.groups() == ("512", "512", running.lun.serial)
+    assert "GUEST-WRITE ok" in running.said()
+    assert running.is_clean()
+
+
+def test_a_guest_that_reboots_is_started_again_on_the_same_disk(start: Start) -> None:
+    running = start("reboot", by_file=True)
+    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=150)
+    assert f"GUEST-MARKER {running.guest.name} boot=1" in running.said()
+    assert f"GUEST-MARKER {running.guest.name} boot=2" in running.said()
+    assert ended.status is not None
+    assert ended.status.reason == "guest powered off"
+    assert running.is_clean()
+
+
+def test_the_power_button_ends_a_guest_that_stays(start: Start) -> None:
+    running = start("stay")
+    running.until_said("GUEST-READY")
+    assert running.hypervisor.running() == (str(running.guest.name),)
+    assert (
+        running.host.read_file(f"{running.directory}/console") == f"com1={console(running.guest, end='B')}\n".encode()
+    )
+    running.hypervisor.ask_to_stop(running.guest.name)
+    running.hypervisor.wait_stopped(running.guest.name, deadline=60)
+    assert "GUEST-BUTTON" in running.said()
+    assert running.is_clean()
+
+
+def test_a_guest_without_a_disk_is_forced_off(start: Start) -> None:
+    running = start(None)
+    running.hypervisor.force_poweroff(running.guest.name)
+    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=30)
+    assert ended.status is not None
+    assert ended.status.phase == "stopped"
+    assert running.is_clean()
+
+
+def test_a_killed_bhyve_leaves_nothing_behind(start: Start) -> None:
+    running = start(None)
+    process = running.hypervisor.guest(running.guest.name).process
+    running.host.run(["/bin/kill", "-KILL", str(process)])
+    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=30)
+    assert ended.status is not None
+    assert (ended.status.phase, ended.status.exit_status) == ("failed", 137)
+    assert running.is_clean()
+
+
+def test_a_running_guest_is_locked_for_others_and_for_other_hosts(lab: Lab, start: Start) -> None:
+    running = start(None)
+    with pytest.raises(BusyError, match=r"operation 0a1b2c3d|runs on hv1 already"):
+        running.hypervisor.run_lock(running.guest.name, running.directory).take("ffff")
+    elsewhere = connected(lab, "hv2")
+    with pytest.raises(BusyError, match=r"it runs on hv1\.lab"):
+        Hypervisor(elsewhere).run_lock(running.guest.name, running.directory).take("ffff")
+    elsewhere.close()
+
+
+def test_a_bhyve_that_refuses_is_quoted(host: Host, guest_name: GuestName) -> None:
+    hypervisor = Hypervisor(host)
+    directory = f"/vmconfig/{guest_name}"
+    host.make_directory(directory)
+    hypervisor.run_lock(guest_name, directory).take(OPERATION)
+    missing = ("/usr/sbin/bhyve", "-m", "512M", "-s", "0,hostbridge", "-s", "4,virtio-blk,/dev/none", str(guest_name))
+    with pytest.raises(GuestError, match="Could not open backing file"):
+        hypervisor.start(Supervision(guest_name, OPERATION, directory, missing, patience=QUICK))
+    hypervisor.wait_stopped(guest_name, deadline=20)
+    assert host.list_directory(directory) == ()
+
+
+def test_a_guest_that_does_not_run_cannot_be_stopped(host: Host, guest_name: GuestName) -> None:
+    with pytest.raises(NotFoundError, match="does not run on hv1"):
+        Hypervisor(host).ask_to_stop(guest_name)
