@@ -204,6 +204,10 @@ _COMMANDS = "pyvmiscsi.lab.hypervisor.commands"
 APPLETS: tuple[Applet, ...] = (
     Applet("uname", ("/usr/bin/uname",), f"{_COMMANDS}.system:uname"),
     Applet("hostname", ("/bin/hostname",), f"{_COMMANDS}.system:hostname"),
+    Applet("dmesg", ("/sbin/dmesg",), f"{_COMMANDS}.system:dmesg"),
+    Applet("logger", ("/usr/bin/logger",), f"{_COMMANDS}.system:logger"),
+    Applet("uuidgen", ("/bin/uuidgen",), f"{_COMMANDS}.system:uuidgen"),
+    Applet("digest", ("/sbin/md5", "/sbin/sha1", "/sbin/sha256", "/sbin/sha512"), f"{_COMMANDS}.system:digest"),
     Applet("iscsictl", ("/usr/bin/iscsictl",), f"{_COMMANDS}.iscsictl:iscsictl"),
     Applet("iscsid", ("/usr/sbin/iscsid",), f"{_COMMANDS}.iscsid:iscsid", process=True),
     Applet("diskinfo", ("/usr/sbin/diskinfo",), f"{_COMMANDS}.disks:diskinfo"),
@@ -211,7 +215,21 @@ APPLETS: tuple[Applet, ...] = (
     Applet("glabel", ("/sbin/glabel",), f"{_COMMANDS}.disks:glabel"),
     Applet("gmultipath", ("/sbin/gmultipath",), f"{_COMMANDS}.disks:gmultipath"),
     Applet("dd", ("/bin/dd",), f"{_COMMANDS}.disks:dd"),
+    Applet("camcontrol", ("/sbin/camcontrol",), f"{_COMMANDS}.camcontrol:camcontrol"),
     Applet("sysctl", ("/sbin/sysctl",), f"{_COMMANDS}.sysctl:sysctl"),
+    Applet("kldload", ("/sbin/kldload",), f"{_COMMANDS}.modules:kldload"),
+    Applet("kldunload", ("/sbin/kldunload",), f"{_COMMANDS}.modules:kldunload"),
+    Applet("kldstat", ("/sbin/kldstat",), f"{_COMMANDS}.modules:kldstat"),
+    Applet("ifconfig", ("/sbin/ifconfig",), f"{_COMMANDS}.ifconfig:ifconfig"),
+    Applet("sysrc", ("/usr/sbin/sysrc",), f"{_COMMANDS}.services:sysrc"),
+    Applet("service", ("/usr/sbin/service",), f"{_COMMANDS}.services:service", process=True),
+    Applet("daemon", ("/usr/sbin/daemon",), f"{_COMMANDS}.daemons:daemon", process=True),
+    Applet("timeout", ("/usr/bin/timeout", "/bin/timeout"), f"{_COMMANDS}.daemons:timeout", process=True),
+    Applet("pgrep", ("/bin/pgrep",), f"{_COMMANDS}.processes:pgrep"),
+    Applet("pkill", ("/bin/pkill",), f"{_COMMANDS}.processes:pkill"),
+    Applet("ps", ("/bin/ps",), f"{_COMMANDS}.processes:ps"),
+    Applet("procstat", ("/usr/bin/procstat",), f"{_COMMANDS}.processes:procstat"),
+    Applet("fstat", ("/usr/bin/fstat",), f"{_COMMANDS}.processes:fstat"),
 )
 
 

@@ -66,10 +66,9 @@ class KernelProxy:
         found: str = self._ask("host_path", path=path)
         return found
 
-    def is_stuck(self, pid: int) -> bool:
-        """Whether the stand-in with this process id waits where no signal reaches it."""
-        stuck: bool = self._ask("is_stuck", pid=pid)
-        return stuck
+    def wait_until_out(self, pid: int) -> None:
+        """Wait until the stand-in with this process id has left the kernel, where no signal reaches it."""
+        self._ask("wait_until_out", pid=pid)
 
     def iscsid(self, most_children: int) -> bool:
         """Be iscsid(8) from now on; False when there is one."""

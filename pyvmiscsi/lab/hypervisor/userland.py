@@ -7,6 +7,7 @@ which FreeBSD does not have: they are copied, with the name of the loader replac
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import struct
 import sys
@@ -35,7 +36,7 @@ DIRECTORIES = (
 
 # hier(7): where FreeBSD keeps what busybox can do as well
 BASE = {
-    "bin": "[ cat chmod cp date df echo ed expr kill ln ls mkdir mv ps pwd realpath rm rmdir sleep stty sync test",
+    "bin": "[ cat chmod cp date df echo ed expr kill ln ls mkdir mv pwd realpath rm rmdir sleep stty sync test",
     "sbin": "ping route",
     "usr/bin": "awk basename bc cal cmp comm cut diff dirname du ee egrep env expand factor false fgrep find fold grep"
     " gunzip gzip head hexdump id install less logname md5sum mkfifo mktemp more nc nice nl nohup od paste patch"
@@ -93,6 +94,8 @@ def build(root: Path, *, hostname: str, release: str) -> tuple[Bind, ...]:
         Bind(libraries, str(libraries)),
         Bind(stdlib, f"/{LAB}/lib/{stdlib.name}"),
         Bind(package, f"/{LAB}/site/pyvmiscsi"),
+        Bind(Path("/proc"), f"/{LAB}/proc"),
+        *_process_titles(),
     ]
     binds.extend(Bind(library, f"/{LAB}/lib/{library.name}") for library in _shared_python(stdlib.parent))
     for bind in binds:
@@ -111,8 +114,6 @@ def _base_utilities(root: Path) -> Path:
     for directory, names in BASE.items():
         for name in names.split():
             _link(root / directory / name, f"/{LAB}/busybox")
-    for name, alias in (("md5", "md5sum"), ("sha256", "sha256sum")):
-        _link(root / "sbin" / name, f"/usr/bin/{alias}")
     loader = _copy_program(_program("dash"), root / "bin/sh")
     _copy_program(_program("sftp-server"), root / "usr/libexec/sftp-server")
     _copy_program(_interpreter(), root / LAB / "bin/python3")
@@ -145,6 +146,14 @@ def _program(name: str) -> Path:
 
 def _interpreter() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def _process_titles() -> list[Bind]:
+    """The package that lets a process change its title, where it is installed."""
+    found = importlib.util.find_spec("setproctitle")
+    if found is None or found.origin is None:
+        return []
+    return [Bind(Path(found.origin).parent, f"/{LAB}/site/setproctitle")]
 
 
 def _shared_python(directory: Path) -> list[Path]:

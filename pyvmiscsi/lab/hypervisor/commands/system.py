@@ -1,6 +1,11 @@
-"""uname(1), hostname(1)."""
+"""uname(1), hostname(1), dmesg(8), logger(1), uuidgen(1), md5(1)."""
 
 from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from getopt import GetoptError, getopt
 
 from pyvmiscsi.lab.hypervisor.applets import Call
 
@@ -9,8 +14,6 @@ def uname(call: Call) -> int:
     """`uname [-aiKmnoprsUv]`: fields always come in the order of uname(1)."""
     facts = call.kernel.facts
     letters = "".join(word[1:] for word in call.argv[1:] if word.startswith("-")) or "s"
-    if "a" in letters:
-        letters += "snrvm"
     fields = {
         "s": "FreeBSD",
         "n": facts.hostname,
@@ -27,7 +30,9 @@ def uname(call: Call) -> int:
     if unknown:
         call.err(f"uname: illegal option -- {unknown}\nusage: uname [-abiKmnoprsUv]\n")
         return 1
-    order = "snrvmpiKU" if "o" not in letters or "s" in letters else "onrvmpiKU"
+    if "a" in letters:
+        letters += "snrvm"
+    order = "snrvmpiKU" if "s" in letters or "o" not in letters else "onrvmpiKU"
     call.out(" ".join(fields[letter] for letter in order if letter in letters) + "\n")
     return 0
 
@@ -40,3 +45,59 @@ def hostname(call: Call) -> int:
         return call.fail("sethostname: Operation not permitted")
     call.out((name.partition(".")[0] if "s" in flags else name) + "\n")
     return 0
+
+
+def dmesg(call: Call) -> int:
+    """The console's messages."""
+    call.out("".join(f"{line}\n" for line in call.kernel.console.messages()))
+    return 0
+
+
+def logger(call: Call) -> int:
+    """`logger [-t tag] [message …]`, to /var/log/messages; without a message, every line of standard input."""
+    try:
+        options, words = getopt(list(call.argv[1:]), "46Af:h:H:iP:p:sS:t:")
+    except GetoptError as error:
+        call.err(f"logger: illegal option -- {error.opt}\n")
+        return 1
+    given = dict(options)
+    lines = [" ".join(words)]
+    if not words:
+        with os.fdopen(os.dup(call.stdin), errors="replace") as stream:
+            lines = stream.read().splitlines()
+    for line in lines:
+        call.kernel.log(given.get("-t", "root"), line)
+        if "-s" in given:
+            call.err(f"{given.get('-t', 'root')}: {line}\n")
+    return 0
+
+
+def uuidgen(call: Call) -> int:
+    """`uuidgen [-1] [-r] [-n count]`: version 1, and version 4 with -r."""
+    given = dict(getopt(list(call.argv[1:]), "1rcn:o:")[0])
+    for _ in range(int(given.get("-n", "1"))):
+        call.out(f"{uuid.uuid4() if '-r' in given else uuid.uuid1()}\n")
+    return 0
+
+
+def digest(call: Call) -> int:
+    """`md5|sha1|sha256|sha512 [-q] [-r] [file …]`: BSD's form with the name in brackets."""
+    options, names = getopt(list(call.argv[1:]), "pqrtxbc:s:")
+    flags = {name for name, _ in options}
+    if not names:
+        with os.fdopen(os.dup(call.stdin), "rb") as stream:
+            call.out(f"{hashlib.file_digest(stream, call.name).hexdigest()}\n")
+        return 0
+    status = 0
+    for name in names:
+        try:
+            with call.kernel.sandbox.host_path(call.path(name)).open("rb") as stream:
+                value = hashlib.file_digest(stream, call.name).hexdigest()
+        except OSError as error:
+            status = call.fail(f"{name}: {error.strerror}")
+            continue
+        if "-q" in flags:
+            call.out(f"{value}\n")
+        else:
+            call.out(f"{value} {name}\n" if "-r" in flags else f"{call.name.upper()} ({name}) = {value}\n")
+    return status

@@ -62,6 +62,7 @@ class OpenedDisk:
     opened: Opened
     disk: Disk
     server: NbdServer
+    pid: int
 
 
 class Kernel:
@@ -79,7 +80,8 @@ class Kernel:
         self._nbd_directory = options.directory / "nbd"
         self._nbd_directory.mkdir(exist_ok=True)
         self._nbd_number = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._opened: list[OpenedDisk] = []
         self._calls: dict[int, int] = {}
         self.sysctls = self._make_sysctls()
         self.geom = Geom(
@@ -140,17 +142,19 @@ class Kernel:
                 self._calls[pid] -= 1
                 if not self._calls[pid]:
                     del self._calls[pid]
+                    self._lock.notify_all()
 
-    def is_in_kernel(self, pid: int) -> bool:
+    def wait_until_out(self, pid: int) -> None:
+        """Wait until the process is in no call any more: no signal ends one before that."""
         with self._lock:
-            return pid in self._calls
+            self._lock.wait_for(lambda: pid not in self._calls)
 
     def process(self, pid: int) -> Process:
         return Process(self, pid)
 
     # disks for guests
 
-    def open_disk(self, path: str, *, write: bool) -> OpenedDisk:
+    def open_disk(self, path: str, *, write: bool, pid: int) -> OpenedDisk:
         """Open a disk's node with GEOM's rules, and serve its blocks; see `applets.KernelServices`."""
         opened = self.geom.open(node_name(path), write=write)
         disk = opened.provider.backend
@@ -161,9 +165,19 @@ class Kernel:
             self._nbd_number += 1
             number = self._nbd_number
         server = NbdServer(self._nbd_directory / f"{number}.sock", disk, writable=write)
-        return OpenedDisk(opened, disk, server)
+        made = OpenedDisk(opened, disk, server, pid)
+        with self._lock:
+            self._opened.append(made)
+        return made
+
+    def open_disks(self) -> list[tuple[int, str, bool]]:
+        """Process, node and whether for writing, of every disk that a guest has."""
+        with self._lock:
+            return [(entry.pid, entry.opened.name, entry.opened.write) for entry in self._opened]
 
     def close_disk(self, opened: OpenedDisk) -> None:
+        with self._lock:
+            self._opened.remove(opened)
         opened.server.close()
         self.geom.close(opened.opened)
 

@@ -195,6 +195,13 @@ class Geom:
             if label is None and opened.write and provider.mode.w == 0:
                 self.taste(provider)
 
+    def reprobe(self, node: str) -> None:
+        """Ask the disk for its size again (camcontrol reprobe)."""
+        with self._topology:
+            provider, _ = self._find(node)
+            if provider.backend is not None:
+                self._resize(provider, provider.backend.reprobe())
+
     # looking
 
     def providers(self) -> list[Provider]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyvmiscsi.lab.hypervisor.applets import OpenDisk
 
 if TYPE_CHECKING:
-    from pyvmiscsi.lab.hypervisor.kernel import Kernel
+    from pyvmiscsi.lab.hypervisor.kernel import Kernel, OpenedDisk
 
 _handles = itertools.count(1)
 
@@ -20,7 +20,7 @@ class Process:
     def __init__(self, kernel: Kernel, pid: int) -> None:
         self._kernel = kernel
         self._pid = pid
-        self._disks: dict[int, object] = {}
+        self._disks: dict[int, OpenedDisk] = {}
         self._taps: list[str] = []
         self._guest = ""
         self._iscsid = False
@@ -38,7 +38,7 @@ class Process:
                 self.close_disk(handle)
 
     def open_disk(self, path: str, write: bool) -> OpenDisk:
-        opened = self._kernel.open_disk(path, write=write)
+        opened = self._kernel.open_disk(path, write=write, pid=self._pid)
         handle = next(_handles)
         self._disks[handle] = opened
         lun = opened.disk.unit.lun
@@ -57,7 +57,7 @@ class Process:
     def close_disk(self, handle: int) -> None:
         opened = self._disks.pop(handle, None)
         if opened is not None:
-            self._kernel.close_disk(opened)  # type: ignore[arg-type]
+            self._kernel.close_disk(opened)
 
     def vmm_create(self, name: str) -> None:
         self._kernel.vmm.create(name)
@@ -99,8 +99,8 @@ class Process:
     def host_path(self, path: str) -> str:
         return str(self._kernel.sandbox.host_path(path))
 
-    def is_stuck(self, pid: int) -> bool:
-        return self._kernel.is_in_kernel(pid)
+    def wait_until_out(self, pid: int) -> None:
+        self._kernel.wait_until_out(pid)
 
     def iscsid(self, most_children: int) -> bool:
         self._iscsid = self._kernel.initiator.daemon_started(most_children)
