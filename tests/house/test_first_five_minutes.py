@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
-(PROGRAM,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-DOWN = "pyvmiscsi lab down"
+from tests.house.person import ROOT, Person, commands_of
 
-
-class Person:
-    """Types into a shell, line by line, in an empty directory."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
-    def types(self, line: str) -> str:
-        exported = re.fullmatch(r"export (\w+)=(\S+)", line)
-        if exported:
-            self.environment[exported[1]] = exported[2]
-            return ""
-        ended = subprocess.run(
-            ["/bin/sh", "-c", line],
-            cwd=self.home,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, f"$ {line}\n{ended.stdout}{ended.stderr}"
-        return ended.stdout
+COMMANDS = commands_of("README.md")
+(PROGRAM,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+UP, DOWN = "pyvmiscsi lab up", "pyvmiscsi lab down"
 
 
 @pytest.fixture
@@ -50,8 +24,7 @@ def person(tmp_path: Path) -> Iterator[Person]:
 
 
 def test_every_command_works_as_written(person: Person) -> None:
-    assert COMMANDS[0].startswith("pyvmiscsi lab up")
-    assert COMMANDS[-1] == DOWN
+    assert (COMMANDS[0], COMMANDS[-1]) == (UP, DOWN)
     said = {line: person.types(line) for line in COMMANDS[:-1]}
     assert "iscsi1" in said["pyvmiscsi datastore list"]
     assert "web1" in said["pyvmiscsi vm list"]
