@@ -6,11 +6,9 @@ process is killed by SIGKILL while it waits there. Nothing depends on timing.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -18,7 +16,7 @@ from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.hypervisor.control import Control as HypervisorControl
 from tests.e2e.command import Command
 
-_numbers = itertools.count(1)
+When = Literal["before", "after"]
 
 CREATE = (
     "pool.dataset.create 1",
@@ -54,16 +52,16 @@ class Scenario:
     def facts(self) -> Any:
         return self.lab.control.state()["facts"]
 
-    def kill_at(self, step: str, when: str, *words: str) -> None:
+    def kill_at(self, step: str, when: When, *words: str) -> None:
         """Start the command, and kill it when it has reached the step."""
         if step.startswith("host:"):
             pattern = HOST_PATTERNS[step].format(guest=self.guest)
-            with HypervisorControl(Path(self.lab.info.hypervisors["hv1"].control_socket)) as control:
-                self._kill(control, control.fault(pattern, when=when, action="hang"), *words)  # type: ignore[arg-type]
+            with HypervisorControl(Path(self.lab.info.hypervisors["hv1"].control_socket)) as host:
+                self._kill(host, host.fault(pattern, when=when, action="hang"), *words)
         else:
             method, nth = step.split()
-            control = self.lab.control
-            self._kill(control, control.fault(method, action="hang", when=when, nth=int(nth)), *words)
+            nas = self.lab.control
+            self._kill(nas, nas.fault(method, action="hang", when=when, nth=int(nth)), *words)
 
     def _kill(self, control: Any, fault: int, *words: str) -> None:
         with self.command.start(*words) as process:
@@ -82,8 +80,8 @@ class Scenario:
 
 
 @pytest.fixture
-def scenario(lab: Lab) -> Iterator[Scenario]:
-    yield Scenario(lab, Command(lab.site_file), f"web{next(_numbers)}")
+def scenario(lab: Lab, command: Command, guest: str) -> Scenario:
+    return Scenario(lab, command, guest)
 
 
 def writes_of(lab: Lab) -> list[str]:
@@ -110,7 +108,7 @@ def test_the_matrix_below_has_every_write_of_create_and_destroy(scenario: Scenar
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", CREATE)
 def test_a_create_killed_at_any_step_is_finished_or_taken_back(
-    scenario: Scenario, step: str, when: str, ending: str
+    scenario: Scenario, step: str, when: When, ending: str
 ) -> None:
     before = scenario.facts()
     scenario.kill_at(step, when, *scenario.create_words())
@@ -139,7 +137,7 @@ def test_a_create_killed_at_any_step_is_finished_or_taken_back(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", DESTROY)
 def test_a_destroy_killed_at_any_step_is_finished_or_taken_back_or_says_why_not(
-    scenario: Scenario, step: str, when: str, ending: str
+    scenario: Scenario, step: str, when: When, ending: str
 ) -> None:
     before = scenario.facts()
     scenario.command.ok(*scenario.create_words())
