@@ -25,12 +25,13 @@ class Iqn:
 
     text: str
 
-    _FORM = re.compile(r"iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[a-z0-9.:-]+)?")
+    _FORM = re.compile(r"iqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[a-z0-9.:-]+)?")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         name = text.strip().lower()
-        if cls._FORM.fullmatch(name) is None:
+        # lower() makes a plain k of the Kelvin sign
+        if not text.isascii() or cls._FORM.fullmatch(name) is None:
             raise InputError(
                 f"IQN {text!r}: not an iSCSI qualified name",
                 hint="write iqn.<year>-<month>.<reversed domain>, such as iqn.2005-10.org.freenas.ctl",
@@ -63,12 +64,14 @@ class Portal:
     host: str
     port: int = 3260
 
-    _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+    _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+    _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+    _ZONE = re.compile(r"[A-Za-z0-9._-]+")
 
     @classmethod
     def parse(cls, text: str) -> Self:
         word = text.strip()
-        bracketed = re.fullmatch(r"\[(?P<host>[^\]]+)\](?::(?P<port>\d+))?", word)
+        bracketed = re.fullmatch(r"\[(?P<host>[^\]]+)\](?::(?P<port>[0-9]+))?", word)
         if bracketed:
             host, port = bracketed["host"], bracketed["port"]
             if ":" not in host:
@@ -78,7 +81,7 @@ class Portal:
         else:
             host, _, rest = word.partition(":")
             port = rest or None
-            if ":" in word and not rest.isdigit():
+            if ":" in word and re.fullmatch(r"[0-9]+", rest) is None:
                 raise InputError(f"portal {text!r}: the port must be a number")
         number = int(port) if port else 3260
         if not 0 < number < 65536:
@@ -87,16 +90,19 @@ class Portal:
 
     @classmethod
     def _canonical_host(cls, host: str, text: str) -> str:
-        try:
-            return str(ipaddress.ip_address(host))
-        except ValueError:
-            name = host.lower()
-            if cls._HOST.fullmatch(name) is None or re.fullmatch(r"[\d.]+", name):
-                raise InputError(
-                    f"portal {text!r}: {host!r} is neither an IP address nor a host name",
-                    hint="write 10.0.0.10:3260 or [2001:db8::10]:3260",
-                ) from None
-            return name
+        _, percent, zone = host.partition("%")
+        if not percent or cls._ZONE.fullmatch(zone):
+            try:
+                return str(ipaddress.ip_address(host))
+            except ValueError:
+                name = host.lower()
+                # lower() makes a plain k of the Kelvin sign; a name of digits alone is a mistyped address
+                if host.isascii() and cls._HOST.fullmatch(name) and not re.fullmatch(r"[0-9.]+", name):
+                    return name
+        raise InputError(
+            f"portal {text!r}: {host!r} is neither an IP address nor a host name",
+            hint="write 10.0.0.10:3260 or [2001:db8::10]:3260",
+        )
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -153,7 +159,7 @@ class DiskName:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        match = re.fullmatch(r"disk(0|[1-9]\d?)", text)
+        match = re.fullmatch(r"disk(0|[1-9][0-9]?)", text)
         if match is None:
             raise InputError(f"disk name {text!r}: not a disk name", hint="write disk0, disk1, …")
         return cls(int(match[1]))

@@ -9,7 +9,7 @@ from typing import Self
 from pyvmiscsi.errors import InputError
 
 _SUFFIXES = "KMGTPE"
-_SPELLING = re.compile(r"(?P<number>\d+)(?:(?P<unit>[KMGTPE])(?:iB|B)?|B)?", re.IGNORECASE)
+_SPELLING = re.compile(r"(?P<number>\d+)(?:(?P<unit>[KMGTPE])(?:iB|B)?|B)?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
