@@ -136,8 +136,9 @@ class SshHost(PosixHost):
             transport = client.get_transport()
             if transport is not None:
                 transport.set_keepalive(KEEPALIVE_SECONDS)
-                # a command is a few small messages: held back to be sent together, they would cost 40 ms each time
-                transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if isinstance(transport.sock, socket.socket):
+                    # a command is a few small messages: held back to go together, they would cost 40 ms each time
+                    transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except paramiko.BadHostKeyException as error:
             client.close()
             known = f"known_hosts names {error.expected_key.fingerprint}"
