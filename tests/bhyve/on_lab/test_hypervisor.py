@@ -97,7 +97,9 @@ def test_a_bhyve_that_refuses_is_quoted(host: Host, guest_name: GuestName) -> No
     directory = f"/vmconfig/{guest_name}"
     host.make_directory(directory)
     hypervisor.run_lock(guest_name, directory).take(OPERATION)
-    missing = ("/usr/sbin/bhyve", "-m", "512M", "-s", "0,hostbridge", "-s", "4,virtio-blk,/dev/none", str(guest_name))
+    rom = "bootrom,/usr/local/share/uefi-firmware/BHYVE_UEFI.fd"
+    devices = ("-s", "0,hostbridge", "-s", "31,lpc", "-s", "4,virtio-blk,/dev/none")
+    missing = ("/usr/sbin/bhyve", "-m", "512M", *devices, "-l", rom, str(guest_name))
     with pytest.raises(GuestError, match="Could not open backing file"):
         hypervisor.start(Supervision(guest_name, OPERATION, directory, missing, patience=QUICK))
     hypervisor.wait_stopped(guest_name, deadline=20)
