@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyvmiscsi.lab.bhyve.errno_text import EINVAL, ENOTTY
 from pyvmiscsi.lab.bhyve.facts import Found, HostFacts, Kind, Trouble
@@ -144,9 +144,7 @@ class Devices:
             self.voice.say(f"nvme: Could not open backing file: {self.voice.errno}")
             raise _Failed
         sector = wanted if wanted in (512, 4096, 8192) else disk.logical
-        self.disks.append(
-            Disk(place, "nvme", disk.path, disk.size, sector, max(sector, disk.physical), disk.serial, disk.read_only)
-        )
+        self.disks.append(replace(disk, logical=sector, physical=max(sector, disk.physical)))
 
     def _start_ahci(self, node: str, place: str) -> None:
         for port in range(32):
@@ -164,8 +162,9 @@ class Devices:
     def _open_disk(self, node: str, place: str, emulation: str, serial: str = "") -> Disk | None:
         """bhyve's block_if: the backing file or device, with the sector sizes the guest will be shown."""
         tree, voice = self.tree, self.voice
-        for key in ("nocache", "nodelete", "sync", "direct"):
+        for key in ("nocache", "sync", "direct"):
             tree.get_bool(f"{node}.{key}", False, shown=key)
+        discard = not tree.get_bool(f"{node}.nodelete", False, shown="nodelete")
         read_only = tree.get_bool(f"{node}.ro", False, shown="ro")
         sectors = tree.get(f"{node}.sectorsize")
         wanted = (0, 0)
@@ -202,6 +201,7 @@ class Devices:
             *shown,
             given[:_LONGEST_SERIAL],
             read_only or not found.writable or emulation == "ahci-cd",
+            discard,
         )
 
     def _sector_sizes(self, found: Found, logical: int, physical: int) -> tuple[int, int] | None:

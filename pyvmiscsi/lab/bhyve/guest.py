@@ -8,6 +8,7 @@ import re
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
@@ -112,13 +113,14 @@ class Guest:
         for console in self._consoles:
             self._attach(console)
         try:
+            look_at = time.monotonic() + _LOOK_EVERY
             while self._ending is None:
-                ready = select.select(_LOOK_EVERY)
-                for key, _ in ready:
+                for key, _ in select.select(max(0.0, look_at - time.monotonic())):
                     key.data()
                     if self._ending is not None:
                         break
-                if not ready:
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + _LOOK_EVERY
                     self._look_around()
             self._drain()
             return self._ending

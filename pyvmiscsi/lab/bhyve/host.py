@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyvmiscsi.lab.bhyve import nmdm
-from pyvmiscsi.lab.bhyve.errno_text import EBUSY, ENOENT, freebsd_text
+from pyvmiscsi.lab.bhyve.errno_text import ENOENT, freebsd_text
 from pyvmiscsi.lab.bhyve.facts import Found, Kind, Trouble, Vm
 
 if TYPE_CHECKING:
@@ -84,11 +84,9 @@ class SandboxHost:
 
     def _open_device(self, path: str, *, write: bool) -> Found:
         """Read and write, or else, silently, only to read: bhyve's own fallback (freebsd.md 4.5)."""
-        if path in self.disks:
-            raise Trouble(EBUSY)
         with _freebsd_errors():
             try:
-                disk = self._kernel.open_disk(path, write=write)
+                disk = self.disks.get(path) or self._kernel.open_disk(path, write=write)
             except OSError:
                 if not write:
                     raise

@@ -20,6 +20,8 @@ class Disk:
     physical: int
     serial: str
     read_only: bool
+    discard: bool = True
+    """The guest may give blocks back (TRIM), where the disk takes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def qemu_argv(machine: Machine, plumbing: Plumbing) -> tuple[str, ...]:
     argv = [QEMU, "-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", f"{machine.memory >> 20}M"]
     argv += ["-smp", f"{machine.cpus},sockets={machine.sockets},cores={machine.cores},threads={machine.threads}"]
-    argv += ["-action", "reboot=shutdown,shutdown=pause,panic=shutdown"]
+    # stopped at first, or a guest that ends at once would end before anybody listens
+    argv += ["-S", "-action", "reboot=shutdown,shutdown=pause,panic=shutdown"]
     if machine.uuid:
         argv += ["-uuid", machine.uuid]
     argv += _firmware(plumbing)
@@ -85,6 +86,7 @@ def _disk(disk: Disk, number: int, backing: str, places: _Places) -> Iterator[st
     node = f"disk{number}"
     kind, _, where = backing.partition(":")
     block: dict[str, object] = {"node-name": node, "read-only": disk.read_only}
+    block["discard"] = "unmap" if disk.discard else "ignore"
     match kind:
         case "nbd":
             block |= {"driver": "nbd", "server": {"type": "unix", "path": where}}
@@ -102,8 +104,8 @@ def _disk(disk: Disk, number: int, backing: str, places: _Places) -> Iterator[st
     }
     match disk.emulation:
         case "virtio-blk":
-            errors = {"rerror": "report", "werror": "report"}
-            yield from _device({"driver": "virtio-blk-pci", **shown, **errors, **places.of(disk.place)})
+            shown |= {"rerror": "report", "werror": "report", "discard": disk.discard, "write-zeroes": False}
+            yield from _device({"driver": "virtio-blk-pci", **shown, **places.of(disk.place)})
         case "nvme":
             yield from _device({"driver": "nvme", **shown, **places.of(disk.place)})
         case _:

@@ -9,12 +9,16 @@ from typing import Any
 
 
 class Qmp:
-    """One monitor. Commands are sent at once; `receive` yields what has arrived since, answers and events alike."""
+    """One monitor of a QEMU that waits for `cont` (`-S`): from here on no event is missed.
+
+    Commands are sent at once; `receive` yields what has arrived since, answers and events alike.
+    """
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._unread = b""
         self.send("qmp_capabilities")
+        self.send("cont")
 
     def fileno(self) -> int:
         return self._link.fileno()

@@ -1,0 +1,129 @@
+"""What bhyve on a host of the lab refuses, and how it ends: no guest boots here, so it takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.bhyve import roms
+from tests.lab.bhyve.stage import FIRMWARE, MINIMAL, Console, Stage
+
+
+@pytest.fixture
+def guest(stage: Stage) -> Iterator[str]:
+    """A name whose virtual machine is gone afterwards."""
+    name = stage.name()
+    yield name
+    stage.ssh(f"bhyvectl --vm={name} --destroy")
+
+
+def _rom(stage: Stage, guest: str, code: bytes) -> str:
+    (stage.config / f"{guest}.fd").write_bytes(roms.rom(code))
+    return f"{MINIMAL} -l bootrom,/vmconfig/{guest}.fd"
+
+
+def test_without_firmware_or_loader_nothing_can_boot_and_the_machine_stays_behind(stage: Stage, guest: str) -> None:
+    done = stage.ssh(f"{MINIMAL} {guest}")
+    assert (done.status, done.said) == (4, ["virtual machine cannot be booted"])
+    assert stage.ssh(f"test -c /dev/vmm/{guest}").status == 0
+
+
+def test_a_loader_says_that_the_lab_cannot_run_it(stage: Stage, guest: str) -> None:
+    for loader in ("bhyveload", "grub-bhyve"):
+        done = stage.ssh(f"{loader} -m 256M {guest}")
+        assert done.status == 1
+        assert done.said == [f'{loader}: the lab cannot run this loader: give the guest loader="uefi"']
+
+
+def test_firmware_that_is_not_there(stage: Stage, guest: str) -> None:
+    done = stage.ssh(f"{MINIMAL} -l bootrom,/nowhere.fd {guest}")
+    assert done.status == 4
+    assert done.said[0] == 'Error opening bootrom "/nowhere.fd": No such file or directory'
+
+
+def test_a_disk_that_is_not_there(stage: Stage, guest: str) -> None:
+    done = stage.ssh(f"{MINIMAL} -l bootrom,{FIRMWARE} -s 4,virtio-blk,/dev/diskid/DISK-none {guest}")
+    assert done.status == 4
+    assert done.said == [
+        "bhyve: Could not open backing file: /dev/diskid/DISK-none: No such file or directory",
+        "Could not open backing file: No such file or directory",
+        "device emulation initialization error: No such file or directory",
+    ]
+
+
+def test_512_bytes_are_refused_on_a_disk_of_4096(stage: Stage, guest: str) -> None:
+    lun = stage.boot_disk(guest, sector=4096).attach()
+    done = stage.ssh(f"{MINIMAL} -l bootrom,{FIRMWARE} -s 4,virtio-blk,{lun.device},sectorsize=512 {guest}")
+    assert done.status == 4
+    assert done.said[0] == "Sector size 512 incompatible with underlying device sector size 4096"
+    assert "Mode: r0w0e0" in stage.ssh(f"geom disk list {lun.da()}").stdout
+
+
+def test_a_network_needs_its_interface(stage: Stage, guest: str) -> None:
+    command = f"{_rom(stage, guest, roms.HALT)} -s 5,virtio-net,tap77 {guest}"
+    done = stage.ssh(command)
+    assert done.status == 4
+    assert done.said[0] == "open of tap device /dev/tap77 failed"
+    assert stage.ssh("ifconfig tap77 create").status == 0
+    assert stage.ssh(command).status == 2
+
+
+def test_config_dump_shows_what_was_understood_and_ends_with_1(stage: Stage, guest: str) -> None:
+    (stage.config / "bhyve.conf").write_text("# a comment\ncpus=2\npci.0.4.0.device=virtio-rnd\n")
+    done = stage.ssh(f"bhyve -k /vmconfig/bhyve.conf -o config.dump=1 {guest}")
+    assert done.status == 1
+    assert "cpus=2\npci.0.4.0.device=virtio-rnd\n" in done.stdout
+    assert f"name={guest}\n" in done.stdout
+
+
+def test_a_halted_guest_ends_with_2_and_a_triple_fault_with_3(stage: Stage, guest: str) -> None:
+    assert stage.ssh(f"{_rom(stage, guest, roms.HALT)} {guest}").status == 2
+    assert stage.ssh(f"{_rom(stage, guest, roms.TRIPLE_FAULT)} {guest}").status == 3
+
+
+def test_com1_on_stdio_is_bhyves_own_input_and_output(stage: Stage, guest: str) -> None:
+    command = f"{_rom(stage, guest, roms.PRINT + roms.ECHO)} -l com1,stdio {guest}"
+    console = Console(stage.ssh_argv(command))
+    console.hear("hello")
+    console.type("round trip")
+    console.hear("round trip")
+    assert stage.ssh(f"bhyvectl --vm={guest} --force-reset").status == 0
+    assert console.wait() == 0
+    console.close()
+
+
+def test_killed_with_9_the_machine_stays_busy_until_it_is_destroyed(stage: Stage, guest: str) -> None:
+    command = _rom(stage, guest, roms.LOOP)
+    stage.start(guest, command)
+    pid = stage.wait_for_pid(guest)
+    assert stage.ssh(f"{command} {guest}").said == ["vm_create: Device busy"], "somebody runs in it"
+    stage.ssh(f"kill -9 {pid}")
+    assert stage.status(guest) == 137
+    assert stage.qemu_of(guest) == []
+    refused = stage.ssh(f"{command} {guest}")
+    assert (refused.status, refused.said) == (4, ["vm_create: Device busy"])
+    assert stage.ssh(f"bhyvectl --vm={guest} --destroy").status == 0
+    assert stage.ssh(f"test -e /dev/vmm/{guest}").status == 1
+    assert stage.ssh(f"bhyvectl --vm={guest} --destroy").stdout == f"VM:{guest} is not created.\n"
+
+
+def test_destroying_a_running_machine_ends_its_guest(stage: Stage, guest: str) -> None:
+    stage.start(guest, _rom(stage, guest, roms.LOOP))
+    stage.wait_for_pid(guest)
+    assert stage.ssh(f"bhyvectl --vm={guest} --destroy").status == 0
+    assert stage.status(guest) == 1
+    assert stage.ssh(f"cat /tmp/{guest}.log").stdout == "vm_run error -1, errno 6\n"
+    assert stage.qemu_of(guest) == []
+
+
+def test_one_reader_of_a_console_and_tilde_dot_lets_go(stage: Stage, guest: str) -> None:
+    first = stage.console(guest)
+    second = stage.ssh(f"cu -l /dev/nmdm-{guest}.1B")
+    assert (second.status, second.said) == (1, [f"cu: /dev/nmdm-{guest}.1B: Line in use"])
+    stage.start(guest, f"{_rom(stage, guest, roms.PRINT + roms.LOOP)} -l com1,/dev/nmdm-{guest}.1A")
+    first.hear("hello")
+    first.type("\r~.")
+    assert first.wait() == 0
+    first.close()
+    stage.console(guest).close()
