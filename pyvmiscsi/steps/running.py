@@ -67,7 +67,7 @@ class GuestRunning:
         hypervisor.start(supervision, conf)
 
     def undo(self) -> None:
-        Hypervisor(self.host).sweep(self.config.name)
+        Hypervisor(self.host).end(self.config.name)
         Networks(self.host).unplug(self.config.name)
 
     def _switches(self) -> dict[str, Switch]:
