@@ -25,6 +25,7 @@ class Appliance:
 
     def __init__(self, directory: Path, release: str, **options: Any) -> None:
         self.release = release
+        self.dialect = "auto"
         self.directory = directory
         self.portal = Portal("127.0.0.1", _free_port())
         self._sockets = tempfile.TemporaryDirectory(prefix="nas-")

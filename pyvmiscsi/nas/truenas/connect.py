@@ -11,7 +11,7 @@ from pyvmiscsi.model import NasRecord
 from pyvmiscsi.nas.truenas.adapter import TrueNas
 from pyvmiscsi.nas.truenas.endpoint import Endpoint
 from pyvmiscsi.nas.truenas.login import check_login, login_request
-from pyvmiscsi.nas.truenas.releases import BEFORE_JSONRPC, pick_version, series_of
+from pyvmiscsi.nas.truenas.releases import BEFORE_JSONRPC, LAST_REST, pick_version, series_of
 from pyvmiscsi.nas.truenas.rpc import Rpc
 
 
@@ -32,6 +32,10 @@ def connect_truenas(record: NasRecord, warn: Callable[[str], None]) -> TrueNas:
         raise UnsupportedError(
             f"nas {record.name}: it serves no JSON-RPC, which begins with TrueNAS 25.04",
             hint='write api = "rest2", or "auto"',
+        )
+    if dialect == "rest2" and served and series_of(pick_version(served)) > LAST_REST:
+        raise UnsupportedError(
+            f"nas {record.name}: it serves no REST v2.0, which ended with TrueNAS 25.10", hint='write api = "auto"'
         )
     return TrueNas(_jsonrpc(endpoint, record, served) if dialect == "jsonrpc" else _rest2(endpoint, record, served))
 

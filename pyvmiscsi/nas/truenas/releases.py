@@ -16,6 +16,9 @@ KNOWN_SERIES: tuple[Series, ...] = ((25, 4), (25, 10), (26, 0))
 BEFORE_JSONRPC: Series = (24, 10)
 """What a nas without `/api/versions` is taken for: nothing that we send changed from 22.12 to 24.10."""
 
+LAST_REST: Series = (25, 10)
+"""The last series with REST v2.0 (nas-wire.md 1.1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

@@ -15,7 +15,14 @@ from pyvmiscsi.ports import Nas
 from tests.contracts.nas_contract import EXTENT, GUEST, VOLUME, NasContract, NasInUseContract
 from tests.nas.appliances import Appliance
 
-DIALECTS = [("25.04", "jsonrpc"), ("25.10", "jsonrpc"), ("26.0", "jsonrpc")]
+DIALECTS = [
+    ("24.04", "rest2"),
+    ("24.10", "rest2"),
+    ("25.10", "rest2"),
+    ("25.04", "jsonrpc"),
+    ("25.10", "jsonrpc"),
+    ("26.0", "jsonrpc"),
+]
 
 
 @pytest.fixture(scope="module", params=DIALECTS, ids="-".join)
