@@ -118,6 +118,7 @@ class InitiatorContract:
 
     def test_a_target_that_is_not_there_is_not_found(self, world: World, initiator: Initiator) -> None:
         target = iqn("nobody")
+        world.serve(iqn("somebody"), serial="5c4ae0d1b2f7-00")  # a tgtd without any target just hangs up
         with pytest.raises(LoginError) as caught:
             initiator.attach(proof_of(world, target), None)
         assert (caught.value.reason, caught.value.permanent) == ("Not found", True)

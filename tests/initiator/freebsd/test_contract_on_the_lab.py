@@ -1,0 +1,147 @@
+"""The contract of initiators, on a hypervisor of the lab: over real SSH, with real logins to a real target."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.hosts.ssh import SshHost
+from pyvmiscsi.initiator.freebsd import FreebsdInitiator
+from pyvmiscsi.lab.hypervisor import Control, HypervisorOptions, RunningHypervisor, start, stop
+from pyvmiscsi.model import Credential, HostRecord
+from pyvmiscsi.names import Iqn, Portal
+from pyvmiscsi.ports import Host, Initiator
+from pyvmiscsi.waiting import SystemClock, wait_for
+from tests.contracts.initiator_contract import LUN, SIZE, InitiatorContract, World, iqn, proof_of
+from tests.initiator.tgtd import Account, Target, Tgtd
+
+HOLD = """# hold $1 open until the first of the two processes is killed
+mkfifo /tmp/go
+exec 3>&1 >/dev/null 2>&1 </dev/null
+sleep 60 >/tmp/go 3>&- &
+echo $! >&3
+dd of="$1" bs=512 </tmp/go 3>&- &
+echo $! >&3
+"""
+
+
+class Eager(SystemClock):
+    """A clock whose sleepers do not sleep long: on the lab an answer changes in tenths of a second."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(min(seconds, 0.2))
+
+
+class OnTheLab:
+    """One hypervisor, one tgtd."""
+
+    def __init__(self, host: Host, running: RunningHypervisor, daemon: Tgtd) -> None:
+        self.host = host
+        self.running = running
+        self.daemon = daemon
+        self.targets: dict[Iqn, Target] = {}
+
+    @property
+    def portal(self) -> Portal:
+        return self.daemon.portal
+
+    @property
+    def other_spelling(self) -> str:
+        return f"localhost:{self.daemon.portal.port}"
+
+    def serve(self, target: Iqn, *, serial: str, sector: int = 512, login: Credential | None = None) -> None:
+        account = Account(login.user, login.secret.reveal()) if login else None
+        mutual = Account(login.peer_user, login.peer_secret.reveal()) if login and login.is_mutual else None
+        self.targets[target] = self.daemon.target(iqn=target.text, login=account, mutual=mutual)
+        self.targets[target].lun(LUN.number, size=SIZE.bytes, serial=serial, sector=sector)
+
+    def withdraw(self, target: Iqn) -> None:
+        self.targets.pop(target).delete()
+
+    def log_in_by_hand(self, target: Iqn, portal: str) -> None:
+        self.host.run(["iscsictl", "-A", "-p", portal, "-t", target.text])
+
+    @contextlib.contextmanager
+    def hold_open(self, device: str) -> Iterator[None]:
+        """As another process of the host would: dd(1) has opened it, and waits for what it is to write."""
+        writer, reader = self.host.script(HOLD, device).text.split()
+        wait_for(lambda: "w1" in self.host.run(["geom", "disk", "list"]).text, what=f"{device} is open", deadline=10)
+        yield
+        self.host.run(["kill", writer])
+        wait_for(lambda: self.host.run(["kill", "-0", reader], ok=(0, 1)).status, what="dd has ended", deadline=10)
+
+    def told(self) -> str:
+        with Control(self.running.control_socket) as control:
+            return "\n".join(f"{each.text} {each.argv}" for each in [*control.commands(), *control.calls()])
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place], check=True)  # noqa: S607 - wherever
+    return place
+
+
+@pytest.fixture(scope="module")
+def hypervisor(key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHypervisor]:
+    running = start(
+        HypervisorOptions(
+            "hv1",
+            tmp_path_factory.mktemp("hv1"),
+            shared_config=tmp_path_factory.mktemp("conf"),
+            authorized_key=key.with_suffix(".pub"),
+        )
+    )
+    try:
+        yield running
+    finally:
+        stop(running)
+
+
+@pytest.fixture(scope="module")
+def host(hypervisor: RunningHypervisor, key: Path) -> Iterator[Host]:
+    host = SshHost(
+        HostRecord(
+            "hv1", hypervisor.address, hypervisor.port, hypervisor.user,
+            key_file=str(key), host_key=hypervisor.host_key_fingerprint,
+        )
+    )  # fmt: skip
+    yield host
+    host.close()
+
+
+class TestOnTheLab(InitiatorContract):
+    @pytest.fixture
+    def world(self, host: Host, hypervisor: RunningHypervisor, daemon: Tgtd) -> Iterator[OnTheLab]:
+        world = OnTheLab(host, hypervisor, daemon)
+        yield world
+        for target in world.targets.values():
+            target.delete()
+
+    @pytest.fixture
+    def initiator(self, host: Host) -> Initiator:
+        return FreebsdInitiator(host, Eager())
+
+    def test_attaching_on_a_healthy_host_takes_few_commands_and_leaves_no_file(
+        self, world: OnTheLab, initiator: Initiator
+    ) -> None:
+        target = iqn("budget")
+        world.serve(target, serial="5c4ae0d1b2f7-00")
+        with Control(world.running.control_socket) as control:
+            before = len(control.commands())
+            initiator.attach(proof_of(world, target), None)
+            assert len(control.commands()) - before <= 4
+        initiator.detach(target)
+        assert world.host.script("ls /var/run").text.count("pyvmiscsi") == 0
+
+    def test_the_lab_host_is_ready(self, host: Host) -> None:
+        assert [finding for finding in FreebsdInitiator(host).preflight() if finding.fatal] == []
+
+
+def test_the_world_is_one(host: Host, hypervisor: RunningHypervisor, daemon: Tgtd) -> None:
+    world: World = OnTheLab(host, hypervisor, daemon)
+    assert world.portal == daemon.portal
