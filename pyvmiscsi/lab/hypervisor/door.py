@@ -30,7 +30,11 @@ def connect(path: str) -> _socket.socket:
     handle = os.open(directory or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         link = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        link.connect(path if len(os.fsencode(path)) < 100 else f"/proc/self/fd/{handle}/{name}")
+        try:
+            link.connect(path if len(os.fsencode(path)) < 100 else f"/proc/self/fd/{handle}/{name}")
+        except OSError:
+            link.close()
+            raise
     finally:
         os.close(handle)
     return link

@@ -22,13 +22,14 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pyvmiscsi.lab.hypervisor import applets, userland, wire
 from pyvmiscsi.lab.hypervisor.faults import Fault, Faults
 from pyvmiscsi.lab.hypervisor.kernel import Facts, Kernel
 from pyvmiscsi.lab.hypervisor.options import HypervisorOptions, RunningHypervisor
-from pyvmiscsi.lab.hypervisor.sandbox import Sandbox
+from pyvmiscsi.lab.hypervisor.sandbox import Sandbox, adopt_orphans
 from pyvmiscsi.lab.hypervisor.sshd import Sshd
 
 T = TypeVar("T")
@@ -140,6 +141,9 @@ class Machine:
         self.faults.clear()
         self.kernel.close()
         self.sandbox.close()
+        for pid in _descendants(os.getpid()):  # connections that sshd had accepted, idle ones too
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for name in ("doors/gate.sock", "run/kernel.sock", "control.sock"):
             (self.options.directory / name).unlink(missing_ok=True)
 
@@ -314,6 +318,7 @@ def main(argv: list[str]) -> int:
 
 def _detached(options: HypervisorOptions, tell: int, log: int) -> int:
     _title(f"lab hypervisor {options.name}")
+    adopt_orphans()
     machine: Any = None
     try:
         machine = Machine(options, log)
@@ -331,6 +336,15 @@ def _detached(options: HypervisorOptions, tell: int, log: int) -> int:
         machine.close()
         sys.stderr.flush()
         os._exit(0)  # threads that serve a stuck stand-in are not waited for
+
+
+def _descendants(pid: int) -> list[int]:
+    """All processes below this one."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *_descendants(int(child))]
+    return found
 
 
 def _title(text: str) -> None:

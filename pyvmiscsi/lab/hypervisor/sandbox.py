@@ -19,13 +19,18 @@ from pyvmiscsi.errors import HostError, NotFoundError
 from pyvmiscsi.lab.hypervisor import sandbox_argv
 from pyvmiscsi.lab.hypervisor.userland import Bind
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
 
 
 def dies_with_us() -> None:
     """In a child before exec: be killed when the thread that started us ends (prctl(2))."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what our children leave behind (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 class Sandbox:

@@ -27,7 +27,7 @@ def carry(link: socket.socket) -> tuple[str, int]:
     signal.signal(signal.SIGWINCH, lambda _number, _frame: _resize(inside))
     signal.signal(signal.SIGHUP, _leave)
     _resize(inside)
-    tty.setraw(0)
+    tty.setraw(0, termios.TCSANOW)  # not flushing what was typed ahead
     try:
         return _pump(near, inside)
     finally:
