@@ -109,7 +109,7 @@ def _prove_booted(story: Narration, console: Console, host: str, serial: str, bo
     story.prove(f"the guest on {host} is up and sees {shown[2]}-byte logical blocks", shown[2] == "512")
     story.prove(f"its disk has the LUN's serial {serial}", shown[5] == serial)
     marker = console.wait_for(rf"GUEST-MARKER {re.escape(MARKER)} boot=(\d+)", deadline=30)
-    story.prove(f"it booted from that disk, for the {boot}. time ({up[1]} s after its kernel)", marker[1] == str(boot))
+    story.prove(f"it booted from that disk, boot {boot}, {up[1]} s after its kernel began", marker[1] == str(boot))
     console.wait_for(r"GUEST-READY", deadline=30)
 
 

@@ -23,15 +23,18 @@ class Console:
         threading.Thread(target=self._read, name="console", daemon=True).start()
 
     def wait_for(self, pattern: str, *, deadline: float) -> re.Match[str]:
-        """The first match of `pattern`, as soon as the guest has printed it."""
+        """The first match of `pattern` in whole lines, as soon as the guest has printed it."""
         with self._more:
-            self._more.wait_for(lambda: re.search(pattern, self._text), timeout=deadline)
-            match = re.search(pattern, self._text)
+            self._more.wait_for(lambda: self._find(pattern), timeout=deadline)
+            match = self._find(pattern)
         if match is None:
             raise NotSoError(
                 f"the guest did not print {pattern!r} in {deadline:g} s; it printed: {self._text[-400:]!r}"
             )
         return match
+
+    def _find(self, pattern: str) -> re.Match[str] | None:
+        return re.search(pattern, self._text[: self._text.rfind("\n") + 1])
 
     def _read(self) -> None:
         stdout = self._process.stdout
