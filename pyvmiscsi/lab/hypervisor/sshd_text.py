@@ -29,6 +29,7 @@ def sshd_config(*, directory: Path, port: int, user: str, gate: str) -> str:
         "PermitUserRC no",
         "PrintMotd no",
         "PrintLastLog no",
+        "SetEnv SHLVL=1",  # else a bash under the gate reads its owner's ~/.bashrc at every command
         "MaxSessions 200",
         "MaxStartups 200",
         "Subsystem sftp /usr/libexec/sftp-server",
