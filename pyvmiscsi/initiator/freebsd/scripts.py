@@ -1,5 +1,7 @@
 """The sh scripts that the FreeBSD initiator sends to a host: one for a step, so that a step is one round trip.
 
+The first line of each is its title: errors repeat it.
+
 Law of them all: no disk is opened unless its session was listed as Connected just before, in the same script.
 Opening a dead iSCSI disk stops GEOM for the whole host, healthy disks included, and no timeout(1) helps.
 `iscsictl`, `ls` and `test` never wait for a disk.
@@ -17,11 +19,13 @@ cd /dev && echo da*
 if [ -n "$label" ] && [ -e "$label" ]; then echo label; else echo none; fi
 """
 
-LOOK = f"""# sessions, disk nodes, a label: $1 the label's path
+LOOK = f"""# look at the sessions
+# $1 the label's path; the answer also tells of disk nodes and of that label
 label=$1
 {_SIGHT}"""
 
-ADD = f"""# log in: $1 the label's path, $2 the nickname in the iscsi.conf on stdin
+ADD = f"""# log in to a target
+# $1 the label's path, $2 the nickname in the iscsi.conf on stdin
 label=$1
 umask 077
 conf=$(mktemp /var/run/pyvmiscsi.XXXXXX) || exit
@@ -37,7 +41,8 @@ done
 {_SIGHT}"""
 """The second that it may wait here is what a login and its disk mostly need: it saves looking again and again."""
 
-REMOVE = f"""# log out: $1 the label's path, $2 target, $3 portal
+REMOVE = f"""# log out of a target
+# $1 the label's path, $2 target, $3 portal
 label=$1
 iscsictl -R -p "$3" -t "$2" || exit
 {_SIGHT}"""
@@ -53,7 +58,8 @@ connected() {
 }
 """
 
-PROVE = f"""# what is this disk? $1 target, $2 portal, $3 daN
+PROVE = f"""# ask a disk what it is
+# $1 target, $2 portal, $3 daN
 {_CONNECTED}
 connected "$1" "$2" || exit {NO_SESSION}
 camcontrol inquiry "$3" -S || exit
@@ -61,13 +67,14 @@ connected "$1" "$2" || exit {NO_SESSION}
 diskinfo -s "$3" && diskinfo "$3" && sysctl -b kern.geom.conftxt
 """
 
-OPEN_COUNTS = f"""# who has disks open? $1 target, $2 portal
+OPEN_COUNTS = f"""# see which disks are open
+# $1 target, $2 portal
 {_CONNECTED}
 connected "$1" "$2" || exit {NO_SESSION}
 sysctl -b kern.geom.confxml
 """
 
-PREFLIGHT = """# is this host ready for iSCSI disks?
+PREFLIGHT = """# see whether this host is ready for iSCSI disks
 say() { printf '%s\\t%s\\n' "$1" "$2"; }
 say release "$(sysctl -n kern.osreldate 2>/dev/null)"
 if [ -e /dev/iscsi ]; then say driver yes; else say driver no; fi
