@@ -192,7 +192,7 @@ class Accounts:
     def update_key(self, number: int, data: Row) -> Row:
         if self._state.api_keys.get(number) is None:
             raise missing("ApiKey", number)
-        changes = {key: data[key] for key in ("name", "expires_at") if key in data}
+        changes: Row = {key: data[key] for key in ("name", "expires_at") if key in data}
         answer: Row = {}
         if data.get("reset"):
             text = "".join(secrets.choice(_KEY_LETTERS) for _ in range(64))
@@ -200,10 +200,11 @@ class Accounts:
             answer["key"] = f"{number}-{text}"
         return {**self._shown_key(self._state.api_keys.change(number, **changes)), **answer}
 
-    def delete_key(self, number: int) -> None:
+    def delete_key(self, number: int) -> bool:
         if self._state.api_keys.get(number) is None:
             raise missing("ApiKey", number)
         self._state.api_keys.remove(number)
+        return True
 
 
 def no_access() -> CallError:

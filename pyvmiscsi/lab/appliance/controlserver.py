@@ -58,7 +58,7 @@ class ControlServer:
         except (PyvmiscsiError, ZfsError, ValueError, KeyError, TypeError) as error:
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
-    async def _do(self, op: str, request: dict[str, Any]) -> Any:  # noqa: PLR0911 - one line for each request
+    async def _do(self, op: str, request: dict[str, Any]) -> Any:  # noqa: PLR0911, PLR0912 - one line for each request
         appliance, faults = self._appliance, self._appliance.dispatcher.faults
         match op:
             case "fault":
@@ -74,23 +74,21 @@ class ControlServer:
             case "reset_calls":
                 return appliance.dispatcher.log.reset()
             case "state":
-                return canonical(appliance.state)
+                return await appliance.dispatcher.in_worker(lambda: canonical(appliance.state))
             case "sessions":
-                return [
-                    {"target": one.iqn, "initiator": one.initiator, "address": one.address}
-                    for one in appliance.plane.sessions()
-                ]
+                found = await appliance.dispatcher.in_worker(appliance.plane.sessions)
+                return [{"target": one.iqn, "initiator": one.initiator, "address": one.address} for one in found]
             case "call":
                 dispatcher = appliance.dispatcher
                 return await dispatcher.call(appliance.administrator, request["method"], request["params"])
             case "target_kill":
-                return appliance.plane.stop()
+                return await appliance.dispatcher.in_worker(appliance.plane.stop)
             case "target_start":
-                return await asyncio.to_thread(appliance.plane.start)
+                return await appliance.dispatcher.in_worker(appliance.plane.start)
             case "target_pids":
                 return list(appliance.plane.pids)
             case "volume_file":
                 return str(appliance.zfs.file_of(appliance.zfs.get(request["dataset"])))
             case "save":
-                return appliance.save()
+                return await appliance.dispatcher.in_worker(appliance.save)
         raise ValueError(f"no such request: {op}")

@@ -1,4 +1,4 @@
-"""pool.dataset.*, pool.query and zfs.resource.{query,destroy}: their rules, texts and answers (nas-wire.md 2.1, 2.3)."""
+"""pool.dataset.*, pool.query and zfs.resource.*: their rules, texts and answers (nas-wire.md 2.1 and 2.3)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ class Datasets:
         scope = _path_scope(filters)
         if scope is not None and len(filters) == 1:
             chosen = [dataset for dataset in chosen if dataset.name in scope]
-        elif (not with_children and (self._release.scopes_dataset_queries or not filters)) or not extra.get("flat", True):
+        elif (not with_children and (self._release.scopes_dataset_queries or not filters)) or not extra.get(
+            "flat", True
+        ):
             chosen = [dataset for dataset in chosen if dataset.parent is None]
         rows = self._rows(chosen, extra, with_children=with_children)
         return queries.run(rows, filters, options, highest=10000 if self._release.limits_query_limit else 0)
@@ -300,7 +302,6 @@ class Datasets:
         return self.get_instance(name, {})
 
     def _check_new_size(self, verdict: Verdict, dataset: Dataset, data: Row) -> None:
-        assert dataset.volsize is not None and dataset.volblocksize is not None
         volsize = data["volsize"]
         if volsize < dataset.volsize:
             verdict.add("volsize", "You cannot shrink a zvol from GUI, this may lead to data loss.")
@@ -417,14 +418,14 @@ class Datasets:
         }
         if not data["nest_results"]:
             return list(made.values())
-        top = []
+        top: list[Row] = []
         for name, row in made.items():
             above = made.get(name.rpartition("/")[0])
             (top if above is None else above["children"]).append(row)
         return top
 
     def _root(self) -> str:
-        return next(row["name"] for row in self._state.pools)
+        return next(str(row["name"]) for row in self._state.pools)
 
     def resource_destroy(self, data: Row) -> None:
         name = data["path"]

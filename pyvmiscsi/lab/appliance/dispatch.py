@@ -102,6 +102,10 @@ class Dispatcher:
 
     # calling
 
+    def methods(self) -> list[Method]:
+        """Every method of the newest API, the connection's own included."""
+        return [*self._tables["current"].values(), *(one.method for one in self.sessions.values())]
+
     def find(self, name: str, api: str = "current") -> Method:
         if name in self.sessions:
             return self.sessions[name].method
@@ -167,8 +171,7 @@ class Dispatcher:
                 if pause is None:
                     raise
                 await asyncio.sleep(pause)
-        if method.announces is not None:
-            self._announce_change(method, values, answer)
+        self._announce_change(method, values, answer)
         if method.secret and caller.user is not None and not caller.user.sees_secrets:
             return without_secrets(answer)
         return answer
@@ -185,10 +188,15 @@ class Dispatcher:
             finally:
                 self._changed()
 
+        return await self.in_worker(work)
+
+    async def in_worker(self, work: Callable[[], Any]) -> Any:
+        """Run something where all calls run: nothing else touches the state meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     def _announce_change(self, method: Method, values: list[Any], answer: Any) -> None:
-        assert method.announces is not None
+        if method.announces is None:
+            return
         collection, verb = method.announces
         if verb == "removed" or not isinstance(answer, dict):
             self.announce(collection, verb, values[0], None)

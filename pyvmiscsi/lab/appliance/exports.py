@@ -70,7 +70,7 @@ def _initiators(state: State, target: Row) -> tuple[str, ...]:
 
 
 def _unit(extent: Row, zfs: Zfs) -> Unit | None:
-    """The LUN of an extent, or None when its device is gone: the target stays, the LUN is missing (nas-wire.md 5, 6)."""
+    """The LUN of an extent; None when its device is gone: its target stays without it (nas-wire.md 5, 6)."""
     if extent["type"] != "DISK":
         raise UnshowableError(f"extent {extent['name']}: this lab exports volumes, not files")
     name, _, leaf = extent["disk"].removeprefix("zvol/").replace("+", " ").partition("@")
@@ -81,7 +81,7 @@ def _unit(extent: Row, zfs: Zfs) -> Unit | None:
     path: Path = zfs.file_of(thing)
     return Unit(
         path=path,
-        size=thing.volsize or 0,
+        size=thing.volsize,
         block_size=extent["blocksize"],
         serial=extent["serial"],
         naa=extent["naa"],

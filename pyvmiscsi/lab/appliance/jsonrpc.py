@@ -15,6 +15,7 @@ from pyvmiscsi.lab.appliance.dispatch import Caller, Dispatcher
 from pyvmiscsi.lab.appliance.errors import RefusalError, jsonrpc_error
 from pyvmiscsi.lab.appliance.exchanges import ExchangeLog
 from pyvmiscsi.lab.appliance.faults import AbandonedError, ConnectionFaultError, HttpFaultError
+from pyvmiscsi.lab.appliance.releases import Release
 
 _ANONYMOUS_LIMIT = 8 * 1024
 _LIMIT = 64 * 1024
@@ -25,28 +26,32 @@ _AT_MOST = 20
 class JsonRpcFace:
     """Serves `/api/current` and `/api/<version>`."""
 
-    def __init__(self, dispatcher: Dispatcher, apis: tuple[str, ...]) -> None:
+    def __init__(self, dispatcher: Dispatcher, release: Release, exchanges: ExchangeLog) -> None:
         self._dispatcher = dispatcher
-        self._apis = apis
+        self._release = release
+        self._exchanges = exchanges
 
     async def versions(self, request: web.Request) -> web.Response:
         """`GET /api/versions`, open to all."""
         del request
-        return web.json_response(list(self._apis))
+        return web.json_response(list(self._release.apis))
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         api = request.match_info["api"]
-        if api != "current" and api not in self._apis:
+        if api != "current" and api not in self._release.apis:
             raise web.HTTPNotFound
-        version = self._apis[-1] if api == "current" else api
-        return await _Connection(self._dispatcher, request, api, version.removeprefix("v")).serve()
+        version = self._release.apis[-1] if api == "current" else api
+        return await _Connection(self._dispatcher, self._exchanges, request, api, version.removeprefix("v")).serve()
 
 
 class _Connection:
     """One WebSocket: reads messages, runs up to ten calls at once, sends answers and events."""
 
-    def __init__(self, dispatcher: Dispatcher, request: web.Request, api: str, version: str) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, exchanges: ExchangeLog, request: web.Request, api: str, version: str
+    ) -> None:
         self._dispatcher = dispatcher
+        self._exchanges = exchanges
         self._request = request
         self._version = version
         self._socket = web.WebSocketResponse(max_msg_size=0, autoping=True)
@@ -57,7 +62,6 @@ class _Connection:
             api=api,
             send=self._send_later,
         )
-        self._exchanges = ExchangeLog.from_environment()
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._open = 0
         self._tasks: set[asyncio.Task[None]] = set()

@@ -212,6 +212,10 @@ def _snapshot_methods(services: Services) -> list[Method]:
     return methods
 
 
+_Table = tuple[Record, Callable[[Any], Any], Callable[[int, Any], Any], Callable[..., None]]
+"""A table's shape, and what creates, updates and deletes a row."""
+
+
 def _iscsi_methods(services: Services) -> list[Method]:
     release, iscsi = services.release, services.iscsi
     strict = release.strict_models
@@ -252,7 +256,7 @@ def _iscsi_methods(services: Services) -> list[Method]:
         Method("iscsi.extent.disk_choices", (), iscsi.disk_choices, roles("EXTENT", write=False)),
     ]
     forced = (False, False)
-    shapes: dict[str, tuple[Record, Callable[[Any], Any], Callable[[int, Any], Any], Callable[..., None]]] = {
+    tables: dict[str, _Table] = {
         "portal": (
             iscsi_shapes.portal(release), iscsi.create_portal, iscsi.update_portal, iscsi.delete_portal,
         ),
@@ -278,22 +282,15 @@ def _iscsi_methods(services: Services) -> list[Method]:
             iscsi_shapes.MAPPING, iscsi.create_mapping, iscsi.update_mapping, iscsi.delete_mapping,
         ),
     }  # fmt: skip
-    for service, (shape, create, update, delete) in shapes.items():
-        methods += _crud(services, service, shape, create, update, delete, roles)
+    for service, table in tables.items():
+        methods += _crud(services, service, table, roles)
     return methods
 
 
-def _crud(
-    services: Services,
-    service: str,
-    shape: Record,
-    create: Callable[[Any], Any],
-    update: Callable[[int, Any], Any],
-    delete: Callable[..., None],
-    roles: Callable[..., frozenset[str]],
-) -> list[Method]:
+def _crud(services: Services, service: str, table: _Table, roles: Callable[..., frozenset[str]]) -> list[Method]:
     """The five methods of one table; each write makes the target follow."""
     release, iscsi = services.release, services.iscsi
+    shape, create, update, delete = table
     name, part = f"iscsi.{service}", service.upper()
     strict = release.strict_models
 
@@ -390,7 +387,7 @@ def _key_methods(services: Services) -> list[Method]:
             WRITE,
             item=True,
         ),
-        Method("api_key.delete", (number,), lambda n: accounts.delete_key(n) or True, writing, WRITE, item=True),
+        Method("api_key.delete", (number,), accounts.delete_key, writing, WRITE, item=True),
     ]
 
 

@@ -137,9 +137,9 @@ def _readers(zfs: Zfs, dataset: Dataset, usage: Usage) -> dict[str, Callable[[],
         if own not in hidden:
             readers[api] = native(own)
     if dataset.is_volume:
-        readers["volsize"] = number(lambda: dataset.volsize or 0, "LOCAL")
+        readers["volsize"] = number(lambda: dataset.volsize, "LOCAL")
         readers["volblocksize"] = number(
-            lambda: dataset.volblocksize or 0, "DEFAULT" if dataset.volblocksize == 16384 else "LOCAL"
+            lambda: dataset.volblocksize, "DEFAULT" if dataset.volblocksize == 16384 else "LOCAL"
         )
     readers["used"] = number(lambda: usage.used[name])
     readers["available"] = number(lambda: zfs.available(name, usage))

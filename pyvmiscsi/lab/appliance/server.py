@@ -14,9 +14,11 @@ from aiohttp import web
 from pyvmiscsi.lab.appliance.appliance import Appliance
 from pyvmiscsi.lab.appliance.authority import make_certificates
 from pyvmiscsi.lab.appliance.controlserver import ControlServer
+from pyvmiscsi.lab.appliance.exchanges import ExchangeLog
 from pyvmiscsi.lab.appliance.jsonrpc import JsonRpcFace
 from pyvmiscsi.lab.appliance.options import ApplianceOptions
 from pyvmiscsi.lab.appliance.readiness import CONTROL_SOCKET, OPTIONS_FILE, READY_FILE, Ready
+from pyvmiscsi.lab.appliance.rest import PREFIX, RestFace
 
 _SAVE_EVERY = 1.0
 """Seconds between looks at whether there is something to save."""
@@ -60,10 +62,14 @@ async def serve(directory: Path) -> None:
 
 def _application(appliance: Appliance) -> web.Application:
     application = web.Application(client_max_size=2 << 20)
+    exchanges = ExchangeLog.from_environment()
     if appliance.release.apis:
-        face = JsonRpcFace(appliance.dispatcher, appliance.release.apis)
+        face = JsonRpcFace(appliance.dispatcher, appliance.release, exchanges)
         application.router.add_get("/api/versions", face.versions)
         application.router.add_get("/api/{api:current|v\\d+\\.\\d+\\.\\d+}", face.connect)
+    if appliance.release.rest:
+        rest = RestFace(appliance.dispatcher, appliance.accounts, appliance.release, exchanges)
+        application.router.add_route("*", f"{PREFIX}/{{path:.*}}", rest.handle)
     return application
 
 
@@ -78,4 +84,4 @@ async def _save_now_and_then(appliance: Appliance) -> None:
     while True:
         await asyncio.sleep(_SAVE_EVERY)
         if appliance.dirty:
-            appliance.save()
+            await appliance.dispatcher.in_worker(appliance.save)

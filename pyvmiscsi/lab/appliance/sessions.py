@@ -9,7 +9,7 @@ from typing import Any
 from pyvmiscsi.lab.appliance import queries
 from pyvmiscsi.lab.appliance.accounts import Accounts, User
 from pyvmiscsi.lab.appliance.dispatch import Caller, Dispatcher, SessionMethod
-from pyvmiscsi.lab.appliance.errors import CallError, missing
+from pyvmiscsi.lab.appliance.errors import ENOTAUTHENTICATED, CallError, missing
 from pyvmiscsi.lab.appliance.methods import Method
 from pyvmiscsi.lab.appliance.releases import Release
 from pyvmiscsi.lab.appliance.shapes import (
@@ -206,5 +206,6 @@ def _mechanism(name: str, options: Any, *fields: str) -> Record:
 
 
 def _logged_in(caller: Caller) -> User:
-    assert caller.user is not None, "the dispatcher admits nobody else"
+    if caller.user is None:  # the dispatcher admits nobody else
+        raise CallError("Not authenticated", ENOTAUTHENTICATED)
     return caller.user

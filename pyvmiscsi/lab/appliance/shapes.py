@@ -224,10 +224,10 @@ class Tagged(Shape):
         if not isinstance(value, dict):
             return reading.complain(path, "Input should be a valid dictionary", "A dict was expected")
         tag = value.get(self.key, self.default)
+        if tag is None:
+            return reading.complain(path, f"Unable to extract tag using discriminator '{self.key}'", "required")
         if tag not in self.models:
             words = ", ".join(repr(name) for name in self.models)
-            if tag is None:
-                return reading.complain(path, f"Unable to extract tag using discriminator '{self.key}'", "required")
             text = f"Input tag '{tag}' found using '{self.key}' does not match any of the expected tags: {words}"
             return reading.complain(path, text, f"Invalid choice: {tag}")
         return self.models[tag].read(value, f"{path}.{tag}", reading)

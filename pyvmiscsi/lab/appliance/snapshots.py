@@ -314,7 +314,7 @@ class Snapshots:
         def wanted(dataset: Dataset, snapshot: Snapshot) -> bool:
             full = f"{dataset.name}@{snapshot.name}"
             inside = not paths or any(
-                dataset.name == path or full == path or (data["recursive"] and dataset.name.startswith(f"{path}/"))
+                path in {dataset.name, full} or (data["recursive"] and dataset.name.startswith(f"{path}/"))
                 for path in paths
             )
             high = data["max_txg"]

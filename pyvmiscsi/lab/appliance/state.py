@@ -61,7 +61,7 @@ class Snapshot:
     guid: int
     createtxg: int
     creation: int
-    volsize: int | None = None
+    volsize: int = 0
     user: dict[str, str] = field(default_factory=dict)
     holds: dict[str, int] = field(default_factory=dict)
     deferred: bool = False
@@ -78,8 +78,9 @@ class Dataset:
     creation: int
     local: dict[str, str] = field(default_factory=dict)
     user: dict[str, str] = field(default_factory=dict)
-    volsize: int | None = None
-    volblocksize: int | None = None
+    volsize: int = 0
+    """Bytes of a volume; 0 for a filesystem, as is the block size."""
+    volblocksize: int = 0
     origin: str | None = None
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
 

@@ -245,7 +245,6 @@ class Zfs:
     def grow(self, name: str, volsize: int) -> None:
         """A larger size; a reservation grows with it."""
         dataset = self.get(name)
-        assert dataset.volsize is not None and dataset.volblocksize is not None
         old = reservation_for(dataset.volsize, dataset.volblocksize)
         if int(dataset.local.get("refreservation", "0")) >= dataset.volsize:
             new = reservation_for(volsize, dataset.volblocksize)
@@ -256,7 +255,7 @@ class Zfs:
         dataset.volsize = volsize
 
     def destroy(self, name: str, *, recursive: bool, clones_too: bool = False) -> None:
-        """Remove a dataset; with `recursive` its children and snapshots, with `clones_too` what was cloned from them."""
+        """Remove a dataset; with `recursive` all below and its snapshots, with `clones_too` what they begot."""
         dataset = self.get(name)
         doomed = [*reversed(self.below(name)), dataset]
         if not recursive:

@@ -19,6 +19,7 @@ from pathlib import Path
 from pyvmiscsi.lab.appliance.readiness import Ready
 from pyvmiscsi.lab.appliance.target import tgt_text as words
 from pyvmiscsi.lab.appliance.target.plane import Account, Export, PlaneSession, Unit, UnshowableError
+from pyvmiscsi.lab.appliance.target.programs import program
 from pyvmiscsi.lab.appliance.target.tgt_text import Mode, Op
 from pyvmiscsi.waiting import wait_for
 
@@ -77,7 +78,7 @@ class Tgt:
         environment = {**os.environ, **_ALLOCATOR, "TGT_IPC_SOCKET": str(self._runtime / "tgt")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["tgtd", "-f", "-C", str(_CONTROL), "-t", "1", "--iscsi", f"portal={self._listen}"],
+                [program("tgtd"), "-f", "-C", str(_CONTROL), "-t", "1", "--iscsi", f"portal={self._listen}"],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
