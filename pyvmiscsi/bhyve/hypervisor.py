@@ -41,6 +41,10 @@ if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
 exit 0
 """
 
+_DESTROY = """# destroy a virtual machine
+if [ -e "/dev/vmm/$1" ]; then /usr/sbin/bhyvectl --vm="$1" --destroy; fi
+"""
+
 _SWEEP = """# sweep what is left of a guest
 if /bin/pgrep -fx "$1" >/dev/null; then exit 75; fi
 supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$3/status" 2>/dev/null)
@@ -138,10 +142,15 @@ class Hypervisor:
         self._signal(guest, "USR1")
 
     def wait_stopped(self, guest: GuestName, *, deadline: float) -> GuestOnHost:
-        """The guest once nothing of it is left; its `status` says how it ended. DeadlineError when it still runs."""
+        """The guest once nothing of it is left; its `status` says how it ended. DeadlineError when it still runs.
+
+        A virtual machine without bhyve and without supervisor is nobody's any more, and destroyed.
+        """
 
         def gone() -> GuestOnHost | None:
             found = self.guest(guest)
+            if found.has_vm and not found.is_running and not found.is_supervised:
+                self._host.script(_DESTROY, str(guest))
             return found if found.is_gone else None
 
         return wait_for(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 
-from pyvmiscsi.bhyve.argv import bhyve_argv
+from pyvmiscsi.bhyve.argv import bhyve_argv, words_for
 from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
 from pyvmiscsi.bhyve.config import Disk, GuestConfig
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
@@ -22,9 +23,9 @@ from pyvmiscsi.lab.bootdisk import DEFAULT_SIZE, Behaviour, build
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.ports import Host
-from pyvmiscsi.units import SECTOR
+from pyvmiscsi.units import SECTOR, Size
 from pyvmiscsi.waiting import wait_for
-from tests.bhyve.guests import web1
+from tests.bhyve.guests import CONF, guest_of
 
 _NUMBERS = itertools.count(1)
 OPERATION = "0a1b2c3d"
@@ -37,6 +38,7 @@ class LabLun:
 
     target: Iqn
     serial: str
+    sector: Size
 
     @property
     def device(self) -> str:
@@ -64,25 +66,25 @@ def guest_name() -> GuestName:
 
 
 @pytest.fixture
-def attached(lab: Lab, host: Host, guest_name: GuestName) -> Callable[[Behaviour], LabLun]:
+def attached(lab: Lab, host: Host, guest_name: GuestName) -> Callable[[Behaviour, Size], LabLun]:
     """Makes a disk that boots, exports it and logs the hypervisor in to it."""
 
-    def attach(behaviour: Behaviour) -> LabLun:
+    def attach(behaviour: Behaviour, sector: Size) -> LabLun:
         name, serial = f"{guest_name}-disk0", f"{guest_name}-00"
         call = lab.control.call
         volume = call(
             "pool.dataset.create",
             {"name": f"tank/vm/{name}", "type": "VOLUME", "volsize": DEFAULT_SIZE, "sparse": True},
         )["id"]
-        build(lab.control.volume_file(volume), marker=str(guest_name), behaviour=behaviour)
+        build(lab.control.volume_file(volume), marker=str(guest_name), behaviour=behaviour, sector=int(sector))
         extent = call(
             "iscsi.extent.create",
-            {"name": name, "type": "DISK", "disk": f"zvol/{volume}", "blocksize": 512, "serial": serial},
+            {"name": name, "type": "DISK", "disk": f"zvol/{volume}", "blocksize": int(sector), "serial": serial},
         )["id"]
         group = {"portal": 1, "initiator": None, "authmethod": "NONE", "auth": None}
         target = call("iscsi.target.create", {"name": name, "groups": [group]})["id"]
         call("iscsi.targetextent.create", {"target": target, "extent": extent, "lunid": 1})
-        lun = LabLun(Iqn.parse(f"{lab.info.basename}:{name}"), serial)
+        lun = LabLun(Iqn.parse(f"{lab.info.basename}:{name}"), serial, sector)
         host.run(["/usr/bin/iscsictl", "-A", "-p", lab.info.portal, "-t", str(lun.target)])
         wait_for(lambda: shows(host, lun), what=lun.device, deadline=20)
         return lun
@@ -114,54 +116,76 @@ class Running:
     def until_said(self, words: str, deadline: float = 90) -> None:
         wait_for(lambda: words in self.said(), what=f"{words} on the console", deadline=deadline)
 
+    def disk_seen(self) -> tuple[str, ...]:
+        """Logical and physical block and serial of the disk, as the guest itself saw them."""
+        found = re.search(r"GUEST-DISK vda logical=(\d+) physical=(\d+) bytes=\d+ serial=(\S*)", self.said())
+        assert found is not None, self.said()
+        return found.groups()
+
     def is_clean(self) -> bool:
         """No lock, no console file, no taps, no virtual machine, no session of its own."""
-        directory = self.host.list_directory(self.directory)
+        directory = set(self.host.list_directory(self.directory)) - {"uefi-vars.fd"}
         taps = [tap for tap in self.taps if self.host.run(["/sbin/ifconfig", tap], ok=(0, 1)).status == 0]
         found = self.hypervisor.guest(self.guest.name)
         session = self.lun is not None and str(self.lun.target) in sessions(self.host)
-        return found.is_gone and not taps and not session and directory == ()
+        return found.is_gone and not taps and not session and not directory
 
 
 Start = Callable[..., Running]
 
 
 @pytest.fixture
-def start(host: Host, guest_name: GuestName, attached: Callable[[Behaviour], LabLun]) -> Iterator[Start]:
+def start(host: Host, guest_name: GuestName, attached: Callable[[Behaviour, Size], LabLun]) -> Iterator[Start]:
     """Locks, attaches, plugs in and starts a guest; whatever is left of it afterwards is ended."""
     started: list[Running] = []
     hypervisor = Hypervisor(host)
     directory = f"/vmconfig/{guest_name}"
 
-    def begin(behaviour: Behaviour | None, *, by_file: bool = False, patience: Patience = QUICK) -> Running:
+    def begin(
+        behaviour: Behaviour | None,
+        *,
+        by_file: bool = False,
+        sector: Size = SECTOR,
+        physical: Size | None = None,
+        more: str = "",
+    ) -> Running:
         host.make_directory(directory)
         hypervisor.load_modules()
         hypervisor.run_lock(guest_name, directory).take(OPERATION)
-        lun = attached(behaviour) if behaviour else None
-        guest = replace(web1(), name=guest_name, disks=())
+        lun = attached(behaviour, sector) if behaviour else None
+        guest = replace(guest_of(str(guest_name), CONF + more), disks=())
         if lun is not None:
             guest = guest.with_disk(Disk(0, "virtio-blk", lun.device, "custom"))
         networks = Networks(host)
         networks.create_switch("public")
         backends = networks.plug_in(guest)
-        found = {0: FoundDisk(lun.device, SECTOR, SECTOR)} if lun else {}
+        found = {0: FoundDisk(lun.device, lun.sector, physical)} if lun else {}
         devices = Devices(directory, found, backends)
         capabilities = hypervisor.capabilities()
         running = Running(host, hypervisor, guest, directory, lun, own_taps(guest, backends))
         started.append(running)
         # somebody must read the console from the first line on: what nobody reads is lost
         host.script('/usr/sbin/daemon -f -o "$2" /usr/bin/cu -l "$1"', console(guest, end="B"), running.console_file)
-        conf = bhyve_conf(guest, capabilities, devices) if by_file else None
-        argv = bhyve_conf_argv(guest, hypervisor.conf_path(guest_name)) if by_file else None
+        hypervisor.keep_variables(guest, directory)
+        conf = None
+        if sector != SECTOR:
+            argv = words_for(guest, devices)  # around the rules: to see what they are there for
+        elif by_file:
+            argv, conf = (
+                bhyve_conf_argv(guest, hypervisor.conf_path(guest_name)),
+                bhyve_conf(guest, capabilities, devices),
+            )
+        else:
+            argv = bhyve_argv(guest, capabilities, devices)
         supervision = Supervision(
             guest=guest_name,
             operation=OPERATION,
             directory=directory,
-            bhyve=argv or bhyve_argv(guest, capabilities, devices),
+            bhyve=argv,
             targets=(lun.target,) if lun else (),
             taps=running.taps,
             consoles=(("com1", console(guest, end="B")),),
-            patience=patience,
+            patience=QUICK,
         )
         hypervisor.start(supervision, conf)
         return running

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
+from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
+from pyvmiscsi.bhyve.rules import problems
 from pyvmiscsi.bhyve.supervisor import Supervision
 from pyvmiscsi.errors import BusyError, GuestError, NotFoundError
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
+from pyvmiscsi.units import Size
 from tests.bhyve.on_lab.conftest import OPERATION, QUICK, Start, connected
 
 
@@ -28,25 +29,33 @@ def test_says_what_it_can_do(host: Host) -> None:
 
 
 def test_a_guest_boots_from_its_lun_with_512_byte_sectors_and_powers_off(start: Start) -> None:
-    running = start("poweroff")
-    assert running.lun is not None
+    running = start("poweroff", physical=Size(4096))
     ended = running.hypervisor.wait_stopped(running.guest.name, deadline=120)
     assert ended.status is not None
     assert (ended.status.phase, ended.status.exit_status) == ("stopped", 1)
-    disk = re.search(r"GUEST-DISK vda logical=(\d+) physical=(\d+) bytes=\d+ serial=(\S*)", running.said())
-    assert disk is not None
-    assert disk.groups() == ("512", "512", running.lun.serial)
+    assert running.disk_seen() == ("512", "4096", running.guest.disks[0].shown_serial)
     assert "GUEST-WRITE ok" in running.said()
     assert running.is_clean()
 
 
-def test_a_guest_that_reboots_is_started_again_on_the_same_disk(start: Start) -> None:
-    running = start("reboot", by_file=True)
+def test_a_lun_of_4096_bytes_is_refused_because_a_guest_would_see_them(start: Start) -> None:
+    running = start("poweroff", sector=Size(4096))
+    assert running.lun is not None
+    devices = Devices(running.directory, {0: FoundDisk(running.lun.device, Size(4096))}, {0: "tap0"})
+    (problem,) = problems(running.guest, running.hypervisor.capabilities(), devices)
+    assert "logical blocks of 4096 bytes" in problem.what
+    running.hypervisor.wait_stopped(running.guest.name, deadline=120)
+    assert running.disk_seen()[:2] == ("4096", "4096")
+
+
+def test_a_guest_that_reboots_is_started_again_on_the_same_disk(host: Host, start: Start) -> None:
+    running = start("reboot", by_file=True, more='uefi_vars="yes"\n')
     ended = running.hypervisor.wait_stopped(running.guest.name, deadline=150)
     assert f"GUEST-MARKER {running.guest.name} boot=1" in running.said()
     assert f"GUEST-MARKER {running.guest.name} boot=2" in running.said()
     assert ended.status is not None
     assert ended.status.reason == "guest powered off"
+    assert "uefi-vars.fd" in host.list_directory(running.directory)
     assert running.is_clean()
 
 
@@ -80,6 +89,19 @@ def test_a_killed_bhyve_leaves_nothing_behind(start: Start) -> None:
     assert ended.status is not None
     assert (ended.status.phase, ended.status.exit_status) == ("failed", 137)
     assert running.is_clean()
+
+
+def test_a_guest_whose_supervisor_was_killed_can_still_be_ended(host: Host, start: Start) -> None:
+    running = start(None)
+    name = running.guest.name
+    status = running.hypervisor.guest(name).status
+    assert status is not None
+    host.run(["/bin/kill", "-KILL", str(status.supervisor)])
+    assert running.hypervisor.guest(name).is_running
+    running.hypervisor.force_poweroff(name)
+    running.hypervisor.wait_stopped(name, deadline=30)
+    running.hypervisor.run_lock(name, running.directory).take("ffff")  # its start is over: the lock is stale
+    running.hypervisor.run_lock(name, running.directory).release("ffff")
 
 
 def test_a_running_guest_is_locked_for_others_and_for_other_hosts(lab: Lab, start: Start) -> None:
