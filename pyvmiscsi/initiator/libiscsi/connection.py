@@ -18,7 +18,6 @@ import contextlib
 import itertools
 import math
 import os
-import re
 import secrets
 import select
 import socket
@@ -31,7 +30,9 @@ from typing import Any
 from pyvmiscsi.errors import DeadlineError, IscsiError, LoginError, ScsiError, SessionLostError
 from pyvmiscsi.initiator import reasons
 from pyvmiscsi.initiator.libiscsi import sense
-from pyvmiscsi.initiator.libiscsi.library import Library, load
+from pyvmiscsi.initiator.libiscsi.library import load
+from pyvmiscsi.initiator.libiscsi.login_text import login_reason
+from pyvmiscsi.initiator.libiscsi.replies import CANCELLED, Reply, callback, expect, forget
 from pyvmiscsi.initiator.libiscsi.shapes import lun_field
 from pyvmiscsi.model import Credential
 
@@ -40,8 +41,6 @@ Buffer = bytes | bytearray | memoryview
 DISCOVERY, NORMAL = 1, 2  # enum iscsi_session_type
 _NO_DATA, _FROM_TARGET, _TO_TARGET = 0, 1, 2  # enum scsi_xfer_dir
 _UNDERFLOW = 1  # enum scsi_residual
-_NOT_YET = -1
-_CANCELLED = 0x0F00_0000  # SCSI_STATUS_CANCELLED; all above are libiscsi's own and no target's
 _GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _LOGOUT_SECONDS = 2.0
 _ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, unless the network is full
@@ -66,48 +65,6 @@ class Found:
     portals: tuple[str, ...]
 
 
-class _Reply:
-    """What came back for one asynchronous call. `read` takes what only lives as long as the callback."""
-
-    __slots__ = ("answer", "buffer", "error", "read", "status", "task", "token")
-
-    def __init__(self, read: Callable[[Any], Any] | None = None) -> None:
-        self.token = next(_tokens)
-        self.status = _NOT_YET
-        self.read = read
-        self.answer: Any = None
-        self.error = ""
-        self.task: Any = None
-        self.buffer: Any = None  # keeps the memory that libiscsi reads or writes
-
-
-_tokens = itertools.count(1)
-_waiting: dict[int, _Reply] = {}  # until called back, so that no buffer goes away under libiscsi
-_callback_lock = threading.Lock()
-_callback: Any = None
-
-
-def _callback_of(library: Library) -> Any:
-    """The one C function that libiscsi calls back; it takes notes, and never raises."""
-    global _callback  # noqa: PLW0603 - a C callback must live as long as the process
-    with _callback_lock:
-        if _callback is None:
-            ffi, lib = library
-
-            def note(context: Any, status: int, data: Any, token: Any) -> None:
-                reply = _waiting.pop(int(ffi.cast("intptr_t", token)), None)
-                if reply is None:
-                    return  # a connection calls a second time when it breaks
-                if status == 0 and reply.read is not None:
-                    reply.answer = reply.read(data)
-                if status >= _CANCELLED:  # read here: libiscsi soon writes over it
-                    reply.error = ffi.string(lib.iscsi_get_error(context)).decode(errors="replace").strip()
-                reply.status = status
-
-            _callback = ffi.callback("iscsi_command_cb", note)
-        return _callback
-
-
 class Connection:
     """A session with one target (or a discovery session, without any), from connect to close."""
 
@@ -115,7 +72,7 @@ class Connection:
         self.portal = portal
         self.target = target
         self._ffi, self._lib = library = load()
-        self._done = _callback_of(library)
+        self._done = callback(library)
         self._lock = threading.Lock()
         self._closing = False
         self._lost = ""
@@ -129,7 +86,10 @@ class Connection:
     # life
 
     def log_in(self, credential: Credential | None, isid: int | None, deadline: float) -> None:
-        """Connect and log in; LoginError with the target's or the network's reason, and the connection is closed."""
+        """Connect and log in; LoginError with the target's or the network's reason, and the connection is closed.
+
+        The deadline does not cover the look-up of a portal's host name, which libiscsi does by itself.
+        """
         lib, context = self._lib, self._context
         end = time.monotonic() + deadline
         with self._lock:
@@ -245,7 +205,7 @@ class Connection:
         which it says was not executed; any other error ends the run, after what is in flight has ended.
         The lock is released while the caller has a task in hand.
         """
-        flight: list[tuple[Task, _Reply]] = []
+        flight: list[tuple[Task, Reply]] = []
         source = iter(tasks)
         try:
             while True:
@@ -261,7 +221,7 @@ class Connection:
             with self._lock:
                 self._drain(flight, deadline)
 
-    def _complete(self, task: Task, reply: _Reply, deadline: float) -> None:
+    def _complete(self, task: Task, reply: Reply, deadline: float) -> None:
         """Wait for this task, sending it again while a unit attention says that it was not executed."""
         what = f"{self.target} LUN {task.lun}: SCSI command"
         for left in reversed(range(_UNIT_ATTENTIONS)):
@@ -274,7 +234,7 @@ class Connection:
                     raise
             reply = self._submit(task)
 
-    def _drain(self, flight: list[tuple[Task, _Reply]], deadline: float) -> None:
+    def _drain(self, flight: list[tuple[Task, Reply]], deadline: float) -> None:
         """Wait for what nobody will ask for any more, so that its buffers are free again."""
         if not flight:
             return
@@ -286,7 +246,7 @@ class Connection:
                 with contextlib.suppress(IscsiError):
                     self._finish(task, reply)
 
-    def _submit(self, task: Task) -> _Reply:
+    def _submit(self, task: Task) -> Reply:
         self._check()
         ffi, lib = self._ffi, self._lib
         if task.into is not None:
@@ -303,20 +263,20 @@ class Connection:
             lib.scsi_task_add_data_in_buffer(made, length, buffer)
         elif direction == _TO_TARGET:
             lib.scsi_task_add_data_out_buffer(made, length, buffer)
-        reply = _Reply()
+        reply = Reply()
         reply.task, reply.buffer = made, buffer
-        _waiting[reply.token] = reply
+        expect(reply)
         token = ffi.cast("void *", reply.token)
         if lib.iscsi_scsi_command_async(self._context, lun_field(task.lun), made, self._done, ffi.NULL, token) != 0:
-            _waiting.pop(reply.token, None)
+            forget(reply)
             lib.scsi_free_scsi_task(made)
             raise self._lose(self._error_text())
         return reply
 
-    def _finish(self, task: Task, reply: _Reply) -> int:
+    def _finish(self, task: Task, reply: Reply) -> int:
         made, reply.task, reply.buffer = reply.task, None, None
         try:
-            if reply.status >= _CANCELLED:
+            if reply.status >= CANCELLED:
                 raise self._lose(reply.error or "the target closed the connection")
             if reply.status != sense.GOOD:
                 key, code = (made.sense.key, made.sense.ascq) if reply.status == sense.CHECK_CONDITION else (0, 0)
@@ -337,19 +297,19 @@ class Connection:
 
     def _call(self, start: Callable[..., int], end: float, *, read: Callable[[Any], Any] | None = None) -> Any:
         """Start an asynchronous call and wait for its answer; _CallError with libiscsi's words when it fails."""
-        reply = _Reply(read)
-        _waiting[reply.token] = reply
+        reply = Reply(read)
+        expect(reply)
         if start(self._done, self._ffi.cast("void *", reply.token)) != 0:
-            _waiting.pop(reply.token, None)
+            forget(reply)
             raise _CallError(self._error_text())
         self._await([reply], end, f"{self.target or self.portal}: login")
         if reply.status != 0:
-            raise _CallError(reply.error)
+            raise _CallError(reply.error or f"Status: ({reply.status})")  # a redirect comes without words
         return reply.answer
 
-    def _await(self, replies: Sequence[_Reply], end: float, what: str) -> None:
+    def _await(self, replies: Sequence[Reply], end: float, what: str) -> None:
         def done() -> bool:
-            return all(reply.status != _NOT_YET for reply in replies)
+            return all(reply.is_there for reply in replies)
 
         while not done():
             if self._closing:
@@ -423,29 +383,6 @@ class Connection:
 
 class _CallError(Exception):
     """An asynchronous call failed; the text is libiscsi's."""
-
-
-_STATUS = re.compile(r"Status: [^()]*\((\d+)\)")
-_TEXTS = (
-    (r"Connection refused", "Connection refused"),
-    (r"No route to host", "No route to host"),
-    (r"Network is unreachable", "Network is unreachable"),
-    (r"Connection reset", "Connection reset by peer"),
-    (r"timed out", "Operation timed out"),
-    (r"Can not resolv|Invalid target:", "Name does not resolve"),
-    (r"CHAP_N|CHAP_R|Wrong CHAP targetname|Authentication\s+failed", "Mutual CHAP failed"),
-)
-
-
-def login_reason(text: str) -> str:
-    """libiscsi's text of a failed login in iscsid(8)'s words; a text that says nothing of it is `connection lost`."""
-    status = _STATUS.search(text)
-    if status:
-        number = int(status[1])
-        return reasons.LOGIN_STATUS.get(
-            number, f"unknown error, Status-Class 0x{number >> 8:x}, Status-Detail 0x{number & 0xFF:x}"
-        )
-    return next((words for pattern, words in _TEXTS if re.search(pattern, text)), "connection lost")
 
 
 def _has_ended(fd: int) -> bool:

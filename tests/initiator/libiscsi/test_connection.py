@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from pyvmiscsi.errors import DeadlineError, LoginError, ScsiError, SessionLostError
-from pyvmiscsi.initiator.libiscsi import Session, Task, cdb, connection
+from pyvmiscsi.initiator.libiscsi import Session, Task, cdb
+from pyvmiscsi.initiator.libiscsi.login_text import login_reason
 from pyvmiscsi.waiting import wait_for
 from tests.initiator.tgtd import Target, Tgtd
 
@@ -43,7 +44,7 @@ def target(daemon: Tgtd) -> Target:
     ],
 )
 def test_login_failures_get_iscsids_words(text: str, reason: str) -> None:
-    assert connection.login_reason(text) == reason
+    assert login_reason(text) == reason
 
 
 def test_a_name_without_an_address_does_not_resolve() -> None:
