@@ -1,23 +1,16 @@
-"""Emulated appliances for tests: each a process of its own, as the lab starts it."""
+"""Emulated appliances for tests of the adapter: a lab without hypervisors each."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from pyvmiscsi.lab.appliance.control import Control
-from pyvmiscsi.lab.appliance.options import ApplianceOptions
+from pyvmiscsi.lab import Lab
 from pyvmiscsi.model import NasRecord
 from pyvmiscsi.names import Portal
 from pyvmiscsi.secrets import Secret
-from pyvmiscsi.waiting import wait_for
 
-MANY_LOGINS = 100_000
+MANY_LOGINS = 1_000_000
 
 
 class Appliance:
@@ -26,43 +19,18 @@ class Appliance:
     def __init__(self, directory: Path, release: str, **options: Any) -> None:
         self.release = release
         self.dialect = "auto"
-        self.directory = directory
-        self.portal = Portal("127.0.0.1", _free_port())
-        self._sockets = tempfile.TemporaryDirectory(prefix="nas-")
-        settings = {"portal_port": self.portal.port, "login_budget": MANY_LOGINS, **options}
-        ApplianceOptions(str(directory), self._sockets.name, release, **settings).save(directory / "options.json")
-        with (directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pyvmiscsi.lab.appliance", str(directory)], stdout=log, stderr=log
-            )
-        self._ready: dict[str, Any] = wait_for(
-            self._look, what=f"appliance {release}", deadline=60, hint=str(directory / "log")
-        )
-        self.control = Control(Path(self._sockets.name, "control.sock"))
+        self.lab = Lab.up(directory, profile=release, hypervisors=(), **{"login_budget": MANY_LOGINS, **options})
+        self.control = self.lab.control
+        self.portal = Portal.parse(self.lab.info.portal)
         self._at_start = self.control.state()["facts"]
 
-    def _look(self) -> dict[str, Any] | None:
-        if self._process.poll() is not None:
-            raise RuntimeError((self.directory / "log").read_text())
-        ready = self.directory / "ready.json"
-        return dict(json.loads(ready.read_text())) if ready.exists() else None
-
-    def record(self, api: str = "auto", *, user: str = "root", by: str = "api-key", **changes: Any) -> NasRecord:
+    def record(self, api: str = "auto", *, user: str = "root", by: str = "api_key", **changes: Any) -> NasRecord:
         """How the site file would describe it; `by` is the kind of credential."""
-        secret = Secret((self.directory / "credentials" / f"{user}.{by}").read_text().strip())
-        url = f"https://127.0.0.1:{self._ready['https_port']}"
-        fields = {
-            "url": url,
-            "user": user,
-            "api": api,
-            "ca_file": str(self.directory / "ca.pem"),
-            "api_key" if by == "api-key" else "password": secret,
-        }
+        info = self.lab.info
+        files = info.api_key_files if by == "api_key" else info.password_files
+        secret = Secret(Path(files[user]).read_text().strip())
+        fields = {"url": info.https_url, "user": user, "api": api, "ca_file": info.ca_file, by: secret}
         return NasRecord("nas1", **{**fields, **changes})
-
-    @property
-    def http_url(self) -> str:
-        return f"http://127.0.0.1:{self._ready['http_port']}"
 
     def empty(self) -> None:
         """Take away whatever tests made, and check that nothing is left."""
@@ -78,11 +46,4 @@ class Appliance:
         self.control.reset_calls()
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        self._sockets.cleanup()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+        self.lab.down()

@@ -131,9 +131,9 @@ def test_an_api_that_the_release_lacks_is_told(appliance_of: Callable[[str], App
 
 
 def test_a_password_in_clear_is_warned_of(tmp_path: Path) -> None:
-    appliance = Appliance(tmp_path, "25.10", http_port=0)
+    appliance = Appliance(tmp_path, "25.10", plain_http=True)
     try:
-        record = appliance.record("jsonrpc", by="password", url=appliance.http_url, ca_file=None)
+        record = appliance.record("jsonrpc", by="password", url=appliance.lab.info.http_url, ca_file=None)
         (warning,) = ask(record)
     finally:
         appliance.stop()
