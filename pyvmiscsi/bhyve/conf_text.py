@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import InputError
 
@@ -21,9 +21,12 @@ _BLANKS = " \t"
 
 @dataclass(frozen=True, slots=True)
 class ConfText:
-    """The text of a `<guest>.conf`, whole: comments, order, unknown keys and odd lines included."""
+    """The text of a `<guest>.conf`, whole: comments, order, unknown keys and odd lines included.
 
-    text: str = ""
+    It may hold a VNC password, so `repr` tells the keys only.
+    """
+
+    text: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, pairs: Mapping[str, str]) -> ConfText:
@@ -75,6 +78,9 @@ class ConfText:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        return f"ConfText({', '.join(self.pairs())})"
+
 
 def is_true(value: str | None) -> bool:
     """vm-bhyve's booleans: unset, empty, `no`, `false`, `off` and `0` are false, anything else is true."""
@@ -103,6 +109,6 @@ def _check(key: str, value: str | None) -> None:
     bad = _UNWRITABLE.search(value or "")
     if bad:
         raise InputError(
-            f"guest configuration: {key}: the value {value!r} holds {bad[0]!r}, which the file cannot hold",
+            f"guest configuration: {key}: its value holds {bad[0]!r}, which the file cannot hold",
             hint="the file knows no escapes: '#' begins a comment, quotes vanish, sysrc(8) expands '$', '`' and '\\'",
         )

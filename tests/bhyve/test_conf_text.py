@@ -75,6 +75,14 @@ def test_refuses_a_value_that_would_be_read_as_something_else(value: str) -> Non
         ConfText().changed({"disk0_name": value})
 
 
+def test_a_password_is_in_the_text_only() -> None:
+    text = ConfText('cpu=1\nvnc_password="sesame"\n')
+    assert repr(text) == "ConfText(cpu, vnc_password)"
+    with pytest.raises(InputError) as refused:
+        text.changed({"vnc_password": "open#sesame"})
+    assert "sesame" not in str(refused.value)
+
+
 @pytest.mark.parametrize("key", ["Disk0", "0disk", "disk-0", "", "a b", "a\nb"])
 def test_refuses_a_key_that_vm_bhyve_would_not_see(key: str) -> None:
     with pytest.raises(InputError, match="not a key"):
