@@ -1,21 +1,18 @@
 """The command line as a whole: which words there are, and what becomes of an error.
 
-A module of commands is imported only when its word was typed; help for all needs none of them.
+A module of commands is imported only when its word was typed; help for all needs none of them. Modules of commands do
+not defer annotations (PEP 563): typer would evaluate the text of each one twice.
 """
-
-from __future__ import annotations
 
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from .failures import failure_of
-from .frame import Invocation, global_options_first, of
+from .frame import Invocation, of, split_global_options
 
 NOUNS = {
     "vm": "Guests: create, list, start, stop, console, destroy.",
@@ -31,35 +28,39 @@ VERBS = {
 }
 """Word -> help. The module of the same name has the function `command`."""
 
+COMPLETION = "_PYVMISCSI_COMPLETE"
+"""Set by the shell when it wants to complete a word."""
+
 STOPPED_READING = 128 + 13
 """As a shell shows death by SIGPIPE."""
 
 
-def build(argv: Sequence[str]) -> typer.Typer:
-    """The typer app that understands these words; of other nouns it knows only that they exist."""
+def build(command: str | None) -> typer.Typer:
+    """The typer app that understands `command`; without a word that it knows, all of them, in name alone."""
+    chosen = {command} & {*NOUNS, *VERBS} or {*NOUNS, *VERBS}
     app = typer.Typer(
         name="pyvmiscsi",
         help="FreeBSD bhyve guests whose disks are iSCSI LUNs on a NAS.",
         rich_markup_mode=None,  # help in plain text: importing rich would double its time
         pretty_exceptions_enable=False,
         no_args_is_help=True,
+        add_completion=command not in chosen,
         callback=_root,
     )
-    typed = {*NOUNS, *VERBS} if "_PYVMISCSI_COMPLETE" in os.environ else set(argv)
-    for noun, help_text in NOUNS.items():
-        nested = _module(noun).app if noun in typed else typer.Typer(callback=_not_imported)
-        app.add_typer(nested, name=noun, help=help_text, no_args_is_help=True)
-    for verb, help_text in VERBS.items():
-        app.command(verb, help=help_text)(_module(verb).command if verb in typed else _not_imported)
+    is_whole = command in chosen or COMPLETION in os.environ
+    for noun in filter(chosen.__contains__, NOUNS):
+        nested = _module(noun).app if is_whole else typer.Typer(callback=_not_imported)
+        app.add_typer(nested, name=noun, help=NOUNS[noun], no_args_is_help=True)
+    for verb in filter(chosen.__contains__, VERBS):
+        app.command(verb, help=VERBS[verb])(_module(verb).command if is_whole else _not_imported)
     return app
 
 
 def run(argv: Sequence[str]) -> int:
     """Run the command these words spell; its exit status. No error leaves: each becomes one line on standard error."""
-    words = global_options_first(argv)
-    before_dashes = words[: words.index("--")] if "--" in words else words
+    options, words = split_global_options(argv)
     try:
-        return _run(words)
+        return _run(options, words)
     except typer.Exit as done:
         return done.exit_code
     except BrokenPipeError:
@@ -67,19 +68,23 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return STOPPED_READING
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the end of the line for every error, faults too
-        if "--debug" in before_dashes:
+        from .failures import failure_of
+
+        if "--debug" in options:
+            import traceback
+
             traceback.print_exc()
         failure = failure_of(error)
-        failure.print(as_json="--json" in before_dashes)
+        failure.print(as_json="--json" in options)
         return failure.exit_status
 
 
-def _run(words: list[str]) -> int:
-    app = build(words)
-    if "_PYVMISCSI_COMPLETE" in os.environ:
-        app(words, prog_name="pyvmiscsi")
+def _run(options: list[str], words: list[str]) -> int:
+    app = build(words[0] if words else None)
+    if COMPLETION in os.environ:
+        app(prog_name="pyvmiscsi")
     command = typer.main.get_command(app)
-    with command.make_context("pyvmiscsi", list(words)) as context:
+    with command.make_context("pyvmiscsi", [*options, *words]) as context:
         command.invoke(context)
     return 0
 

@@ -1,7 +1,5 @@
 """`pyvmiscsi config`: what the site file says."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -133,18 +133,18 @@ def word(parse: Callable[[str], T]) -> Callable[[str | T], T]:
     return convert
 
 
-def global_options_first(argv: Sequence[str]) -> list[str]:
-    """The same words with the global options before the command, where typer wants them."""
-    ours: list[str] = []
-    rest: list[str] = []
+def split_global_options(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The global options among these words, which may stand anywhere before `--`, and the other words."""
+    options: list[str] = []
+    others: list[str] = []
     words = iter(argv)
     for given in words:
         if given == "--":
-            rest += [given, *words]
+            others += [given, *words]
         elif given in _WITH_VALUE:
-            ours += [given, *([value] if (value := next(words, None)) is not None else [])]
+            options += [given, *([value] if (value := next(words, None)) is not None else [])]
         elif given in _FLAGS or given.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
-            ours.append(given)
+            options.append(given)
         else:
-            rest.append(given)
-    return ours + rest
+            others.append(given)
+    return options, others

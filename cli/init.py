@@ -1,7 +1,5 @@
 """`pyvmiscsi init`: a site file from answers, or from options alone."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import re

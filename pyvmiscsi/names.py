@@ -15,15 +15,27 @@ _MAX_NAS_NAME = 64  # extent names, TrueNAS 22.12 and later
 _MAX_DATASET = 200  # pool.dataset.create, TrueNAS 23.10 and later
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Iqn:
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A name that is one text: shown as it, sorted by it, and never equal to a name of another kind."""
+
+    text: str
+
+    def __lt__(self, other: Self) -> bool:
+        return self.text < other.text if type(other) is type(self) else NotImplemented
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Iqn(_Name):
     """An iSCSI qualified name `iqn.<year>-<month>.<reversed domain>[:<rest>]`, at most 223 bytes, in lower case.
 
     RFC 3720 section 3.2.6.3.1 gives the form; RFC 3722 folds upper case to lower and leaves letters, digits,
     `-`, `.` and `:` of ASCII.
     """
 
-    text: str
+    __slots__ = ()
 
     _FORM = re.compile(r"iqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[a-z0-9.:-]+)?")
 
@@ -49,11 +61,8 @@ class Iqn:
         prefix = f"{basename.text}:"
         return self.text[len(prefix) :] if self.text.startswith(prefix) else None
 
-    def __str__(self) -> str:
-        return self.text
 
-
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Portal:
     """Where a target listens: an IP address or a host name, and a TCP port (3260 by default).
 
@@ -123,11 +132,10 @@ class Lun:
         return str(self.number)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GuestName:
+class GuestName(_Name):
     """A guest's name: `^[a-z0-9][a-z0-9.-]*$`, so short that `<name>-disk99` fits the NAS's 64 characters."""
 
-    text: str
+    __slots__ = ()
 
     _FORM = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
@@ -142,9 +150,6 @@ class GuestName:
         if len(text) > longest:
             raise InputError(f"guest name {text!r}: {len(text)} characters, the longest allowed is {longest}")
         return cls(text)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -172,14 +177,13 @@ class DiskName:
         return f"disk{self.number}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Serial:
+class Serial(_Name):
     """A LUN's unit serial number, 1 to 20 printable characters without blanks or quotes.
 
     Ours have 15, the longest that every TrueNAS release accepts; the ancestor's have 16; SCALE takes 20.
     """
 
-    text: str
+    __slots__ = ()
 
     _FORM = re.compile(r"[!#-~]{1,20}")
 
@@ -194,15 +198,11 @@ class Serial:
         """`<uuid time_low><uuid time_mid>-NN`, 15 characters (DESIGN section 3)."""
         return cls(f"{guest.time_low:08x}{guest.time_mid:04x}-{disk.number:02d}")
 
-    def __str__(self) -> str:
-        return self.text
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Mac:
+class Mac(_Name):
     """An Ethernet address of one station, `58:9c:fc:0a:0b:0c`, in lower case."""
 
-    text: str
+    __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -222,15 +222,11 @@ class Mac:
         digest = _uuid.uuid5(guest, f"network{number}").bytes
         return cls(f"58:9c:fc:{digest[0] & 0x0F:02x}:{digest[1]:02x}:{digest[2]:02x}")
 
-    def __str__(self) -> str:
-        return self.text
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class DatasetPath:
+class DatasetPath(_Name):
     """A ZFS dataset by its full name, `pool/parent/leaf`: at most 200 characters of those every release takes."""
 
-    text: str
+    __slots__ = ()
 
     _COMPONENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]*")
 
@@ -262,9 +258,6 @@ class DatasetPath:
 
     def is_below(self, other: DatasetPath) -> bool:
         return self.text.startswith(f"{other.text}/")
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, slots=True)

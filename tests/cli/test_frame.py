@@ -10,25 +10,27 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.frame import Invocation, global_options_first, word
+from cli.frame import Invocation, split_global_options, word
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.units import GIB, Size
 
 
 @pytest.mark.parametrize(
-    ("typed", "read"),
+    ("typed", "options", "others"),
     [
-        ("vm list --json", "--json vm list"),
-        ("vm list --site s.toml -q", "--site s.toml -q vm list"),
-        ("vm list --site=s.toml", "--site=s.toml vm list"),
-        ("--json vm list", "--json vm list"),
-        ("vm list --debug web1 --quiet", "--debug --quiet vm list web1"),
-        ("vm exec web1 -- ls --json", "vm exec web1 -- ls --json"),
-        ("vm list --site", "--site vm list"),
+        ("vm list --json", "--json", "vm list"),
+        ("vm list --site s.toml -q", "--site s.toml -q", "vm list"),
+        ("vm list --site=s.toml", "--site=s.toml", "vm list"),
+        ("--json vm list", "--json", "vm list"),
+        ("vm list --debug web1 --quiet", "--debug --quiet", "vm list web1"),
+        ("vm exec web1 -- ls --json", "", "vm exec web1 -- ls --json"),
+        ("vm list --site", "--site", "vm list"),
+        ("--site vm lab up", "--site vm", "lab up"),
+        ("", "", ""),
     ],
 )
-def test_global_options_may_stand_anywhere_before_two_dashes(typed: str, read: str) -> None:
-    assert global_options_first(typed.split()) == read.split()
+def test_global_options_may_stand_anywhere_before_two_dashes(typed: str, options: str, others: str) -> None:
+    assert split_global_options(typed.split()) == (options.split(), others.split())
 
 
 words = st.sampled_from(["vm", "list", "--json", "--site", "--site=x", "--", "-q", "--size", "20G"])
@@ -36,10 +38,10 @@ words = st.sampled_from(["vm", "list", "--json", "--site", "--site=x", "--", "-q
 
 @given(st.lists(words))
 def test_no_word_is_lost_and_the_others_keep_their_order(argv: list[str]) -> None:
-    read = global_options_first(argv)
+    options, others = split_global_options(argv)
 
-    assert sorted(read) == sorted(argv)
-    assert global_options_first(read) == read
+    assert sorted(options + others) == sorted(argv)
+    assert split_global_options(others) == ([], others)
 
 
 def test_a_word_becomes_a_value() -> None:
