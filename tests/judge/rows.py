@@ -37,7 +37,7 @@ def kind_of(value: Any) -> Schema:
     if isinstance(value, bool):
         return {"type": "boolean"}
     if isinstance(value, int):
-        return {"type": "integer"}
+        return {"type": ["integer", "null"]}  # a recorded `initiator: 1` says nothing against null
     if isinstance(value, str):
         return {"type": ["string", "null"]}
     if isinstance(value, list):
