@@ -130,7 +130,11 @@ class Iscsi:
         return self.config()
 
     def sessions(self, filters: list[Any], options: Row) -> Any:
-        return queries.run((_session_row(one) for one in self._plane.sessions()), filters, options)
+        rows = [_session_row(one) for one in self._plane.sessions()]
+        if self._release.number < (25, 4):
+            for row in rows:
+                del row["max_xmit_data_segment_length"]
+        return queries.run(rows, filters, options)
 
     def client_count(self) -> int:
         return len({(one.initiator, one.address) for one in self._plane.sessions()})
