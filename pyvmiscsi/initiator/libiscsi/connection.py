@@ -44,6 +44,7 @@ _UNDERFLOW = 1  # enum scsi_residual
 _GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _LOGOUT_SECONDS = 2.0
 _ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, unless the network is full
+_LATER, _LATER_WAIT = (sense.BUSY, sense.TASK_SET_FULL), 0.1
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
 
 
@@ -201,8 +202,8 @@ class Connection:
     def run_all(self, tasks: Iterable[Task], depth: int, deadline: float) -> Iterator[Task]:
         """Run tasks with up to `depth` of them in flight; each is handed back when done, in the order given.
 
-        `deadline` is how long the oldest one may take. A unit attention is cleared by sending its task again,
-        which it says was not executed; any other error ends the run, after what is in flight has ended.
+        `deadline` is how long the oldest one may take. What the target did not execute, because of a unit attention
+        or because it is busy, is sent again; any other error ends the run, after what is in flight has ended.
         The lock is released while the caller has a task in hand.
         """
         flight: list[tuple[Task, Reply]] = []
@@ -222,15 +223,20 @@ class Connection:
                 self._drain(flight, deadline)
 
     def _complete(self, task: Task, reply: Reply, deadline: float) -> None:
-        """Wait for this task, sending it again while a unit attention says that it was not executed."""
-        what = f"{self.target} LUN {task.lun}: SCSI command"
-        for left in reversed(range(_UNIT_ATTENTIONS)):
-            self._await([reply], time.monotonic() + deadline, what)
+        """Wait for this task, and send it again while the target says that it did not execute it."""
+        end = time.monotonic() + deadline
+        attentions = 0
+        while True:
+            self._await([reply], end, f"{self.target} LUN {task.lun}: SCSI command")
             try:
                 self._finish(task, reply)
                 return
             except ScsiError as error:
-                if error.key != sense.UNIT_ATTENTION or not left:
+                if error.key == sense.UNIT_ATTENTION and attentions < _UNIT_ATTENTIONS:
+                    attentions += 1
+                elif error.status in _LATER and time.monotonic() + _LATER_WAIT < end:
+                    self._service(_LATER_WAIT, lambda: False)
+                else:
                     raise
             reply = self._submit(task)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 GOOD = 0x00
 CHECK_CONDITION = 0x02
+BUSY = 0x08
 RESERVATION_CONFLICT = 0x18
+TASK_SET_FULL = 0x28
 
 UNIT_ATTENTION = 0x06
 
