@@ -209,11 +209,14 @@ class Attachment:
                 f"the host shows {', '.join(f'LUN {number} as {device}' for number, device in shown.items())}",
                 hint="compare the LUN of the target's mapping on the nas with the datastore's key `lun`",
             ) from None
-        self._watch(
-            lambda: self._live_session().disk(lun) == device and device in self._sight.nodes,
-            f"/dev/{device} is there",
-            min(NODE_SECONDS, self._left(end)),
-        )
+        try:
+            self._watch(
+                lambda: self._live_session().disk(lun) == device and device in self._sight.nodes,
+                f"/dev/{device} is there",
+                min(NODE_SECONDS, self._left(end)),
+            )
+        except DeadlineError as error:
+            raise DeadlineError(error.message, hint=self._sight.frozen_hint()) from None
         if self._label:
             with contextlib.suppress(DeadlineError):
                 self._watch(

@@ -21,19 +21,18 @@ def detach(iscsictl: Iscsictl, clock: Clock, target: Iqn, deadline: float) -> No
             sight = iscsictl.remove(row)
     for row in rows:
         if row.is_usable:
-            _refuse_open(iscsictl, row)
+            _refuse_open(iscsictl, row, max(end - clock.now(), 1.0))
             sight = iscsictl.remove(row)
     _await_gone(iscsictl, clock, sight, rows, max(end - clock.now(), 0))
 
 
-def _refuse_open(iscsictl: Iscsictl, row: Row) -> None:
+def _refuse_open(iscsictl: Iscsictl, row: Row, deadline: float) -> None:
     try:
-        counts = iscsictl.open_counts(row)
+        counts = iscsictl.open_counts(row, deadline)
     except DeadlineError as error:
-        dead = ", ".join(other.target for other in iscsictl.look().rows if not other.is_usable)
         raise DeadlineError(
             f"{iscsictl.name}: GEOM does not answer whether the disks of {row.target} are open",
-            hint=f"take the dead sessions away with iscsictl -R: {dead}" if dead else "",
+            hint=iscsictl.look().frozen_hint(),
         ) from error
     for device in row.devices.values():
         count = counts.get(device)

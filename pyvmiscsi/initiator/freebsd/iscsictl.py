@@ -67,9 +67,9 @@ class Iscsictl:
             labels=geom_text.labels_of(conftxt, device),
         )
 
-    def open_counts(self, row: Row) -> dict[str, geom_text.OpenCount]:
+    def open_counts(self, row: Row, deadline: float) -> dict[str, geom_text.OpenCount]:
         """How often each disk is open; SessionLostError when this session is not Connected."""
-        done = self._host.script(scripts.OPEN_COUNTS, row.target, row.portal, ok=_ANY)
+        done = self._host.script(scripts.OPEN_COUNTS, row.target, row.portal, deadline=deadline, ok=_ANY)
         return geom_text.disk_open_counts(self._connected(done, row).stdout)
 
     def preflight(self) -> tuple[preflight.Finding, ...]:

@@ -29,3 +29,8 @@ class Sight:
     def of(self, target: Iqn) -> tuple[Row, ...]:
         """The sessions to this target, through whatever portal."""
         return tuple(row for row in self.rows if row.target == target.text)
+
+    def frozen_hint(self) -> str:
+        """What to do when GEOM does not answer: an opened disk of a dead session stops it for the whole host."""
+        dead = [f"iscsictl -R -p {row.portal} -t {row.target}" for row in self.rows if row.target and not row.is_usable]
+        return f"a disk of a dead session may hold it up; take that away: {'; '.join(dead)}" if dead else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.hosts.ssh import SshHost
 from pyvmiscsi.initiator.freebsd import FreebsdInitiator
 from pyvmiscsi.lab.hypervisor import Control, HypervisorOptions, RunningHypervisor, start, stop
@@ -137,6 +138,26 @@ class TestOnTheLab(InitiatorContract):
             assert len(control.commands()) - before <= 4
         initiator.detach(target)
         assert world.host.script("ls /var/run").text.count("pyvmiscsi") == 0
+
+    def test_a_dead_disk_that_somebody_opens_stops_geom_until_it_is_taken_away(
+        self, world: OnTheLab, initiator: Initiator
+    ) -> None:
+        dead, alive, late = iqn("frozen-dead"), iqn("frozen-alive"), iqn("frozen-late")
+        for number, target in enumerate((dead, alive, late)):
+            world.serve(target, serial=f"5c4ae0d1b2f7-0{number}")
+        initiator.attach(proof_of(world, dead, serial="5c4ae0d1b2f7-00"), None)
+        initiator.attach(proof_of(world, alive, serial="5c4ae0d1b2f7-01"), None)
+        (session,) = [session for session in initiator.sessions() if session.target == dead]
+        world.withdraw(dead)
+        self.await_state(initiator, dead, connected=False)
+        world.host.script('diskinfo "$1" >/dev/null 2>&1 </dev/null &', session.luns[1])  # what pyvmiscsi never does
+        with pytest.raises(DeadlineError, match="ctl:frozen-dead"):
+            initiator.detach(alive, deadline=2)
+        with pytest.raises(DeadlineError, match="ctl:frozen-dead"):
+            initiator.attach(proof_of(world, late, serial="5c4ae0d1b2f7-02"), None, deadline=4)
+        initiator.detach(dead, deadline=5)
+        initiator.detach(alive)
+        assert [each for each in initiator.sessions() if each.target in (dead, alive, late)] == []
 
     def test_the_lab_host_is_ready(self, host: Host) -> None:
         assert [finding for finding in FreebsdInitiator(host).preflight() if finding.fatal] == []
