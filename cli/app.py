@@ -4,10 +4,11 @@ A module of commands is imported only when its word was typed; help for all need
 not defer annotations (PEP 563): typer would evaluate the text of each one twice.
 """
 
+import copy
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ NOUNS = {
 }
 """Word -> help. The module of the same name has the typer app `app`."""
 
-VERBS = {
+COMMANDS = {
     "init": "Write a site file, asking for what it needs.",
 }
 """Word -> help. The module of the same name has the function `command`."""
@@ -35,25 +36,49 @@ STOPPED_READING = 128 + 13
 """As a shell shows death by SIGPIPE."""
 
 
-def build(command: str | None) -> typer.Typer:
-    """The typer app that understands `command`; without a word that it knows, all of them, in name alone."""
-    chosen = {command} & {*NOUNS, *VERBS} or {*NOUNS, *VERBS}
-    app = typer.Typer(
+def build(command: str | None = None, verb: str | None = None) -> typer.Typer:
+    """The typer app that understands `command`, and of a noun its `verb`; without such a word, all in name alone."""
+    app = _empty(add_completion=command not in NOUNS and command not in COMMANDS)
+    if command in NOUNS:
+        _add_noun(app, command, _only(verb, _module(command).app))
+    elif command in COMMANDS:
+        _add_command(app, command, _module(command).command)
+    else:
+        for noun in NOUNS:
+            _add_noun(app, noun, typer.Typer(callback=_not_imported))
+        for word in COMMANDS:
+            _add_command(app, word, _not_imported)
+    return app
+
+
+def whole() -> typer.Typer:
+    """The typer app with every command imported: for completion, and for those who describe all of them."""
+    app = _empty(add_completion=True)
+    for noun in NOUNS:
+        _add_noun(app, noun, _module(noun).app)
+    for word in COMMANDS:
+        _add_command(app, word, _module(word).command)
+    return app
+
+
+def _empty(*, add_completion: bool) -> typer.Typer:
+    return typer.Typer(
         name="pyvmiscsi",
         help="FreeBSD bhyve guests whose disks are iSCSI LUNs on a NAS.",
         rich_markup_mode=None,  # help in plain text: importing rich would double its time
         pretty_exceptions_enable=False,
         no_args_is_help=True,
-        add_completion=command not in chosen,
+        add_completion=add_completion,
         callback=_root,
     )
-    is_whole = command in chosen or COMPLETION in os.environ
-    for noun in filter(chosen.__contains__, NOUNS):
-        nested = _module(noun).app if is_whole else typer.Typer(callback=_not_imported)
-        app.add_typer(nested, name=noun, help=NOUNS[noun], no_args_is_help=True)
-    for verb in filter(chosen.__contains__, VERBS):
-        app.command(verb, help=VERBS[verb])(_module(verb).command if is_whole else _not_imported)
-    return app
+
+
+def _add_noun(app: typer.Typer, noun: str, nested: typer.Typer) -> None:
+    app.add_typer(nested, name=noun, help=NOUNS[noun], no_args_is_help=True)
+
+
+def _add_command(app: typer.Typer, word: str, function: Callable[..., None]) -> None:
+    app.command(word, help=COMMANDS[word])(function)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -80,13 +105,21 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(options: list[str], words: list[str]) -> int:
-    app = build(words[0] if words else None)
     if COMPLETION in os.environ:
-        app(prog_name="pyvmiscsi")
-    command = typer.main.get_command(app)
+        whole()(prog_name="pyvmiscsi")
+    command = typer.main.get_command(build(*words[:2]))
     with command.make_context("pyvmiscsi", [*options, *words]) as context:
         command.invoke(context)
     return 0
+
+
+def _only(verb: str | None, app: typer.Typer) -> typer.Typer:
+    """The app with this verb alone, if it has one: typer takes a millisecond to get each ready."""
+    chosen = [command for command in app.registered_commands if command.name == verb]
+    if chosen:
+        app = copy.copy(app)
+        app.registered_commands = chosen
+    return app
 
 
 def _print_version(wanted: bool) -> None:

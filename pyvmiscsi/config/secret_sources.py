@@ -1,5 +1,7 @@
 """Where secrets are kept: `file:PATH`, `env:NAME` or `cmd:COMMAND`, never in the site file itself.
 
+Of a file, and of what a command prints, the first line is the secret: password stores keep notes behind it.
+
 A secret is fetched when it is first used, so that a site of ten NASes asks a password store for one.
 """
 
@@ -78,7 +80,7 @@ def _from_file(path: Path, where: str) -> str:
                 )
             if status.st_uid not in (0, os.geteuid()):
                 raise ConfigError(f"{where}: {path} belongs to user {status.st_uid}, neither to us nor to root")
-            return file.read().rstrip("\r\n")
+            return file.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ConfigError(f"{where}: {path}: {reason}") from error
@@ -101,6 +103,6 @@ def _from_command(argv: list[str], where: str) -> str:
     if done.returncode != 0:
         raise ConfigError(f"{where}: {argv[0]} failed with exit status {done.returncode}")
     try:
-        return done.stdout.decode().rstrip("\r\n")
+        return done.stdout.decode().partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where}: {argv[0]} did not print text") from error

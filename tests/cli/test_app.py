@@ -15,7 +15,7 @@ import typer
 
 import pyvmiscsi
 from cli import app as command_line
-from cli.app import NOUNS, VERBS, run
+from cli.app import COMMANDS, NOUNS, run
 from pyvmiscsi.errors import BusyError, PyvmiscsiError
 
 Said = Callable[[], tuple[str, str]]
@@ -57,7 +57,7 @@ def test_help_names_every_command(said: Said) -> None:
 
     out, err = said()
     assert err == ""
-    for word, help_text in {**NOUNS, **VERBS}.items():
+    for word, help_text in {**NOUNS, **COMMANDS}.items():
         assert f"  {word} " in out
         assert help_text in out
 
@@ -161,6 +161,20 @@ def test_saying_no_is_told(failing: Callable[[BaseException], None], said: Said)
 
     assert run(["vm", "fail"]) == 64
     assert said() == ("", "pyvmiscsi: not done\n")
+
+
+def test_completes_words_in_the_shell() -> None:
+    environment = {
+        **os.environ,
+        "_PYVMISCSI_COMPLETE": "complete_bash",
+        "COMP_WORDS": "pyvmiscsi config s",
+        "COMP_CWORD": "2",
+    }
+    argv = [sys.executable, "-m", "pyvmiscsi_cli"]
+
+    done = subprocess.run(argv, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+
+    assert done.stdout.split() == ["show"]
 
 
 def test_stops_quietly_when_nobody_reads(tmp_path: Path) -> None:

@@ -35,7 +35,10 @@ def key(tmp_path: Path) -> Path:
     return path
 
 
-def test_reads_a_file_without_its_last_newline(key: Path) -> None:
+@pytest.mark.parametrize("text", ["1-hunter2", "1-hunter2\n", "1-hunter2\r\n", "1-hunter2\nmade in May\n"])
+def test_reads_the_first_line_of_a_file(key: Path, text: str) -> None:
+    key.write_text(text)
+
     assert reveal(f"file:{key}") == "1-hunter2"
 
 
@@ -104,7 +107,7 @@ def test_says_when_a_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_runs_a_command_without_a_shell() -> None:
-    assert reveal("cmd:printf '%s\\n' '1-hunter2 $HOME'") == "1-hunter2 $HOME"
+    assert reveal("cmd:printf '%s\\n' '1-hunter2 $HOME' 'a note'") == "1-hunter2 $HOME"
 
 
 def test_says_when_a_command_fails_and_does_not_repeat_its_arguments() -> None:

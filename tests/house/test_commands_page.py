@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from pyvmiscsi_cli.app import NOUNS, VERBS, build
+from pyvmiscsi_cli.app import whole
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 SECTIONS = dict(re.findall(r"^### `pyvmiscsi ([a-z -]+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -24,7 +24,7 @@ def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
             yield " ".join((*words, name)), command
 
 
-COMMANDS = dict(commands(typer.main.get_command(build([*NOUNS, *VERBS]))))
+COMMANDS = dict(commands(typer.main.get_command(whole())))
 
 
 def options_of(command: Any) -> set[str]:
