@@ -214,16 +214,17 @@ class Judge:
                 schema = without_required(self.rows[service]) if partial else self.rows[service]
                 yield from _complaints(Draft202012Validator(schema), row)
             else:
-                yield from self._by_neighbour(method, row)
+                yield from self._by_neighbour(method, row, partial=partial)
 
-    def _by_neighbour(self, method: str, row: Any) -> Iterator[Said]:
-        """The keys that both releases have: a newer one's may lack here, and an older one's there."""
+    def _by_neighbour(self, method: str, row: Any, *, partial: bool) -> Iterator[Said]:
         book = self.jsonrpc[25, 4]
         operation = book.operations.get(method)
         if operation is None or self._is_vacuous(book, method, operation) or operation.answer is None:
             return
         opened = _opened({**operation.answer, "$defs": book.definitions})
-        yield from _complaints(Draft202012Validator(without_required(opened)), row)
+        if method.startswith("iscsi.global."):
+            opened = _not_required(opened, "iser")  # came with 25.04 (nas-wire.md 2.4)
+        yield from _complaints(Draft202012Validator(without_required(opened) if partial else opened), row)
 
     def _check(self, book: Book, key: str, schema: Schema | None, value: Any, partial: bool = False) -> Iterator[Said]:
         if schema is None:
@@ -320,6 +321,18 @@ def _below(where: str, said: Iterable[Said]) -> list[Said]:
     return [
         Said(f"{where}{'' if one.where.startswith('[') or not one.where else '.'}{one.where}", one.rule) for one in said
     ]
+
+
+def _not_required(schema: Any, name: str) -> Any:
+    """The schema without this key among the required ones, anywhere."""
+    if isinstance(schema, Mapping):
+        return {
+            key: [one for one in value if one != name] if key == "required" else _not_required(value, name)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, Sequence) and not isinstance(schema, str):
+        return [_not_required(part, name) for part in schema]
+    return schema
 
 
 def _opened(schema: Any) -> Any:
