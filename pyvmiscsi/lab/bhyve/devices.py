@@ -39,6 +39,8 @@ class Devices:
     networks: list[Network] = field(default_factory=list)
     consoles: list[tuple[str, str]] = field(default_factory=list)
     random: bool = False
+    bootrom: str = ""
+    bootvars: str = ""
     _has_lpc: bool = False
     _has_framebuffer: bool = False
     _stdio_taken: bool = False
@@ -291,6 +293,7 @@ class Devices:
         if rom.size % _PAGE:
             self.voice.warn(f"ROM size {rom.size} is not a multiple of the page size")
             raise _Failed
+        self.bootrom, self.bootvars = bootrom, bootvars or ""
 
     def _look_at_rom(self, path: str, complaint: str) -> Found:
         try:

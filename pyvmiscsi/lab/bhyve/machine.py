@@ -47,6 +47,7 @@ class Machine:
     """Bytes."""
     uuid: str
     bootrom: str
+    """The firmware in memory; empty where no lpc device is there to load it."""
     bootvars: str
     disks: tuple[Disk, ...] = ()
     networks: tuple[Network, ...] = ()

@@ -116,8 +116,7 @@ class _Judging:
         cpus, sockets, cores, threads = self._topology()
         self._check_pinning(cpus)
         memory = self._memory()
-        bootrom = tree.get("lpc.bootrom") or ""
-        self._open_vm(bootrom)
+        self._open_vm(tree.get("lpc.bootrom") or "")
         if cpus > self._facts.max_vcpus:
             self._voice.say(f"{cpus} vCPUs requested but only {self._facts.max_vcpus} available")
             raise Ended(4)
@@ -136,8 +135,8 @@ class _Judging:
             threads=threads,
             memory=memory,
             uuid=uuid,
-            bootrom=bootrom,
-            bootvars=tree.get("lpc.bootvars") or "",
+            bootrom=devices.bootrom,
+            bootvars=devices.bootvars,
             disks=tuple(devices.disks),
             networks=tuple(devices.networks),
             consoles=tuple(devices.consoles),

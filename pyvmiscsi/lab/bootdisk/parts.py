@@ -34,6 +34,8 @@ _COMMAND_LINE = (
 )
 _ESP_LABEL = ("-n", "PYVMISCSI", "-i", "70797669")
 _CLUSTER = 4096
+# apt's own user for downloads could not write to our directory
+_AS_WE_ARE = ("-o", "APT::Sandbox::User=root")
 # offsets inside the EFI file: far enough apart for kernel and archive (systemd-stub(7) finds them by section name)
 _SECTIONS = {".cmdline": 0x30000, ".linux": 0x2000000, ".initrd": 0x6000000}
 
@@ -48,7 +50,7 @@ def system_partition(size: int, sector: int) -> Path:
     digest = hashlib.sha256(recipe + init + Path(__file__).read_bytes()).hexdigest()[:16]
     ready = cache_directory() / f"esp-{digest}.img"
     if not ready.exists():
-        with _alone(ready.with_suffix(".lock")):
+        with _alone(ready.parent / "lock"):
             if not ready.exists():
                 _make_system_partition(ready, size, sector, init)
     return ready
@@ -140,14 +142,23 @@ def _unpack_kernel(package: Path, scratch: Path) -> None:
 
 
 def _download_kernel(directory: Path) -> Path:
-    depends = _run("apt-cache", "depends", "--important", _META_PACKAGE)
+    """The kernel's package, by apt's own lists or, where those are missing or old, by lists of our own."""
+    try:
+        return _download(directory, ())
+    except PyvmiscsiError:
+        lists, partial = directory / "lists", directory / "lists/partial"
+        partial.mkdir(parents=True)
+        ours = ("-o", f"Dir::State::Lists={lists}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=")
+        _run("apt-get", "-q", *_AS_WE_ARE, *ours, "update")
+        return _download(directory, ours)
+
+
+def _download(directory: Path, lists: tuple[str, ...]) -> Path:
+    depends = _run("apt-cache", *lists, "depends", "--important", _META_PACKAGE)
     match = re.search(r"Depends: (linux-image-\S+)", depends)
     if match is None:
-        raise UnsupportedError(
-            f"boot disk: apt knows no {_META_PACKAGE}", hint="run apt-get update; Debian amd64 is what this is made for"
-        )
-    # without the sandbox user apt warns about a directory that only we can write to
-    _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", match[1], cwd=directory)
+        raise UnsupportedError(f"boot disk: apt knows no {_META_PACKAGE}", hint="this is made for Debian on amd64")
+    _run("apt-get", "-q", *_AS_WE_ARE, *lists, "download", match[1], cwd=directory)
     return next(directory.glob("*.deb"))
 
 

@@ -53,11 +53,15 @@ def test_a_guest_reboots_with_0_powers_off_with_1_and_leaves_its_traces_on_the_l
     assert "Mode: r0w0e0" in stage.ssh(f"geom disk list {lun.da()}").stdout
 
 
-def test_with_no_sectorsize_a_guest_on_a_4096_byte_lun_sees_4096(stage: Stage, guest: str, console: Console) -> None:
-    lun = stage.boot_disk(guest, sector=4096).attach()
-    stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A -s 4,virtio-blk,{lun.device}")
+def test_with_no_sectorsize_a_guest_on_a_4096_byte_lun_sees_4096_and_512_beside_it(
+    stage: Stage, guest: str, console: Console
+) -> None:
+    lun, other = stage.boot_disk(guest, sector=4096).attach(), stage.boot_disk(stage.name()).attach()
+    disks = f"-s 4,virtio-blk,{lun.device} -s 5,nvme,{other.device},ser={other.serial}"
+    stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A {disks}")
     assert stage.status(guest) == 1
     assert "GUEST-DISK vda logical=4096 physical=4096 " in console.text
+    assert f"GUEST-DISK nvme0n1 logical=512 physical=4096 bytes=67108864 serial={other.serial}" in console.text
     assert f"GUEST-MARKER {guest}-marker boot=1" in console.text
     assert "GUEST-WRITE ok" in console.text
 
@@ -71,9 +75,9 @@ def test_a_disk_that_somebody_else_has_for_himself_is_shown_read_only(
     stage.start(other, f"{MINIMAL} -l bootrom,/vmconfig/loop.fd -s 4,virtio-blk,{lun.device}")
     stage.wait_for_pid(other)
     # open through its label the disk is exclusive: its own node can only be read
-    stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A -s 4,nvme,/dev/{lun.da()}")
+    stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A -s 4,virtio-blk,/dev/{lun.da()}")
     assert stage.status(guest) == 1
-    assert "GUEST-DISK nvme0n1 logical=512 " in console.text
+    assert f"bytes={lun.disk.size} serial=BHYVE-" in console.text
     assert "readonly=1" in console.text
     assert "GUEST-WRITE refused" in console.text
     assert stage.ssh(f"bhyvectl --vm={other} --destroy").status == 0
