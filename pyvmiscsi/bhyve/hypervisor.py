@@ -33,12 +33,17 @@ _COPY_ONCE = """# copy the firmware variables
 /bin/cp "$1" "$2.new" && /bin/mv "$2.new" "$2"
 """
 
-# The supervisor hears it when it lives; a guest without one (vm-bhyve's, or ours after an accident) hears it itself.
+# The supervisor hears it when it lives. Without one, a guest hears its power button itself; to end it, our script takes
+# over where its supervisor was lost, and bhyvectl does it for a guest of vm-bhyve.
 _SIGNAL = """# signal a guest
 if [ -n "$1" ] && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
 if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
-/usr/sbin/bhyvectl --vm="$4" --force-poweroff
-exit 0
+process=$(/bin/pgrep -fx "$3") || exit 66
+if [ -e "$5/supervisor.sh" ]; then
+    /usr/sbin/daemon -f /bin/sh "$5/supervisor.sh" end "$process"
+else
+    /usr/sbin/bhyvectl --vm="$4" --force-poweroff
+fi
 """
 
 _DESTROY = """# destroy a virtual machine
@@ -202,6 +207,8 @@ class Hypervisor:
         found = self.guest(guest)
         status = found.status
         supervisor = str(status.supervisor) if found.is_supervised and status and status.supervisor else ""
-        done = self._host.script(*(_SIGNAL, supervisor, signal, process_pattern(guest), str(guest)), ok=(0, 66))
+        done = self._host.script(
+            *(_SIGNAL, supervisor, signal, process_pattern(guest), str(guest), self._run_directory(guest)), ok=(0, 66)
+        )
         if done.status != 0:
             raise NotFoundError(f"guest {guest}: it does not run on {self._host.name}")

@@ -43,8 +43,10 @@ class Patience:
 
     tick: float = 1.0
     """Between two looks at bhyve."""
+    stopping_tick: float = 0.2
+    """The same while the guest is to stop."""
     watch_ticks: int = 5
-    """Looks at bhyve for each look at the sessions, while nobody wants the guest to stop."""
+    """Looks at bhyve for each look at the sessions."""
     ready: int = 120
     """For lost sessions to come back before a guest that rebooted is given up."""
     lost: int = 30
@@ -104,6 +106,7 @@ def render_supervisor(supervision: Supervision) -> str:
         "LOG": supervision.log,
         "LOADER": "yes" if supervision.loader else "",
         "TICK": f"{supervision.patience.tick:g}",
+        "STOPPING_TICK": f"{supervision.patience.stopping_tick:g}",
         "WATCH_TICKS": str(supervision.patience.watch_ticks),
         "READY_DEADLINE": str(supervision.patience.ready),
         "LOST_DEADLINE": str(supervision.patience.lost),

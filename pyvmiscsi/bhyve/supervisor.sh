@@ -4,6 +4,8 @@
 #   TERM, INT  the guest is asked to power off (ACPI); no deadline, but see LOST_DEADLINE
 #   USR1       the guest is ended now
 #
+# Run as `supervisor.sh end PID` it ends a bhyve whose supervisor is gone, and cleans up after both.
+#
 # Everything it touches before the disks are gone is local: the directory with the guest's configuration may be on
 # the very NAS that is lost.
 
@@ -15,6 +17,8 @@ phase=starting # what the status file says meanwhile
 child=         # the process id of the loader or of bhyve
 lost_since=    # when a session was first seen to be down
 taken_away=    # yes, once the guest has no session any more
+status=        # of the loader or of bhyve, once it has ended
+reason=        # why the guest ended, in words
 
 now() { "$DATE" +%s; }
 
@@ -37,7 +41,7 @@ tell() {
 
 # A signal ends the wait at once, so that no tick delays it.
 pause() {
-    "$SLEEP" "$TICK" &
+    if [ -n "$stop" ]; then "$SLEEP" "$STOPPING_TICK" & else "$SLEEP" "$TICK" & fi
     wait $!
 }
 
@@ -134,7 +138,7 @@ attend() {
     while is_alive; do
         pause
         looked=$((looked + 1))
-        if [ -n "$stop" ] || [ "$looked" -ge "$WATCH_TICKS" ]; then
+        if [ "$looked" -ge "$WATCH_TICKS" ]; then
             looked=0
             watch_sessions
         fi
@@ -202,7 +206,6 @@ clean_up() {
 # run_guest: until it powers off or fails; $outcome, $status and $reason say how it ended
 run_guest() {
     outcome=failed
-    status=
     while :; do
         destroy_vm
         wait_for_sessions || { reason="no session to a disk"; return; }
@@ -252,6 +255,16 @@ trap 'stop=${stop:-asked}' TERM INT
 trap 'stop=forced' USR1
 trap '' HUP
 
+if [ "${1:-}" = end ]; then
+    child=$2 stop=forced reason="ended by force"
+    say "ending $NAME, whose supervisor is gone"
+    tell ending
+    while is_alive; do end_by_force; done
+    clean_up
+    tell stopped "" "$reason"
+    exit
+fi
+
 if "$PGREP" -fx "$PROCESS" >/dev/null; then
     say "refused: a bhyve of this name is running already"
     tell refused "" "a bhyve of this name is running already"
@@ -260,7 +273,6 @@ fi
 tell starting
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"
-reason=
 run_guest
 clean_up
 say "$outcome: $reason"

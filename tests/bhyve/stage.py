@@ -95,7 +95,7 @@ class Stage:
             consoles=(("com1", "/dev/nmdm-web1.1B"),),
             state_directory=str(directory / "run"),
             log_directory=str(directory / "log"),
-            patience=Patience(tick=0.05, watch_ticks=2, ready=1, lost=1, force=1),
+            patience=Patience(tick=0.05, stopping_tick=0.05, watch_ticks=2, ready=1, lost=1, force=1),
             tools=Tools(
                 bhyvectl=self._tool("bhyvectl"),
                 iscsictl=self._tool("iscsictl"),
@@ -139,6 +139,9 @@ class Stage:
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(int(self.status()["supervisor"]), number)
+
+    def end(self, bhyve: str) -> None:
+        subprocess.run([*self._shell, str(self.directory / "supervisor.sh"), "end", bhyve], check=True, timeout=20)
 
     def kill_bhyve(self) -> None:
         os.kill(int(self.status()["bhyve"]), signal.SIGKILL)

@@ -99,9 +99,10 @@ def test_a_guest_whose_supervisor_was_killed_can_still_be_ended(host: Host, star
     host.run(["/bin/kill", "-KILL", str(status.supervisor)])
     assert running.hypervisor.guest(name).is_running
     running.hypervisor.force_poweroff(name)
-    running.hypervisor.wait_stopped(name, deadline=30)
-    running.hypervisor.run_lock(name, running.directory).take("ffff")  # its start is over: the lock is stale
-    running.hypervisor.run_lock(name, running.directory).release("ffff")
+    ended = running.hypervisor.wait_stopped(name, deadline=30)
+    assert ended.status is not None
+    assert (ended.status.phase, ended.status.reason) == ("stopped", "ended by force")
+    assert running.is_clean()
 
 
 def test_a_running_guest_is_locked_for_others_and_for_other_hosts(lab: Lab, start: Start) -> None:
