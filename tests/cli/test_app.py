@@ -164,12 +164,7 @@ def test_saying_no_is_told(failing: Callable[[BaseException], None], said: Said)
 
 
 def test_completes_words_in_the_shell() -> None:
-    environment = {
-        **os.environ,
-        "_PYVMISCSI_COMPLETE": "complete_bash",
-        "COMP_WORDS": "pyvmiscsi config s",
-        "COMP_CWORD": "2",
-    }
+    asked = {"_PYVMISCSI_COMPLETE": "complete_bash", "COMP_WORDS": "pyvmiscsi config s", "COMP_CWORD": "2"}
     argv = [sys.executable, "-m", "pyvmiscsi_cli"]
 
     done = subprocess.run(argv, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
