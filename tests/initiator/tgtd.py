@@ -15,6 +15,7 @@ from pathlib import Path
 from pyvmiscsi.names import Portal
 from pyvmiscsi.waiting import wait_for
 
+DIES_WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "KILL")  # also when the tests are killed
 TGTD, TGTADM = "/usr/sbin/tgtd", "/usr/sbin/tgtadm"
 
 
@@ -41,7 +42,7 @@ class Tgtd:
         self._numbers = itertools.count(1)
         self._log = (directory / "tgtd.log").open("wb")
         self.process = subprocess.Popen(
-            [TGTD, "-f", "-C", self._control, "-t", "1", "--iscsi", f"portal={self.portal}"],
+            [*DIES_WITH_US, TGTD, "-f", "-C", self._control, "-t", "1", "--iscsi", f"portal={self.portal}"],
             env=self._environment,
             stdout=self._log,
             stderr=self._log,
