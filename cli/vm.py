@@ -129,7 +129,7 @@ def stop(
 ) -> None:
     """Press the guest's power button, and see its disks logged out."""
     invocation = of(ctx)
-    guest = invocation.site().guest(str(name), datastore)
+    guest = invocation.site().configured_guest(str(name), datastore)
     with run_of(invocation) as run:
         guest.stop(deadline=deadline, force=force, run=run)
     show.text(invocation, f"guest {name} is stopped", {"guest": str(name)})
@@ -138,7 +138,7 @@ def stop(
 @app.command("console")
 def console(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None:
     """The guest's serial console on this terminal; `~.` leaves it."""
-    raise typer.Exit(of(ctx).site().guest(str(name), datastore).console())
+    raise typer.Exit(of(ctx).site().configured_guest(str(name), datastore).console())
 
 
 @app.command("destroy")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
 from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.config_path import guest_directories
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.bhyve.rules import check
-from pyvmiscsi.errors import BusyError, NotFoundError
+from pyvmiscsi.errors import BusyError, HostUnreachableError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import DiskName, GuestName
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
 from pyvmiscsi.operations.pending import PlannedOperation, planned_destroy
@@ -25,7 +25,7 @@ from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run, new_intent
-from pyvmiscsi.site.survey import glance, guest_view
+from pyvmiscsi.site.survey import guest_view, survey_hosts
 from pyvmiscsi.site.views import GuestView
 from pyvmiscsi.steps.lock import NoJournal
 from pyvmiscsi.steps.sessions import guest_credential
@@ -52,20 +52,14 @@ class Guest:
 
     def info(self) -> GuestView:
         """Guest, disks, volumes, extents, targets, sessions and devices in one view."""
-        record = self.record()
-        scene = SiteScene(self._connections)
-        hosts = scene.host_names(self.datastore)
-        seen = [found for name in hosts if (found := glance(self._connections, name)) is not None]
-        directory = guest_directories(scene.host(hosts[0]), self.datastore.config_path).get(str(self.name))
-        devices = {
-            str(session.target): f"{host.name}:{device}"
-            for host in seen
-            for session in scene.initiator(host.name).sessions()
-            for device in session.luns.values()
-        }
-        return guest_view(
-            str(self.name), self.datastore, record=record, directory=directory, seen=seen, devices=devices
-        )
+        with ThreadPoolExecutor(1, thread_name_prefix="record") as pool:
+            record = pool.submit(self.record)
+            hosts = survey_hosts(self.datastore, self._connections)
+            return guest_view(str(self.name), self.datastore, record.result(), hosts)
+
+    def is_configured(self) -> bool:
+        """Whether the hosts know it: its configuration stands in the config path."""
+        return str(self.name) in survey_hosts(self.datastore, self._connections).directories
 
     def start(self, host: str | None = None, run: Run | None = None) -> str:
         """Run the guest on a host (the datastore's first, if none is named), on disks proven there; the host's name.
@@ -92,26 +86,29 @@ class Guest:
         return self._planned_start(self._start_request(intent.request["host"], scene), intent, scene)
 
     def stop(self, *, deadline: float = 120.0, force: bool = False, run: Run | None = None) -> None:
-        """See the guest off and its disks logged out; no error when they are.
+        """See the guest off and its disks logged out; no error when they are. The nas is not asked: it may be lost.
 
         DeadlineError when it does not power off in time and `force` does not say to make it.
         """
-        view = self.info()
+        hosts = survey_hosts(self.datastore, self._connections)
+        _, where = hosts.state_of(str(self.name))
+        names = [glance.name for glance in hosts.hosts if where in (None, glance.name)]
+        if not names:
+            raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
         scene = SiteScene(self._connections)
-        hosts = [view.host] if view.host else scene.host_names(self.datastore)
-        targets = [disk.target.iqn for disk in self.record().disks if disk.target]
-        for host in hosts:
-            plan = stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
-            intent = new_intent("stop", str(self.name), {})
-            (run or Run()).engine().execute(plan, NoJournal(), intent)
+        config = self._config(names[0], scene)
+        targets = [self.datastore.target_of(self.name, DiskName(disk.number)) for disk in config.disks if disk.is_lun]
+        for name in names:
+            plan = stop_plan(self.name, targets, self.datastore, scene, host=name, deadline=deadline, force=force)
+            (run or Run()).engine().execute(plan, NoJournal(), new_intent("stop", str(self.name), {}))
 
     def console(self) -> int:
         """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
-        view = self.info()
-        if view.state != "Running" or view.host is None:
+        state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
+        if state != "Running" or host is None:
             raise NotFoundError(f"guest {self.name}: not running", hint=f"pyvmiscsi vm start {self.name}")
         scene = SiteScene(self._connections)
-        return scene.host(view.host).interact(["/usr/bin/cu", "-l", console(self._config(view.host, scene), end="B")])
+        return scene.host(host).interact(["/usr/bin/cu", "-l", console(self._config(host, scene), end="B")])
 
     @contextmanager
     def open_disk(self, name: str = "disk0") -> Iterator[BlockDevice]:
@@ -166,11 +163,9 @@ class Guest:
         return parse_guest(self.name, found.decode(errors="replace"))
 
     def _refuse_running(self) -> None:
-        view = self.info()
-        if view.state != "Stopped":
-            raise BusyError(
-                f"guest {self.name}: {view.state.lower()} on {view.host}", hint=f"pyvmiscsi vm stop {self.name}"
-            )
+        state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
+        if state != "Stopped":
+            raise BusyError(f"guest {self.name}: {state.lower()} on {host}", hint=f"pyvmiscsi vm stop {self.name}")
 
     def _find_record(self) -> GuestRecord | None:
         nas = self._connections.nas(self.datastore.nas)

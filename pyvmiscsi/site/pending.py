@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from pyvmiscsi.bhyve.config_path import guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import HostUnreachableError
 from pyvmiscsi.operations.pending import PlannedOperation, planned_again
@@ -15,7 +14,7 @@ from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.running import Run
-from pyvmiscsi.site.survey import glance
+from pyvmiscsi.site.survey import survey_hosts
 from pyvmiscsi.site.views import OperationView
 
 
@@ -63,19 +62,16 @@ def _on_the_nas(datastore: Datastore, connections: Connections) -> Iterator[Pend
 
 def _in_locks(datastore: Datastore, connections: Connections) -> Iterator[PendingOperation]:
     """Starts whose lock is held while nothing runs: the process that began them is gone, or not yet there."""
-    scene, path = SiteScene(connections), datastore.record.config_path
-    hosts = scene.host_names(datastore.record)
     try:
-        directories = guest_directories(scene.host(hosts[0]), path)
+        hosts = survey_hosts(datastore.record, connections)
     except HostUnreachableError as error:
         connections.warn(f"{error}: unfinished starts are not seen")
         return
-    locked = {directory.name: directory.locked_by for directory in directories.values() if directory.locked_by}
-    seen = [found for host in hosts if locked and (found := glance(connections, host)) is not None]
-    for name, hostname in locked.items():
-        for host in seen:
-            if host.hostname == hostname and name not in host.running:
-                yield from _start_in_lock(datastore, connections, name, host.name)
+    names = {glance.name for glance in hosts.hosts}
+    for name in hosts.directories:
+        state, host = hosts.state_of(name)
+        if state == "Locked" and host in names:
+            yield from _start_in_lock(datastore, connections, name, host)
 
 
 def _start_in_lock(datastore: Datastore, connections: Connections, name: str, host: str) -> Iterator[PendingOperation]:

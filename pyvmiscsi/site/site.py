@@ -66,6 +66,15 @@ class Site:
                 return guest
         raise NotFoundError(f"guest {name}: not in {', '.join(place.record.name for place in places)}")
 
+    def configured_guest(self, name: str, datastore: str | None = None) -> Guest:
+        """The same by what the hosts show, so that a guest can be stopped while its nas is lost."""
+        places = (self.datastore(datastore),) if datastore else self.datastores()
+        for place in places:
+            guest = place.guest(name)
+            if guest.is_configured():
+                return guest
+        raise NotFoundError(f"guest {name}: no configuration in {', '.join(place.record.name for place in places)}")
+
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest of every datastore."""
         return tuple(guest for found in self._each(Datastore.guests) for guest in found)

@@ -1,4 +1,4 @@
-"""All guests of a datastore in one view: the nas, the config path and the hosts, asked at the same time."""
+"""What the hosts of a datastore show, and all guests in one view: everything is asked at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import HostUnreachableError
-from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.model import DatastoreRecord, SessionState
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, guest_records
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.views import DiskView, GuestView
@@ -20,52 +20,73 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class HostGlance:
-    """A host that answered: its hostname(1) and the guests that run on it."""
+    """A host that answered: its hostname(1), the guests that run on it, its sessions."""
 
     name: str
     hostname: str
     running: frozenset[str]
+    sessions: tuple[SessionState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSurvey:
+    """The guests' directories in the config path, and every host that answered."""
+
+    directories: Mapping[str, GuestDirectory]
+    hosts: tuple[HostGlance, ...]
+
+    def state_of(self, name: str) -> tuple[str, str | None]:
+        """vm-bhyve's word for the guest's state, and the host: as the site names it, or as the lock has it."""
+        for host in self.hosts:
+            if name in host.running:
+                return "Running", host.name
+        directory = self.directories.get(name)
+        if directory is None or directory.locked_by is None:
+            return "Stopped", None
+        holder = directory.locked_by
+        return "Locked", next((host.name for host in self.hosts if host.hostname == holder), holder)
+
+    def devices(self) -> dict[str, str]:
+        """`<host>:<device>` of every session, by its target."""
+        return {
+            str(session.target): f"{host.name}:{device}"
+            for host in self.hosts
+            for session in host.sessions
+            for device in session.luns.values()
+        }
+
+
+def survey_hosts(datastore: DatastoreRecord, connections: Connections) -> HostSurvey:
+    """What the hosts show; one that does not answer is left out, with a warning.
+
+    The first that answers is asked for the directories, which all share; HostUnreachableError when none does.
+    """
+    names = SiteScene(connections).host_names(datastore)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="survey") as pool:
+        looks = {name: pool.submit(_look, connections, name, datastore.config_path) for name in names}
+        answers = [answer for name, asked in looks.items() if (answer := asked.result()) is not None]
+    if not answers:
+        raise HostUnreachableError(f"datastore {datastore.name}: none of its hosts answers", hint=", ".join(names))
+    return HostSurvey(answers[0][1], tuple(glance for glance, _ in answers))
 
 
 def survey_guests(datastore: DatastoreRecord, connections: Connections) -> tuple[GuestView, ...]:
     """Every guest that the nas or the config path knows, by name."""
-    scene = SiteScene(connections)
-    hosts = scene.host_names(datastore)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="survey") as pool:
-        inventory = pool.submit(lambda: scene.nas(datastore).inventory(datastore.parent))
-        directories = pool.submit(guest_directories, scene.host(hosts[0]), datastore.config_path)
-        glances = [pool.submit(glance, connections, host) for host in hosts]
+    with ThreadPoolExecutor(1, thread_name_prefix="survey") as pool:
+        inventory = pool.submit(connections.nas(datastore.nas).inventory, datastore.parent)
+        hosts = survey_hosts(datastore, connections)
         records = {str(record.name): record for record in guest_records(datastore, inventory.result())}
-        confs = directories.result()
-        seen = [found for asked in glances if (found := asked.result()) is not None]
     return tuple(
-        guest_view(name, datastore, record=records.get(name), directory=confs.get(name), seen=seen)
-        for name in sorted({*records, *confs})
+        guest_view(name, datastore, records.get(name), hosts) for name in sorted({*records, *hosts.directories})
     )
 
 
-def glance(connections: Connections, name: str) -> HostGlance | None:
-    """What runs on a host; None, with a warning, when it does not answer."""
-    try:
-        hypervisor = Hypervisor(connections.host(name))
-        return HostGlance(name, hypervisor.hostname(), frozenset(hypervisor.running()))
-    except HostUnreachableError as error:
-        connections.warn(f"{error}: guests on it are not seen")
-        return None
-
-
-def guest_view(
-    name: str,
-    datastore: DatastoreRecord,
-    *,
-    record: GuestRecord | None,
-    directory: GuestDirectory | None,
-    seen: list[HostGlance],
-    devices: Mapping[str, str] | None = None,
-) -> GuestView:
-    """A guest's parts put together; `devices` maps a target to the device a host has it under."""
+def guest_view(name: str, datastore: DatastoreRecord, record: GuestRecord | None, hosts: HostSurvey) -> GuestView:
+    """A guest's parts put together."""
+    directory = hosts.directories.get(name)
     conf = directory.conf if directory else ConfText()
-    state, host = run_state(name, directory.locked_by if directory else None, seen)
+    state, host = hosts.state_of(name)
+    devices = hosts.devices()
     return GuestView(
         name=name,
         datastore=datastore.name,
@@ -76,19 +97,22 @@ def guest_view(
         cpu=conf.get("cpu"),
         memory=conf.get("memory"),
         configuration=f"{datastore.config_path}/{name}/{name}.conf" if directory else None,
-        disks=tuple(_disk_view(disk, datastore, devices or {}) for disk in record.disks) if record else (),
+        disks=tuple(_disk_view(disk, datastore, devices) for disk in record.disks) if record else (),
         operations=tuple(intent.id for intent in record.intents) if record else (),
     )
 
 
-def run_state(name: str, locked_by: str | None, seen: list[HostGlance]) -> tuple[str, str | None]:
-    """vm-bhyve's word for the guest's state, and the host: as the site names it, or as the lock has it."""
-    for host in seen:
-        if name in host.running:
-            return "Running", host.name
-    if locked_by is None:
-        return "Stopped", None
-    return "Locked", next((host.name for host in seen if host.hostname == locked_by), locked_by)
+def _look(
+    connections: Connections, name: str, config_path: str
+) -> tuple[HostGlance, Mapping[str, GuestDirectory]] | None:
+    try:
+        hypervisor = Hypervisor(connections.host(name))
+        running = frozenset(hypervisor.running())
+        glance = HostGlance(name, hypervisor.hostname(), running, connections.initiator(name).sessions())
+        return glance, guest_directories(connections.host(name), config_path)
+    except HostUnreachableError as error:
+        connections.warn(f"{error}: guests on it are not seen")
+        return None
 
 
 def _disk_view(disk: GuestDisk, datastore: DatastoreRecord, devices: Mapping[str, str]) -> DiskView:
