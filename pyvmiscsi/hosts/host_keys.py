@@ -5,6 +5,7 @@ A key that is not expected is never accepted, and never remembered: the error sh
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import paramiko
@@ -14,6 +15,10 @@ from pyvmiscsi.errors import HostKeyError, HostUnreachableError
 from pyvmiscsi.model import HostRecord
 
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa")
+
+LOG = "pyvmiscsi.hosts.ssh"
+"""The logger that paramiko writes to. It would print tracebacks of lost connections where nobody set up logging."""
+logging.getLogger(LOG).addHandler(logging.NullHandler())
 
 _LOOK_SECONDS = 10.0
 
@@ -58,7 +63,7 @@ def shown_by(address: str, port: int) -> paramiko.PKey:
     try:
         with socket.create_connection((address, port), timeout=_LOOK_SECONDS) as connection:
             transport = paramiko.Transport(connection)
-            transport.set_log_channel("pyvmiscsi.hosts.ssh")
+            transport.set_log_channel(LOG)
             try:
                 transport.start_client(timeout=_LOOK_SECONDS)
                 return transport.get_remote_server_key()

@@ -116,7 +116,7 @@ class SshHost(PosixHost):
     def _connect_with(self, refused_key_types: Sequence[str]) -> paramiko.SSHClient:
         record = self._record
         client = paramiko.SSHClient()
-        client.set_log_channel("pyvmiscsi.hosts.ssh")
+        client.set_log_channel(host_keys.LOG)
         client.set_missing_host_key_policy(host_keys.Strict(record))
         try:
             if record.host_key is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -59,6 +59,10 @@ def closing(record: HostRecord) -> Iterator[SshHost]:
 @pytest.fixture
 def fresh(sshd: Sshd) -> Iterator[SshHost]:
     yield from closing(sshd.record())
+
+
+def as_json(record: HostRecord) -> str:
+    return json.dumps(dataclasses.asdict(record))
 
 
 def refusal_of(record: HostRecord) -> str:
@@ -260,13 +264,33 @@ def test_keeps_half_a_file_out_of_place_when_the_connection_breaks(fresh: SshHos
     assert list(tmp_path.iterdir()) == [conf]
 
 
-def test_prints_nothing_by_itself_when_a_connection_fails(
-    sshd: Sshd, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.CRITICAL):
-        refusal_of(sshd.record(host_key="SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"))
+FAILING = """
+import json, sys
+from pyvmiscsi.errors import HostUnreachableError
+from pyvmiscsi.hosts.ssh import SshHost
+from pyvmiscsi.model import HostRecord
+try:
+    SshHost(HostRecord(**json.loads(sys.argv[1]))).run(["true"])
+except HostUnreachableError as error:
+    print(str(error).split(": ")[2])
+"""
 
-    assert capfd.readouterr() == ("", "")
+
+def test_prints_nothing_by_itself_when_a_connection_fails() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        record = HostRecord("hv1", "127.0.0.1", listener.getsockname()[1])
+        # a process of its own: pytest sets up logging in this one
+        done = subprocess.run([sys.executable, "-c", FAILING, as_json(record)], capture_output=True, check=True)
+        thread.join()
+
+    assert (done.stdout, done.stderr) == (b"no SSH connection\n", b"")
 
 
 # a terminal
@@ -280,11 +304,10 @@ sys.exit(SshHost(HostRecord(**json.loads(sys.argv[1]))).interact(["sh", "-c", sy
 
 
 def test_joins_this_terminal_to_a_command(sshd: Sshd) -> None:
-    record = json.dumps(dataclasses.asdict(sshd.record()))
     script = 'test -t 0 && test -t 1 && echo ready; read -r line; echo "got <$line>"; exit 9'
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", CONSOLE, record, script], stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-c", CONSOLE, as_json(sshd.record()), script], stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)
         _read_until(ours, b"ready")
