@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.judge.judge import NOTHING, Judge, Violation
 
@@ -27,13 +27,58 @@ OURS = "pyvmiscsi/"
 """How the User-Agent of our adapters begins."""
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """One call and its answer, as a line of the log has it."""
+
+    dialect: str
+    release: str
+    what: str
+    """A method, or `VERB /path`."""
+    sent: Any
+    """Params, or a body, or NOTHING."""
+    query: Mapping[str, str]
+    answered: Any
+    """A result, or an error."""
+    refused: bool
+    ours: bool
+    """Whether our adapters sent it."""
+
+    @classmethod
+    def of(cls, line: str) -> Self:
+        entry = json.loads(line)
+        ours = str(entry.get("client", "")).startswith(OURS)
+        if entry["dialect"] == "jsonrpc":
+            what, sent, query = entry["method"], entry["params"], {}
+            refused = "error" in entry
+            answered = entry["error" if refused else "result"]
+        else:
+            what, sent, query = f"{entry['verb']} {entry['path']}", entry.get("body", NOTHING), entry.get("query", {})
+            refused, answered = entry["status"] != 200, entry["answer"]
+        return cls(entry["dialect"], entry["release"], what, sent, query, answered, refused, ours)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The query options it was sent with, or none: a query's second parameter, or a part of its body."""
+        given: Any = None
+        if isinstance(self.sent, list) and len(self.sent) > 1:
+            given = self.sent[1]
+        elif isinstance(self.sent, dict):
+            given = self.sent.get("query-options")
+        return given if isinstance(given, dict) else {}
+
+
 @dataclass
 class Verdict:
     """What one run came to."""
 
     exchanges: int = 0
+    ours: int = 0
+    """How many of them our adapters began."""
     covered: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(dialect, method or `VERB /path` without ids) -> how often."""
+    by_rows: set[str] = field(default_factory=set)
+    """Those whose published answer says nothing: recorded rows judged them."""
     violations: Counter[Violation] = field(default_factory=Counter)
 
     def lines(self) -> Iterator[str]:
@@ -43,10 +88,12 @@ class Verdict:
             calls = sum(count for (own, _), count in self.covered.items() if own == dialect)
             noun = "methods" if dialect == "jsonrpc" else "paths"
             yield f"published schemas, {dialect}: {calls} calls of {len(names)} distinct {noun}"
+        if self.by_rows:
+            yield f"published schemas that say nothing, judged by recorded rows: {', '.join(sorted(self.by_rows))}"
         for violation, count in sorted(self.violations.items()):
             yield f"violation ({count} x): {violation}"
         if not self.violations:
-            yield f"published schemas: {self.exchanges} exchanges judged, no violation"
+            yield f"published schemas: {self.exchanges} exchanges judged, {self.ours} by our adapters, no violation"
 
 
 def judge_exchanges(judge: Judge, lines: Iterable[str]) -> Verdict:
@@ -54,11 +101,15 @@ def judge_exchanges(judge: Judge, lines: Iterable[str]) -> Verdict:
     verdict = Verdict()
     known: dict[str, tuple[Violation, ...]] = {}
     for line in lines:
-        exchange = json.loads(line)
+        exchange = Exchange.of(line)
+        name = judge.name_of(exchange.dialect, exchange.release, exchange.what)
         verdict.exchanges += 1
-        verdict.covered[exchange["dialect"], _name(judge, exchange)] += 1
+        verdict.ours += exchange.ours
+        verdict.covered[exchange.dialect, name] += 1
         if line not in known:
             known[line] = tuple(_judged(judge, exchange))
+            if judge.is_vacuous(exchange.dialect, exchange.release, exchange.what):
+                verdict.by_rows.add(name)
         verdict.violations.update(known[line])
     return verdict
 
@@ -70,37 +121,11 @@ def read_exchanges(folder: Path) -> Iterator[str]:
             yield from (line for line in log if line.endswith("\n"))
 
 
-def _name(judge: Judge, exchange: dict[str, Any]) -> str:
-    if exchange["dialect"] == "jsonrpc":
-        return str(exchange["method"])
-    return judge.path_of(exchange["release"], exchange["verb"], exchange["path"])
-
-
-def _judged(judge: Judge, exchange: dict[str, Any]) -> Iterator[Violation]:
-    dialect, release = exchange["dialect"], exchange["release"]
-    if dialect == "jsonrpc":
-        what, sent, failed = exchange["method"], exchange["params"], "error" in exchange
-        answered = exchange["error"] if failed else exchange["result"]
-        query: dict[str, str] = {}
-        options = _options(sent)
+def _judged(judge: Judge, exchange: Exchange) -> Iterator[Violation]:
+    call = (exchange.dialect, exchange.release, exchange.what)
+    if exchange.ours or not (exchange.refused or judge.casts(*call)):
+        yield from judge.request(*call, exchange.sent, query=exchange.query, limits=not exchange.refused)
+    if exchange.refused:
+        yield from judge.error(*call, exchange.answered)
     else:
-        what, sent, failed = (
-            f"{exchange['verb']} {exchange['path']}",
-            exchange.get("body", NOTHING),
-            exchange["status"] != 200,
-        )
-        answered, query = exchange["answer"], exchange.get("query", {})
-        options = sent.get("query-options", {}) if isinstance(sent, dict) else {}
-    ours = str(exchange.get("client", "")).startswith(OURS)
-    if ours or not (failed or judge.casts(dialect, release, what)):
-        yield from judge.request(dialect, release, what, sent, query=query, limits=not failed)
-    if failed:
-        yield from judge.error(dialect, release, what, answered)
-    else:
-        yield from judge.answer(dialect, release, what, answered, options=options)
-
-
-def _options(params: Any) -> dict[str, Any]:
-    """The query options of a call, or none: the second parameter of every query."""
-    second = params[1] if isinstance(params, list) and len(params) > 1 else {}
-    return second if isinstance(second, dict) else {}
+        yield from judge.answer(*call, exchange.answered, options=exchange.options)

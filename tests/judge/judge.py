@@ -109,7 +109,7 @@ class Judge:
         partial = _is_partial(options or {})
         if operation.job and isinstance(payload, int) and not isinstance(payload, bool):
             return ()
-        if self._is_vacuous(book, what if book in self.rest.values() else method, operation):
+        if self.is_vacuous(dialect, release, what):
             said = list(self._by_row(method, payload, partial=partial))
         else:
             said = list(self._check(book, f"answer of {_key(book, what, method)}", operation.answer, payload, partial))
@@ -126,11 +126,21 @@ class Judge:
         found = self._find(dialect, release, what)
         return found is not None and found[1].casts
 
-    def path_of(self, release: str, verb: str, path: str) -> str:
-        """`VERB /path` with ids as `{id}`, so that calls on different objects count as one path."""
+    def is_vacuous(self, dialect: str, release: str, what: str) -> bool:
+        """Whether the published schema of this call's answer takes anything, so that a recorded row must judge it."""
+        found = self._find(dialect, release, what)
+        if found is None:
+            return False
+        book, operation, method = found
+        return self._is_vacuous(book, what if book in self.rest.values() else method, operation)
+
+    def name_of(self, dialect: str, release: str, what: str) -> str:
+        """The method, or `VERB /path` with ids as `{id}`, so that calls on different objects count as one path."""
+        if dialect == "jsonrpc":
+            return what
         book = _pick(self.rest, release)
-        name = book.find(verb, path) if book else None
-        return re.sub(r"(/id/)[^/]+", r"\1{id}", (name or f"{verb} {path}").replace("{id_}", "{id}"))
+        name = book.find(*what.split(" ", 1)) if book else None
+        return re.sub(r"(/id/)[^/]+", r"\1{id}", (name or what).replace("{id_}", "{id}"))
 
     def vacuous(self) -> tuple[str, ...]:
         """The answers whose published schema takes anything, by book."""

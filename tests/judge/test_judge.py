@@ -151,7 +151,7 @@ def exchange(**changes: Any) -> str:
 
 def test_a_run_is_the_sum_of_its_exchanges(judge: Judge) -> None:
     verdict = judge_exchanges(judge, [exchange(), exchange(), exchange(method="core.ping", params=[], result="pong")])
-    assert verdict.exchanges == 3
+    assert (verdict.exchanges, verdict.ours, verdict.by_rows) == (3, 3, set())
     assert verdict.covered == {("jsonrpc", "iscsi.target.create"): 2, ("jsonrpc", "core.ping"): 1}
     assert not verdict.violations
 
