@@ -17,7 +17,7 @@ from pyvmiscsi.ports import Host
 _EX_TEMPFAIL = 75
 
 _TAKE = r"""# take run.lock
-run=$1 directory=$2 guest=$3 operation=$4
+run=$1 directory=$2 guest=$3 operation=$4 name=$5
 refuse() { echo "$*"; exit 75; }
 first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
 # A claim is over once its start reached the supervisor and the supervisor is no more.
@@ -35,11 +35,13 @@ trap '/bin/rmdir "$run/taking"' EXIT
 trap 'exit 75' HUP INT TERM
 
 claimed=$(first_line "$run/claim")
-if [ -n "$claimed" ] && [ "$claimed" != "$operation" ]; then
-    is_over "$claimed" || refuse "operation $claimed"
-fi
-if [ "$claimed" != "$operation" ] && [ -e "/dev/vmm/$guest" ]; then
-    refuse "running $me"
+if [ "$claimed" != "$operation" ]; then
+    # A virtual machine with neither bhyve nor a loader is what an accident left: the start will destroy it.
+    if [ -e "/dev/vmm/$guest" ] &&
+        /bin/pgrep -f "^bhyve: $name\$|(bhyveload|grub-bhyve) .* $name\$" >/dev/null; then
+        refuse "running $me"
+    fi
+    [ -z "$claimed" ] || is_over "$claimed" || refuse "operation $claimed"
 fi
 if ! (set -C; echo "$me" >"$directory/run.lock") 2>/dev/null; then
     holder=$(first_line "$directory/run.lock")
@@ -84,12 +86,12 @@ class RunLock:
     def take(self, operation: str) -> None:
         """Take the lock for `operation`; no error when that operation has it already.
 
-        A lock in this host's own name is stale, and taken over, when no virtual machine of that name exists and no
-        other operation is about to start one. Raises BusyError naming the host or the operation that has it.
+        A lock in this host's own name is stale, and taken over, when nothing runs a virtual machine of that name and
+        no other operation is about to. Raises BusyError naming the host or the operation that has it.
         """
-        done = self._host.script(
-            _TAKE, self._run_directory, self._directory, str(self._guest), operation, ok=(0, _EX_TEMPFAIL)
-        )
+        name = str(self._guest)
+        words = (self._run_directory, self._directory, name, operation, name.replace(".", "\\."))
+        done = self._host.script(_TAKE, *words, ok=(0, _EX_TEMPFAIL))
         if done.status == _EX_TEMPFAIL:
             raise self._busy(*(done.text.split(maxsplit=1) or ["taking"]))
 

@@ -105,9 +105,18 @@ def test_a_guest_whose_supervisor_was_killed_can_still_be_ended(host: Host, star
     assert running.is_clean()
 
 
+def test_a_virtual_machine_that_an_accident_left_does_not_stand_in_the_way(
+    host: Host, guest_name: GuestName, start: Start
+) -> None:
+    Hypervisor(host).load_modules()
+    host.run(["/usr/sbin/bhyvectl", f"--vm={guest_name}", "--create"])
+    running = start(None)
+    assert running.hypervisor.guest(running.guest.name).is_running
+
+
 def test_a_running_guest_is_locked_for_others_and_for_other_hosts(lab: Lab, start: Start) -> None:
     running = start(None)
-    with pytest.raises(BusyError, match=r"operation 0a1b2c3d|runs on hv1 already"):
+    with pytest.raises(BusyError, match="it runs on hv1 already"):
         running.hypervisor.run_lock(running.guest.name, running.directory).take("ffff")
     elsewhere = connected(lab, "hv2")
     with pytest.raises(BusyError, match=r"it runs on hv1\.lab"):
