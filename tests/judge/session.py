@@ -32,9 +32,11 @@ def reference_folder() -> Path | None:
 class JudgedRun:
     """A pytest plugin for the process that leads the run."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pyvmiscsi-exchanges-"))
-        os.environ[LOG] = str(self.folder)
+    def __init__(self, reference: Path | None) -> None:
+        self._reference = reference
+        self._folder = Path(tempfile.mkdtemp(prefix="pyvmiscsi-exchanges-"))
+        if reference is not None:
+            os.environ[LOG] = str(self._folder)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -49,13 +51,12 @@ class JudgedRun:
             terminalreporter.write_line(line, red=line.startswith("violation"))
 
     def pytest_unconfigure(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _judged(self) -> tuple[tuple[str, ...], bool]:
-        reference = reference_folder()
-        if reference is None:
+        if self._reference is None:
             return ("published schemas: not judged, PYVMISCSI_REFERENCE names none",), False
-        verdict = judge_exchanges(Judge.load(reference), read_exchanges(self.folder))
+        verdict = judge_exchanges(Judge.load(self._reference), read_exchanges(self._folder))
         return tuple(verdict.lines()), bool(verdict.violations)
 
 
@@ -70,7 +71,8 @@ class WithoutSchemas:
 
 def install(config: pytest.Config) -> None:
     """Judge this run, unless this process is a worker of it."""
-    if reference_folder() is None:
+    reference = reference_folder()
+    if reference is None:
         config.pluginmanager.register(WithoutSchemas(), "pyvmiscsi-without-schemas")
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(JudgedRun(), "pyvmiscsi-judge")
+        config.pluginmanager.register(JudgedRun(reference), "pyvmiscsi-judge")

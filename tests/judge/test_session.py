@@ -56,7 +56,7 @@ def test_a_violation_fails_a_run_that_would_have_passed(tmp_path: Path) -> None:
 
 
 def test_says_in_one_line_that_there_are_no_schemas(tmp_path: Path) -> None:
-    ended = run(tmp_path, RIGHT, PYVMISCSI_REFERENCE="")
+    ended = run(tmp_path, RIGHT, PYVMISCSI_REFERENCE="", **{LOG: str(tmp_path)})
     assert ended.returncode == 0, ended.stdout
     assert "published schemas: not judged, PYVMISCSI_REFERENCE names none" in ended.stdout
 
