@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from pyvmiscsi.errors import DeadlineError, HostAuthError, HostError, HostKeyErr
 from pyvmiscsi.hosts import host_keys, shell
 from pyvmiscsi.hosts.posix import Ended, PosixHost
 from pyvmiscsi.model import HostRecord
+from pyvmiscsi.waiting import wait_for
 
 CONNECT_SECONDS = 15.0
+OPEN_SECONDS = 10.0
+"""For a session on a connection that stands; without an answer in this time the connection is dead."""
 KEEPALIVE_SECONDS = 15
 MOST_CHANNELS = 8
 """At once on one connection: sshd takes ten (MaxSessions, sshd_config(5)); a console and a copy are left free."""
@@ -74,17 +78,34 @@ class SshHost(PosixHost):
 
     @contextlib.contextmanager
     def _open_channel(self) -> Iterator[paramiko.Channel]:
-        """A new channel on the living connection. Opening one runs nothing, so a dead connection may be replaced."""
-        try:
-            channel = self._transport().open_session(timeout=CONNECT_SECONDS)
-        except (paramiko.SSHException, OSError, EOFError):
-            self.close()
-            try:
-                channel = self._transport().open_session(timeout=CONNECT_SECONDS)
-            except (paramiko.SSHException, OSError, EOFError) as error:
-                raise HostUnreachableError(f"host {self.name}: sshd opens no session: {error}") from error
+        """A new channel. Opening one runs nothing, so a dead connection is replaced, and a busy sshd asked again."""
+        what = f"host {self.name}: a session of sshd"
+        channel = wait_for(self._try_channel, what=what, deadline=CONNECT_SECONDS, hint="sshd_config: MaxSessions")
         with channel:
             yield channel
+
+    def _try_channel(self) -> paramiko.Channel | None:
+        """A new channel; None when sshd has as many as it takes."""
+        for is_last in (False, True):
+            transport = self._transport()
+            begun = time.monotonic()
+            try:
+                return transport.open_session(timeout=OPEN_SECONDS)
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                # by the clock: which exception this is depends on what other threads meet on the same connection
+                if transport.is_active() and time.monotonic() - begun < OPEN_SECONDS:
+                    return None
+                self._forget(transport)
+                if is_last:
+                    raise HostUnreachableError(f"host {self.name}: sshd opens no session: {error}") from error
+        return None
+
+    def _forget(self, transport: paramiko.Transport) -> None:
+        """Close this connection, unless another thread has made a new one meanwhile."""
+        with self._connecting:
+            if self._client is not None and self._client.get_transport() is transport:
+                self._client.close()
+                self._client = None
 
     def _transport(self) -> paramiko.Transport:
         with self._connecting:

@@ -57,15 +57,14 @@ class Sshd:
 
 
 @contextmanager
-def running(directory: Path, *, login_shell: Path | None = None) -> Iterator[Sshd]:
-    """Start sshd as the user that we are; `login_shell` reads every command line in place of the account's own."""
+def running(directory: Path, *, most_sessions: int = 10) -> Iterator[Sshd]:
+    """Start sshd as the user that we are; `most_sessions` is how many it takes on one connection (its own default)."""
     for name in ("host_ed25519", "host_ecdsa", "client_ed25519"):
         kind = name.partition("_")[2]
         make_key(directory / name, kind)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # root's sshd wants its privilege separation directory
     port = _free_port()
-    forced = f'ForceCommand {login_shell} -c "$SSH_ORIGINAL_COMMAND"\n' if login_shell else ""
     config = directory / "sshd_config"
     config.write_text(
         f"ListenAddress 127.0.0.1:{port}\n"
@@ -74,7 +73,7 @@ def running(directory: Path, *, login_shell: Path | None = None) -> Iterator[Ssh
         f"PidFile {directory}/sshd.pid\n"
         f"AuthorizedKeysFile {directory}/client_ed25519.pub\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        "PermitRootLogin prohibit-password\nMaxStartups 100\n" + forced
+        f"PermitRootLogin prohibit-password\nMaxStartups 100\nMaxSessions {most_sessions}\n"
     )
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") or "/usr/sbin/sshd"
     with (directory / "sshd.log").open("wb") as log:

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import HostAuthError, HostKeyError, HostUnreachableError
-from pyvmiscsi.hosts import connect, files, shell
+from pyvmiscsi.errors import DeadlineError, HostAuthError, HostKeyError, HostUnreachableError
+from pyvmiscsi.hosts import connect, files, shell, ssh
 from pyvmiscsi.hosts.ssh import SshHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.ports import Host
@@ -228,6 +229,32 @@ def test_connects_again_after_the_connection_was_lost(sshd: Sshd, fresh: SshHost
         os.kill(connection, signal.SIGKILL)
 
     assert fresh.run(["echo", "back"]).text == "back\n"
+
+
+def test_gives_up_a_connection_that_does_not_answer(
+    sshd: Sshd, fresh: SshHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "OPEN_SECONDS", 1.0)
+    others = set(sshd.connections())
+    fresh.run(["true"])
+    [frozen] = set(sshd.connections()) - others
+    try:
+        with pytest.raises(DeadlineError, match="it may still be running there"):
+            fresh.run(["kill", "-STOP", str(frozen)], deadline=1)
+
+        assert fresh.run(["echo", "back"]).text == "back\n"
+    finally:
+        os.kill(frozen, signal.SIGKILL)
+
+
+def test_waits_its_turn_where_sshd_takes_few_sessions(tmp_path: Path) -> None:
+    with server.running(tmp_path, most_sessions=2) as sshd:
+        host = SshHost(sshd.record())
+        with ThreadPoolExecutor(6) as threads:
+            answers = list(threads.map(lambda number: host.run(["echo", str(number)]).text, range(12)))
+        host.close()
+
+    assert answers == [f"{number}\n" for number in range(12)]
 
 
 def test_never_repeats_a_command_under_which_the_connection_broke(sshd: Sshd, fresh: SshHost, tmp_path: Path) -> None:
