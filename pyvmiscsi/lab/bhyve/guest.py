@@ -8,7 +8,9 @@ import re
 import selectors
 import signal
 import socket
+import termios
 import time
+import tty
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
@@ -41,11 +43,14 @@ class Outside(Protocol):
 
 
 class Stdio:
-    """`com1,stdio`: bhyve's own standard input and output."""
+    """`com1,stdio`: bhyve's own standard input and output; a terminal passes every key on while the guest runs."""
 
     def __init__(self, stdin: int = 0, stdout: int = 1) -> None:
         self._stdin = stdin
         self._stdout = stdout
+        self._before = termios.tcgetattr(stdin) if os.isatty(stdin) else None
+        if self._before is not None:
+            tty.setraw(stdin)
 
     def fileno(self) -> int:
         return self._stdin
@@ -61,6 +66,8 @@ class Stdio:
 
     def close(self) -> None:
         """They stay open: they are the process's."""
+        if self._before is not None:
+            termios.tcsetattr(self._stdin, termios.TCSADRAIN, self._before)
 
 
 class _Console:

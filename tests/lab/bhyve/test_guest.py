@@ -15,11 +15,10 @@ import pytest
 
 from pyvmiscsi.lab.bhyve import control, firmware
 from pyvmiscsi.lab.bhyve.guest import Ending, Guest
-from pyvmiscsi.lab.bhyve.machine import Disk, Machine
+from pyvmiscsi.lab.bhyve.machine import Machine
 from pyvmiscsi.lab.bhyve.nmdm import End
 from pyvmiscsi.lab.bhyve.qemu_argv import Plumbing, qemu_argv
 from pyvmiscsi.lab.bhyve.qmp import Qmp
-from pyvmiscsi.lab.bootdisk import BootDisk, build
 from pyvmiscsi.waiting import wait_for
 from tests.lab.bhyve import roms
 from tests.lab.bhyve.far import Far
@@ -57,13 +56,9 @@ class _Bench:
     def lines(self) -> Path:
         return self.directory / "lines"
 
-    def run(self, rom: Path, *disks: BootDisk, meanwhile: Callable[[_Bench], None] | None = None) -> Ending:
+    def run(self, rom: Path, *, meanwhile: Callable[[_Bench], None] | None = None) -> Ending:
         """The guest's ending; `meanwhile` runs beside it, in a thread."""
-        shown = tuple(
-            Disk(f"0:{slot}:0", "virtio-blk", str(disk.path), disk.size, disk.sector, 4096, f"serial-{slot}", False)
-            for slot, disk in enumerate(disks, start=4)
-        )
-        machine = Machine("g1", 1, 1, 1, 1, 256 << 20, "", str(rom), "", shown, consoles=(("com1", "/dev/nmdmT.1A"),))
+        machine = Machine("g1", 1, 1, 1, 1, 64 << 20, "", str(rom), "", consoles=(("com1", "/dev/nmdmT.1A"),))
         log, said = os.memfd_create("log"), os.memfd_create("said")
         monitor, monitor_inside = socket.socketpair()
         port, port_inside = socket.socketpair()
@@ -71,7 +66,7 @@ class _Bench:
             firmware=str(rom),
             variables=str(firmware.variables()),
             keep_variables=False,
-            backings={disk.place: f"file:{disk.path}" for disk in shown},
+            backings={},
             consoles={"com1": port_inside.fileno()},
             qmp=monitor_inside.fileno(),
             reset_log=log,
@@ -164,24 +159,3 @@ def test_what_is_typed_at_the_far_end_reaches_the_guest(bench: _Bench) -> None:
 def test_qemu_that_does_not_start_is_the_labs_error(bench: _Bench) -> None:
     assert bench.run(bench.directory / "no such rom") == 4
     assert "no such rom" in bench.said[0]
-
-
-def test_a_guest_that_reboots_once_ends_with_0_and_then_with_1(bench: _Bench) -> None:
-    disk = build(bench.directory / "disk.img", marker="twice", behaviour="reboot")
-    code = firmware.code()
-    assert bench.run(code, disk) == 0
-    assert bench.run(code, disk) == 1
-    bench.hear(b"GUEST-MARKER twice boot=1", deadline=5)
-    bench.hear(b"GUEST-MARKER twice boot=2", deadline=5)
-
-
-def test_sigterm_is_the_power_button(bench: _Bench) -> None:
-    disk = build(bench.directory / "disk.img", marker="stays", behaviour="stay")
-
-    def meanwhile(bench: _Bench) -> None:
-        bench.hear(b"GUEST-READY")
-        os.kill(os.getpid(), signal.SIGTERM)
-        bench.hear(b"GUEST-BUTTON")
-
-    assert bench.run(firmware.code(), disk, meanwhile=meanwhile) == 1
-    assert b"serial=serial-4 readonly=0" in bench.console

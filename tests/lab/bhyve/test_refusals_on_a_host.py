@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.lab.bhyve import roms
 from tests.lab.bhyve.stage import FIRMWARE, MINIMAL, Console, Stage
-
-
-@pytest.fixture
-def guest(stage: Stage) -> Iterator[str]:
-    """A name whose virtual machine is gone afterwards."""
-    name = stage.name()
-    yield name
-    stage.ssh(f"bhyvectl --vm={name} --destroy")
 
 
 def _rom(stage: Stage, guest: str, code: bytes) -> str:
@@ -127,3 +115,27 @@ def test_one_reader_of_a_console_and_tilde_dot_lets_go(stage: Stage, guest: str)
     assert first.wait() == 0
     first.close()
     stage.console(guest).close()
+
+
+def test_bhyvectl_makes_a_machine_once_and_looks_at_it(stage: Stage, guest: str) -> None:
+    assert stage.ssh(f"bhyvectl --vm={guest} --create").status == 0
+    again = stage.ssh(f"bhyvectl --vm={guest} --create")
+    assert (again.status, again.stdout) == (255, "errno = 17\n")
+    idle = stage.ssh(f"bhyvectl --vm={guest} --get-all").stdout
+    stage.start(guest, _rom(stage, guest, roms.LOOP))
+    stage.wait_for_pid(guest)
+    busy = stage.ssh(f"bhyvectl --get-active-cpus --vm {guest}").stdout
+    assert ("active cpus:\t (none)\n" in idle, busy) == (True, "active cpus:\t 0\n")
+    assert stage.ssh("bhyvectl --destroy").status == 1, "which one?"
+    assert stage.ssh(f"bhyvectl --vm={guest} --explode").status == 1
+    assert stage.ssh(f"bhyvectl --vm={guest} --force-poweroff").status == 0
+    assert stage.status(guest) == 1
+    assert stage.ssh(f"test -e /dev/vmm/{guest}").status == 0, "until somebody destroys it"
+
+
+def test_a_machine_goes_with_its_guest_when_that_was_asked_for(stage: Stage, guest: str) -> None:
+    stage.start(guest, f"{_rom(stage, guest, roms.LOOP)} -D")
+    stage.wait_for_pid(guest)
+    assert stage.ssh(f"bhyvectl --vm={guest} --force-poweroff").status == 0
+    assert stage.status(guest) == 1
+    assert stage.ssh(f"test -e /dev/vmm/{guest}").status == 1
