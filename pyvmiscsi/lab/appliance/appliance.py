@@ -89,6 +89,14 @@ class Appliance:
         options, state = self.options, self.state
         self.zfs.create_pool(options.pool)
         state.pools.insert(name=options.pool, guid=str(state.new_guid()))
+        for service in ("cifs", "ftp", ISCSI, "nfs", "snmp", "ssh", "ups"):
+            state.services.insert(service=service, enable=service == ISCSI)
+        self._furnish_exports()
+        self._add_users()
+        self.administrator.user = self.accounts.user("root")
+
+    def _furnish_exports(self) -> None:
+        options, state = self.options, self.state
         for name in options.datasets:
             self.zfs.create_filesystem(name, {}, {})
         state.iscsi = {
@@ -108,10 +116,16 @@ class Appliance:
             portal |= {"discovery_authmethod": "NONE", "discovery_authgroup": None}
         state.portals.insert(**portal)
         state.initiators.insert(initiators=[], comment="")
-        for service in ("cifs", "ftp", ISCSI, "nfs", "snmp", "ssh", "ups"):
-            state.services.insert(service=service, enable=service == ISCSI)
-        self._add_users()
-        self.administrator.user = self.accounts.user("root")
+
+    def reset(self) -> None:
+        """Everything about volumes and exports as it was at first; accounts and keys stay."""
+        self.state.clear_iscsi()
+        self.iscsi.control("START")
+        for dataset in self.zfs.children(self.options.pool):
+            self.zfs.destroy(dataset.name, recursive=True, clones_too=True)
+        self._furnish_exports()
+        self.iscsi.reload()
+        self.dirty = True
 
     def _add_users(self) -> None:
         """The accounts, with their passwords and keys in files that only their owner reads."""

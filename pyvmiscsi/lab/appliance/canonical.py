@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from pyvmiscsi.lab.appliance.state import Row, State
@@ -17,7 +18,7 @@ def canonical(state: State) -> dict[str, Any]:
     tables: dict[str, dict[str, Row]] = {
         "portals": {_portal_name(row): row for row in state.portals},
         "initiators": {f"{row['comment']}:{','.join(row['initiators'])}": row for row in state.initiators},
-        "credentials": {f"{row['tag']}:{row['user']}": row for row in state.credentials},
+        "credentials": {f"{row['tag']}:{row['user']}": _fingerprinted(row) for row in state.credentials},
         "targets": {row["name"]: _named_groups(row, state) for row in state.targets},
         "extents": {row["name"]: row for row in state.extents},
         "mappings": {
@@ -51,6 +52,14 @@ def canonical(state: State) -> dict[str, Any]:
     }
     ids = {name: {key: row["id"] for key, row in sorted(rows.items())} for name, rows in tables.items()}
     return {"facts": facts, "ids": ids, "counters": {"txg": state.txg}}
+
+
+def _fingerprinted(row: Row) -> Row:
+    """A credential whose secrets can be compared, but not read."""
+    return {
+        key: hashlib.sha256(value.encode()).hexdigest()[:16] if key in {"secret", "peersecret"} and value else value
+        for key, value in row.items()
+    }
 
 
 def _portal_name(row: Row) -> str:

@@ -102,6 +102,10 @@ class Control:
         """One API call as an administrator: no fault, no limit, not logged; jobs answer their result."""
         return self._ask("call", method=method, params=list(params))
 
+    def reset(self) -> None:
+        """Volumes, exports, faults and the call log as on a new appliance; accounts and keys stay."""
+        self._ask("reset")
+
     def target_kill(self) -> None:
         """SIGKILL the target: every session is gone, nothing listens."""
         self._ask("target_kill")

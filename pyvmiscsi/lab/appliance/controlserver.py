@@ -81,6 +81,10 @@ class ControlServer:
             case "call":
                 dispatcher = appliance.dispatcher
                 return await dispatcher.call(appliance.administrator, request["method"], request["params"])
+            case "reset":
+                faults.clear()
+                await appliance.dispatcher.in_worker(appliance.reset)
+                return appliance.dispatcher.log.reset()
             case "target_kill":
                 return await appliance.dispatcher.in_worker(appliance.plane.stop)
             case "target_start":

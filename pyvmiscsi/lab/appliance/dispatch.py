@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyvmiscsi.lab.appliance.accounts import User, no_access
+from pyvmiscsi.lab.appliance.adaptation import adapted
 from pyvmiscsi.lab.appliance.calllog import CallLog
 from pyvmiscsi.lab.appliance.errors import ENOTAUTHENTICATED, CallError, MethodMissingError, RefusalError
 from pyvmiscsi.lab.appliance.faults import Faults
@@ -135,7 +136,7 @@ class Dispatcher:
             self.log.end(row, type(failure).__name__)
             raise
         self.log.end(row, "ok")
-        return answer
+        return adapted(caller.api, name, answer)
 
     async def _admit(self, caller: Caller, method: Method) -> None:
         """Logged in and allowed, or open to all and within the limit."""

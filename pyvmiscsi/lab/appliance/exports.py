@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyvmiscsi.lab.appliance.state import Row, State
@@ -14,9 +15,8 @@ _FULL_NAMES = ("iqn.", "eui.", "naa.")
 
 def exports_of(state: State, zfs: Zfs) -> dict[str, Export]:
     """By IQN, every target that has a group; one without is there for the API only and unreachable."""
-    by_target: dict[int, list[Row]] = {}
-    for mapping in state.mappings:
-        by_target.setdefault(mapping["target"], []).append(mapping)
+    by_target = _grouped(state.mappings, "target")
+    by_tag = _grouped(state.credentials, "tag")
     exports = {}
     for target in state.targets:
         if not target["groups"]:
@@ -27,12 +27,20 @@ def exports_of(state: State, zfs: Zfs) -> dict[str, Export]:
             unit = _unit(extent, zfs) if extent["enabled"] else None
             if unit is not None:
                 units[mapping["lunid"]] = unit
-        export = _export(state, target, units)
+        export = _export(state, target, units, by_tag)
         exports[export.iqn] = export
     return exports
 
 
-def _export(state: State, target: Row, units: dict[int, Unit]) -> Export:
+def _grouped(rows: Iterable[Row], key: str) -> dict[int, list[Row]]:
+    """Rows by one of their fields, looked through once."""
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return groups
+
+
+def _export(state: State, target: Row, units: dict[int, Unit], by_tag: dict[int, list[Row]]) -> Export:
     name, basename = target["name"], state.iscsi["basename"]
     iqn = name if name.startswith(_FULL_NAMES) else f"{basename}:{name}"
     methods = {group["authmethod"] for group in target["groups"]}
@@ -44,7 +52,7 @@ def _export(state: State, target: Row, units: dict[int, Unit]) -> Export:
         if group["authmethod"] == "NONE":
             continue
         # a tag that no credential has leaves no CHAP line: the target is open (nas-wire.md 5, 32)
-        for row in state.credentials.having("tag", group["auth"]):
+        for row in by_tag.get(group["auth"], ()):
             incoming[row["user"]] = Account(row["user"], Secret(row["secret"]))
             if group["authmethod"] == "CHAP_MUTUAL" and row["peeruser"]:
                 outgoing = Account(row["peeruser"], Secret(row["peersecret"]))

@@ -129,6 +129,10 @@ class State:
         """A 64-bit number above 2**53, as real ones mostly are: a client must not read it as a float."""
         return secrets.randbits(63) | 1 << 60
 
+    def clear_iscsi(self) -> None:
+        for name in _ISCSI_TABLES:
+            getattr(self, name).rows = {}
+
     @contextmanager
     def unchanged_on_error(self) -> Iterator[None]:
         """The iSCSI tables are as they were when the body raises."""

@@ -168,17 +168,17 @@ class Tgt:
         if self._process is None:
             self._exports = dict(exports)
             return
-        before = self._exports
-        for iqn in before.keys() - exports.keys():
+        for iqn in self._exports.keys() - exports.keys():
             self._remove_target(iqn)
+            del self._exports[iqn]
         self._keep_accounts(exports)
         for iqn, export in exports.items():
-            old = before.get(iqn)
+            old = self._exports.get(iqn)
             if old is None:
                 self._add_target(export)
             elif old != export:
                 self._change_target(old, export)
-        self._exports = dict(exports)
+            self._exports[iqn] = export
 
     def _remove_target(self, iqn: str) -> None:
         tid = self._tids.pop(iqn)
@@ -205,12 +205,16 @@ class Tgt:
         tid, self._next_tid = self._next_tid, self._next_tid + 1
         self._tids[export.iqn] = tid
         self._ask(f"new target {export.iqn}", Mode.TARGET, Op.NEW, tid=tid, words_=f"targetname={export.iqn}")
-        for parameter in _PARAMETERS:
-            self._ask("set parameter", Mode.TARGET, Op.UPDATE, tid=tid, words_=parameter)
-        self._bind_accounts(tid, export)
-        for lun, unit in export.units.items():
-            self._add_unit(tid, lun, unit)
-        self._open_doors(tid, export)  # last: nobody gets in before everything is there
+        try:
+            for parameter in _PARAMETERS:
+                self._ask("set parameter", Mode.TARGET, Op.UPDATE, tid=tid, words_=parameter)
+            self._bind_accounts(tid, export)
+            for lun, unit in export.units.items():
+                self._add_unit(tid, lun, unit)
+            self._open_doors(tid, export)  # last: nobody gets in before everything is there
+        except TgtError:
+            self._remove_target(export.iqn)
+            raise
 
     def _change_target(self, old: Export, new: Export) -> None:
         tid = self._tids[new.iqn]
