@@ -20,6 +20,9 @@ Schema = Mapping[str, Any]
 _EXTRAS = {"_name_", "_required_", "_attrs_order_", "title", "description", "examples", "discriminator"}
 _TYPES = {"float": "number", "datetime": "object", "dict": "object"}
 
+_DATE = {"type": "object", "properties": {"$date": {"type": "integer"}}, "required": ["$date"]}
+"""What the wire has where a model says date-time (nas-wire.md 1.8, EJSON)."""
+
 
 def repaired(schema: Any) -> Any:
     """The same schema as proper JSON Schema (draft 2020-12), without prose; what is no schema comes back as it is."""
@@ -42,6 +45,8 @@ def repaired(schema: Any) -> Any:
             fixed[key] = value
         elif key not in _EXTRAS and key != "nullable":
             fixed[key] = repaired(value)
+    if fixed.get("format") == "date-time":
+        fixed = dict(_DATE)
     if required:
         fixed["required"] = sorted({*fixed.get("required", ()), *required})
     fixed.pop("default", None)  # prose too: a default does not bind what is sent
