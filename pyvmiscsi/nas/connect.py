@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 
 from pyvmiscsi.errors import ConfigError
 from pyvmiscsi.model import NasRecord
@@ -35,6 +34,8 @@ def connect(record: NasRecord, *, warn: Warn) -> Nas:
     """
     if record.api in SHIPPED:
         return SHIPPED[record.api](record, warn)
+    from importlib.metadata import entry_points
+
     offered = {point.name: point for point in entry_points(group=STRANGERS)}
     if record.api not in offered:
         known = ", ".join([*SHIPPED, *sorted(offered)])

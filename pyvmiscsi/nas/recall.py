@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.nas.together import together
 from pyvmiscsi.ports import Nas
 
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
-
-_AT_ONCE = 10  # what one connection to TrueNAS may have running (nas-wire.md 1.8)
 
 
 class RecallingNas:
@@ -45,10 +43,7 @@ class RecallingNas:
 
     def together(self, *reads: Callable[[], T]) -> tuple[T, ...]:
         """The answers of these reads, which are in flight at the same time; the first error of any is raised."""
-        if not reads:
-            return ()
-        with ThreadPoolExecutor(min(len(reads), _AT_ONCE), thread_name_prefix="nas-read") as pool:
-            return tuple(pool.map(lambda read: read(), reads))
+        return together(*reads)
 
     def _recall(self, key: Key, ask: Callable[[], T], *, nothing: T | None = None, empty: Key = ()) -> T:
         """What is known of `key`; else `nothing`, if `empty` is known and no write named `key`; else an answer."""

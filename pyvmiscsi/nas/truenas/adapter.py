@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from pyvmiscsi.errors import (
@@ -17,6 +16,7 @@ from pyvmiscsi.errors import (
 from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.nas.together import begin
 from pyvmiscsi.nas.truenas import requests_text as ask
 from pyvmiscsi.nas.truenas import shapes
 from pyvmiscsi.nas.truenas.just_seen import JustSeen
@@ -104,8 +104,7 @@ class TrueNas:
 
     def delete_volume(self, path: DatasetPath) -> None:
         """Also looks for extents first: up to 25.10 the appliance would take those along, and their sessions."""
-        with ThreadPoolExecutor(2) as pool:
-            there, extents = pool.submit(self.find_volume, path), pool.submit(self._rows, ask.extents_of(path))
+        there, extents = begin(lambda: self.find_volume(path)), begin(lambda: self._rows(ask.extents_of(path)))
         for row in extents.result():
             raise BusyError(f"volume {path}: extent {row.take('name', str)} offers it")
         if there.result() is not None:
@@ -276,13 +275,12 @@ class TrueNas:
     # the whole
 
     def inventory(self, parent: DatasetPath) -> Inventory:
-        with ThreadPoolExecutor(6) as pool:
-            below = pool.submit(self._below, parent)
-            extents = pool.submit(self._rows, ask.all_extents())
-            targets = pool.submit(self._rows, ask.all_targets())
-            mappings = pool.submit(self._rows, ask.all_mappings())
-            sessions = pool.submit(self._rows, ask.sessions())
-            base = pool.submit(self.basename)
+        below = begin(lambda: self._below(parent))
+        extents = begin(lambda: self._rows(ask.all_extents()))
+        targets = begin(lambda: self._rows(ask.all_targets()))
+        mappings = begin(lambda: self._rows(ask.all_mappings()))
+        sessions = begin(lambda: self._rows(ask.sessions()))
+        base = begin(self.basename)
         return whole(
             parent,
             below=below.result(),

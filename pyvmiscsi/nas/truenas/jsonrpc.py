@@ -40,6 +40,7 @@ class JsonRpc:
         self.series = series
         self._deadline = deadline
         self._line: _Line | None = None
+        self._closed = False
         self._opening = threading.Lock()
         self._slots = threading.BoundedSemaphore(AT_ONCE)
 
@@ -72,10 +73,14 @@ class JsonRpc:
 
     def _open_line(self) -> _Line:
         with self._opening:
+            if self._closed:
+                raise NasUnreachableError("the connection to the nas was closed here")
             if self._line is None or self._line.lost:
                 if self._line is not None:
                     self._line.close()
                 self._line = self._log_in(_Line(self._connect()))
+                if self._closed:  # meanwhile
+                    self._line.close()
             return self._line
 
     def _log_in(self, line: _Line) -> _Line:
@@ -94,10 +99,11 @@ class JsonRpc:
         return line
 
     def close(self) -> None:
-        with self._opening:
-            if self._line is not None:
-                self._line.close()
-                self._line = None
+        """End the connection for good; calls that wait on it end too."""
+        self._closed = True
+        line = self._line
+        if line is not None:
+            line.close()
 
 
 class _Repeatable(Exception):  # noqa: N818 - a turn of events inside this module
@@ -175,6 +181,6 @@ class _Line:
             answer.set_exception(error or _Unanswered("the connection was lost"))
 
     def close(self) -> None:
-        self._wire.close()
         self._lose()
+        self._wire.close()
         self._reader.join(5)

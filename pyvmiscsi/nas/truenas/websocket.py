@@ -15,6 +15,9 @@ from pyvmiscsi.nas.truenas.endpoint import CONNECT_DEADLINE, USER_AGENT, Endpoin
 KEEP_ALIVE = 20.0
 """Seconds between pings: routers forget idle connections after a minute (nas-wire.md 1.8)."""
 
+CLOSE_DEADLINE = 2.0
+"""Seconds for a farewell that nobody needs."""
+
 _LOG = logging.getLogger("pyvmiscsi.nas.websocket")
 _LOG.setLevel(logging.INFO)  # the library's debug level writes whole messages, secrets included
 
@@ -69,6 +72,7 @@ def _open(endpoint: Endpoint, path: str) -> ClientConnection:
             compression=None,  # answers are short, and a nas is near
             proxy=None,  # a nas is near
             open_timeout=CONNECT_DEADLINE,
+            close_timeout=CLOSE_DEADLINE,
             ping_interval=KEEP_ALIVE,
             ping_timeout=KEEP_ALIVE,
             user_agent_header=USER_AGENT,

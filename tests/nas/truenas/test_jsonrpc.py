@@ -73,6 +73,7 @@ class Nas:
 
     def __init__(self) -> None:
         self.wires: list[ScriptedWire] = []
+        self.asked = threading.Event()
         self.answers: dict[str, list[dict[str, Any] | None]] = {}
 
     def connect(self) -> ScriptedWire:
@@ -80,6 +81,8 @@ class Nas:
         return self.wires[-1]
 
     def answer(self, method: str) -> dict[str, Any] | None:
+        if method == READ.method:
+            self.asked.set()
         waiting = self.answers.get(method)
         if waiting:
             return waiting.pop(0)
@@ -220,6 +223,21 @@ def test_no_more_than_ten_calls_are_in_flight(nas: Nas) -> None:
     rpc.close()
 
     assert most == AT_ONCE
+
+
+def test_closing_ends_a_call_that_waits(nas: Nas) -> None:
+    nas.answers[READ.method] = [None]
+    rpc = JsonRpc(nas.connect, login_request(RECORD), lambda answer: check_login(RECORD, answer), (25, 10))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(rpc.call, READ)
+        assert nas.asked.wait(10)
+        rpc.close()
+
+        with pytest.raises(NasUnreachableError):
+            waiting.result(10)
+
+    with pytest.raises(NasUnreachableError, match="closed here"):
+        rpc.call(READ)
 
 
 def test_closing_ends_the_thread(nas: Nas, rpc: JsonRpc) -> None:
