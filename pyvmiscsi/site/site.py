@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from pyvmiscsi.errors import NotFoundError
 from pyvmiscsi.model import Site as SiteRecord
+from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, say_nothing
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
@@ -78,6 +79,10 @@ class Site:
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest of every datastore."""
         return tuple(guest for found in self._each(Datastore.guests) for guest in found)
+
+    def host(self, name: str) -> Host:
+        """A hypervisor of the site, for scripts of one's own."""
+        return self._connections.host(name)
 
     def operations(self) -> tuple[PendingOperation, ...]:
         """Every unfinished operation, the oldest first."""
