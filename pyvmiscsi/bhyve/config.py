@@ -165,7 +165,10 @@ class GuestConfig:
     """Slots written down for what has no number: `virt_random`, `graphics`, `xhci_mouse`, `sound`, `virt_consoles`."""
 
     def layout(self) -> dict[str, Slot]:
-        """The PCI slot of every emulated device, by its key: `disk0`, `network0`, `virt_random`, …"""
+        """The PCI slot of every emulated device, by its key: `disk0`, `network0`, `virt_random`, …
+
+        Disks on a shared AHCI controller have one slot, under the key of the first of them.
+        """
         return place(self._groups(), self._pinned_slots(), self.start_slot)
 
     def pinned(self) -> GuestConfig:
@@ -173,7 +176,7 @@ class GuestConfig:
         slots = self.layout()
         return replace(
             self,
-            disks=tuple(replace(disk, slot=slots[disk.key]) for disk in self.disks),
+            disks=tuple(replace(disk, slot=slots.get(disk.key)) for disk in self.disks),
             networks=tuple(replace(network, slot=slots[network.key]) for network in self.networks),
             passthrus=tuple(replace(passthru, slot=slots[passthru.key]) for passthru in self.passthrus),
             pins={key: slots[key] for key in UNNUMBERED if key in slots},
@@ -193,32 +196,21 @@ class GuestConfig:
         return tuple(tuple(ports[start : start + limit]) for start in range(0, len(ports), limit))
 
     def _groups(self) -> tuple[Group, ...]:
+        """The devices in the order vm-bhyve places them; passed-through ones of one host bus share a slot."""
         shared = {disk.key: ports[0].key for ports in self.ahci_controllers() for disk in ports}
         disks = dict.fromkeys(shared.get(disk.key, disk.key) for disk in self.disks)
         passthru_groups: dict[str, list[str]] = {}
         for passthru in self.passthrus:
             passthru_groups.setdefault(passthru.device.partition("/")[0], []).append(passthru.key)
-        present = {
-            "virt_random": self.virt_random,
-            "graphics": self.graphics is not None and self.loader.is_uefi,
-            "xhci_mouse": self.xhci_mouse,
-            "sound": self.sound,
-            "virt_consoles": bool(self.virt_consoles),
-        }
-        one = {key: Group((key,)) for key, is_there in present.items() if is_there}
-        return tuple(
-            group
-            for group in (
-                Group(tuple(disks), alone=self.loader.is_uefi),
-                Group(tuple(network.key for network in self.networks), alone=False),
-                one.get("virt_random"),
-                *(Group(tuple(keys), alone=False) for keys in passthru_groups.values()),
-                one.get("graphics"),
-                one.get("xhci_mouse"),
-                one.get("sound"),
-                one.get("virt_consoles"),
-            )
-            if group is not None
+        return (
+            Group(tuple(disks), alone=self.loader.is_uefi),
+            Group(tuple(network.key for network in self.networks), alone=False),
+            Group(("virt_random",) if self.virt_random else ()),
+            *(Group(tuple(keys), alone=False) for keys in passthru_groups.values()),
+            Group(("graphics",) if self.graphics and self.loader.is_uefi else ()),
+            Group(("xhci_mouse",) if self.xhci_mouse else ()),
+            Group(("sound",) if self.sound else ()),
+            Group(("virt_consoles",) if self.virt_consoles else ()),
         )
 
     def _pinned_slots(self) -> dict[str, Slot]:

@@ -38,13 +38,17 @@ def test_a_ninth_function_goes_to_the_next_slot() -> None:
     assert place([Group(keys, alone=False)], {}, 4)["network8"] == Slot(0, 5)
 
 
-def _guest(loader: Loader, disks: int, networks: int, extras: bool) -> GuestConfig:
+def _guest(loader: Loader, disks: int, networks: int, extras: bool, limit: int) -> GuestConfig:
     return GuestConfig(
         name=GuestName.parse("g1"),
         cpu=Cpu(1),
         memory=GIB,
         loader=loader,
-        disks=tuple(Disk(number, "virtio-blk", f"/dev/da{number}", "custom") for number in range(disks)),
+        disks=tuple(
+            Disk(number, "ahci-hd" if number % 3 else "virtio-blk", f"/dev/da{number}", "custom")
+            for number in range(disks)
+        ),
+        ahci_device_limit=limit,
         networks=tuple(Network(number, "virtio-net", "public") for number in range(networks)),
         virt_random=extras,
         xhci_mouse=extras,
@@ -53,8 +57,24 @@ def _guest(loader: Loader, disks: int, networks: int, extras: bool) -> GuestConf
 
 
 _GUESTS = st.builds(
-    _guest, st.sampled_from([Loader.UEFI, Loader.BHYVELOAD]), st.integers(0, 20), st.integers(0, 10), st.booleans()
+    _guest,
+    st.sampled_from([Loader.UEFI, Loader.BHYVELOAD]),
+    st.integers(0, 20),
+    st.integers(0, 10),
+    st.booleans(),
+    st.just(1),
 )
+
+
+_SHARING = st.builds(
+    _guest, st.sampled_from([Loader.UEFI, Loader.GRUB]), st.integers(0, 9), st.just(1), st.booleans(), st.integers(2, 4)
+)
+
+
+@given(_SHARING)
+def test_disks_on_a_shared_controller_are_pinned_with_it(guest: GuestConfig) -> None:
+    assert guest.pinned().layout() == guest.layout()
+    assert all(disk.slot is not None for disk in guest.pinned().disks if not disk.is_ahci)
 
 
 @given(_GUESTS)
