@@ -65,7 +65,7 @@ _SWITCHES = {
 }
 _PLAIN_VALUES = {"K": "keyboard.layout", "m": "memory.size", "U": "uuid"}
 COM_PORTS = ("com1", "com2", "com3", "com4")
-_HOST_CPUS = 256  # CPU_SETSIZE of that source
+HOST_CPUS = 256  # CPU_SETSIZE of that source
 
 # name on the command line -> name in the tree; the others go by one name
 _ALIASES = {"ahci-hd": "ahci", "ahci-cd": "ahci", "amd_hostbridge": "hostbridge"}
@@ -93,6 +93,7 @@ EMULATIONS = (
     "xhci",
 )
 _AHCI_PORTS = 32
+_CONSOLE_PORTS = 16
 
 
 def read_options(argv: Sequence[str], facts: HostFacts, tree: Tree, voice: Voice) -> None:
@@ -176,8 +177,8 @@ def _read_pinning(text: str, tree: Tree, voice: Voice) -> None:
         vcpu, host_cpu = int(match[1]), int(match[2])
         if vcpu < 0:
             voice.say(f"invalid vcpu '{vcpu}'")
-        elif not 0 <= host_cpu < _HOST_CPUS:
-            voice.say(f"hostcpu '{host_cpu}' outside valid range from 0 to {_HOST_CPUS - 1}")
+        elif not 0 <= host_cpu < HOST_CPUS:
+            voice.say(f"hostcpu '{host_cpu}' outside valid range from 0 to {HOST_CPUS - 1}")
         else:
             path = f"vcpu.{vcpu}.cpuset"
             before = tree.get(path)
@@ -308,7 +309,7 @@ def _write_device(  # noqa: PLR0912 - one branch per emulation
         case "xhci":
             _write_usb_devices(node, config, tree)
         case "virtio-console":
-            _write_console_ports(node, config, tree)
+            _write_console_ports(node, config, tree, voice)
         case "virtio-9p":
             _write_share(node, config, tree, voice)
         case _:
@@ -370,9 +371,12 @@ def _write_usb_devices(node: str, config: str, tree: Tree) -> None:
             _write_pairs(f"{node}.slot.{slot}", option, tree)
 
 
-def _write_console_ports(node: str, config: str, tree: Tree) -> None:
+def _write_console_ports(node: str, config: str, tree: Tree, voice: Voice) -> None:
     for port, part in enumerate(config.split(",")):
-        name, _, path = part.partition("=")
+        name, equals, path = part.partition("=")
+        if not equals or port >= _CONSOLE_PORTS:
+            voice.say("vtcon: too many ports" if equals else f"vtcon: port {name} requires a path")
+            raise Ended(4)
         tree.set(f"{node}.port.{port}.name", name)
         tree.set(f"{node}.port.{port}.path", path)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pyvmiscsi.lab.bhyve.machine import Disk, Machine, Network
 
 QEMU = "qemu-system-x86_64"
+_LEAST_MEMORY = 1 << 20
 
 
 class CannotEmulate(Exception):  # noqa: N818 - the lab's own limit, not a verdict of bhyve
@@ -35,6 +36,8 @@ def qemu_argv(machine: Machine, plumbing: Plumbing) -> tuple[str, ...]:
 
     A guest's shutdown or reset only stops QEMU (`-action`), so that whoever watches says how bhyve would have ended.
     """
+    if machine.memory < _LEAST_MEMORY:
+        raise CannotEmulate(f"it has {machine.memory} bytes of memory")
     argv = [QEMU, "-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"]
     argv += ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", f"{machine.memory >> 20}M"]
     argv += ["-smp", f"{machine.cpus},sockets={machine.sockets},cores={machine.cores},threads={machine.threads}"]

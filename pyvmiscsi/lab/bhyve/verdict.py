@@ -10,10 +10,11 @@ from pyvmiscsi.lab.bhyve.devices import Devices
 from pyvmiscsi.lab.bhyve.errno_text import EBUSY, EINVAL
 from pyvmiscsi.lab.bhyve.facts import HostFacts, Trouble, Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
-from pyvmiscsi.lab.bhyve.options import EX_USAGE, USAGE, UsageEnded, read_options
+from pyvmiscsi.lab.bhyve.options import EX_USAGE, HOST_CPUS, USAGE, UsageEnded, read_options
 from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
 
 _LONGEST_NAME = 230
+_DIGITS = r"(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)"
 _MOST = 65535  # UINT16_MAX, the type of vm_set_topology(3)
 _IDENTITY = {
     "bios.vendor": "BHYVE",
@@ -170,8 +171,10 @@ class _Judging:
     def _check_pinning(self, cpus: int) -> None:
         for vcpu in range(cpus):
             value = self._tree.get(f"vcpu.{vcpu}.cpuset")
-            if value is not None and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", value) is None:
-                raise self._voice.end(4, f"invalid cpuset for vcpu {vcpu}: '{value}'")
+            if value is not None:
+                complaint = _wrong_with_cpuset(value)
+                if complaint:
+                    raise self._voice.end(4, complaint.format(vcpu=vcpu, value=value))
 
     def _memory(self) -> int:
         text = self._tree.get("memory.size") or ""
@@ -211,22 +214,43 @@ class _Judging:
         return uuid
 
 
+def _wrong_with_cpuset(value: str) -> str:
+    """Nothing for `0,2-3`; else the complaint, with `{vcpu}` and `{value}` left open."""
+    for part in value.split(","):
+        numbers = [_strtol(word) for word in part.split("-")]
+        known = [number for number in numbers if number is not None]
+        if len(known) < len(numbers) or len(numbers) > 2:
+            return "invalid cpuset for vcpu {vcpu}: '{value}'"
+        for number in known:
+            if not 0 <= number < HOST_CPUS:
+                return f"hostcpu '{number}' outside valid range from 0 to {HOST_CPUS - 1}"
+        if known[0] > known[-1]:
+            return f"Invalid hostcpu range {known[0]}-{known[-1]}"
+    return ""
+
+
 def _strtol(text: str) -> int | None:
     """strtol(3) with base 0, of which nothing may be left over."""
-    match = re.fullmatch(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)", text)
-    if match is None:
-        return None
-    digits = match[2]
+    match = re.fullmatch(r"\s*([+-]?)" + _DIGITS, text)
+    return _number_of(match[2], match[1]) if match else None
+
+
+def _number_of(digits: str, sign: str = "") -> int:
     base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
-    return int(match[1] + digits, base)
+    return int(sign + digits, base)
 
 
 def _memory_size(text: str) -> int | None:
-    """Bytes: a bare number below a mebibyte counts mebibytes, else expand_number(3)'s one-letter units."""
+    """Bytes: a bare number below a mebibyte counts mebibytes, else expand_number(3)'s one-letter units.
+
+    As that source has it: no digits are 0, and what follows the unit is not looked at.
+    """
     bare = _strtol(text)
     if bare is not None:
-        return bare << 20 if bare < 1 << 20 else bare
-    match = re.match(r"\s*(\d+)([kmgtpe]|b)", text, re.IGNORECASE)
-    if match is None:
-        return None
-    return int(match[1]) << ("bkmgtpe".index(match[2].lower()) * 10)
+        size = bare << 20 if bare < 1 << 20 else bare
+    else:
+        match = re.match(rf"\s*(?:{_DIGITS})?([kmgtpe]|b|$)", text, re.IGNORECASE)
+        if match is None:
+            return None
+        size = _number_of(match[1] or "0") << ("bkmgtpe".index(match[2].lower() or "b") * 10)
+    return size if 0 <= size < 1 << 64 else None

@@ -47,13 +47,18 @@ def _tree(*words: str) -> dict[str, str]:
         ("268435456", 256),
         ("0x200", 512),
         ("262144K", 256),
+        ("0x10M", 16),
+        ("512MB", 512),
+        ("268435456b", 256),
+        ("", 0),
+        ("M", 0),
     ],
 )
 def test_memory_is_counted_in_mebibytes_unless_a_unit_says_otherwise(text: str, mebibytes: int) -> None:
     assert _machine("-m", text).memory == mebibytes << 20
 
 
-@pytest.mark.parametrize("text", ["", "M", "x", "-", "M512"])
+@pytest.mark.parametrize("text", ["x", "-", "-1M", "12 M", "99999999999999999999", "17179869184G"])
 def test_memory_that_is_no_size(text: str) -> None:
     refused = _refused("-m", text, "vm")
     assert (refused.status, refused.message) == (64, (f"bhyve: invalid memsize '{text}'",))
@@ -103,6 +108,21 @@ def test_pinning_that_cannot_be(words: tuple[str, ...], last: str) -> None:
     refused = _refused("-p", *words, "vm")
     assert refused.status == 64
     assert refused.message == (last, f"bhyve: invalid vcpu pinning configuration '{words[0]}'")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("0,", "bhyve: invalid cpuset for vcpu 0: '0,'"),
+        ("0-1-2", "bhyve: invalid cpuset for vcpu 0: '0-1-2'"),
+        ("x", "bhyve: invalid cpuset for vcpu 0: 'x'"),
+        ("3-1", "bhyve: Invalid hostcpu range 3-1"),
+        ("300", "bhyve: hostcpu '300' outside valid range from 0 to 255"),
+    ],
+)
+def test_sets_of_host_processors_that_cannot_be(value: str, message: str) -> None:
+    refused = _refused("-o", f"vcpu.0.cpuset={value}", "vm")
+    assert (refused.status, refused.message) == (4, (message,))
 
 
 def test_pinning_adds_up() -> None:
@@ -309,6 +329,7 @@ def test_an_ahci_port_needs_its_type() -> None:
         (("-s", "31,lpc", "-l", "com1,/dev/none"), "Unable to initialize backend '/dev/none' for LPC device com1"),
         (("-s", "31,lpc", "-l", "com1,/etc/motd"), "Unable to initialize backend '/etc/motd' for LPC device com1"),
         (("-s", "3,virtio-9p,x"), "virtio-9p: path required"),
+        (("-s", "9,uart,/dev/none"), "Unable to initialize backend '/dev/none' for pci uart at 9:0"),
         (("-s", "5,e1000,tap9"), "open of tap device /dev/tap9 failed"),
         (("-s", "5,virtio-net,tap0,mac=00:00:00:00:00:00"), "Invalid MAC 00:00:00:00:00:00"),
         (("-s", "29,fbuf,tcp=:"), 'fbuf: Missing port number: ":"'),
@@ -326,6 +347,18 @@ def test_devices_that_do_not_come_up(words: tuple[str, ...], message: str) -> No
     refused = _refused(*words, "vm", host=host)
     assert (refused.status, refused.message[0]) == (4, message)
     assert refused.message[-1].startswith("device emulation initialization error: ")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("org.qemu.guest_agent.0", "vtcon: port org.qemu.guest_agent.0 requires a path"),
+        (",".join(f"p{number}=/run/p" for number in range(17)), "vtcon: too many ports"),
+    ],
+)
+def test_ports_of_a_virtio_console(config: str, message: str) -> None:
+    refused = _refused("-s", f"9,virtio-console,{config}", "vm")
+    assert (refused.status, refused.message) == (4, (message,))
 
 
 def test_devices_come_up_by_their_place_not_by_the_command_line() -> None:
