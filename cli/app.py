@@ -64,7 +64,7 @@ def whole() -> typer.Typer:
 def _empty(*, add_completion: bool) -> typer.Typer:
     return typer.Typer(
         name="pyvmiscsi",
-        help="FreeBSD bhyve guests whose disks are iSCSI LUNs on a NAS.",
+        help="FreeBSD bhyve guests whose disks are iSCSI LUNs on a NAS. These options may stand behind a command, too.",
         rich_markup_mode=None,  # help in plain text: importing rich would double its time
         pretty_exceptions_enable=False,
         no_args_is_help=True,

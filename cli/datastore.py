@@ -1,7 +1,5 @@
 """`pyvmiscsi datastore`: where guests live."""
 
-from __future__ import annotations
-
 import typer
 
 from . import show

@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from pyvmiscsi.config import SiteFile
     from pyvmiscsi.site import Site
 
+    class Told(Protocol):
+        """What progress listeners are told: anything that has one line of text."""
+
+        @property
+        def text(self) -> str: ...
+
+
 T = TypeVar("T")
 
 _FLAGS = ("--json", "--quiet", "-q", "--debug")
 _WITH_VALUE = ("--site",)
-
-
-class Told(Protocol):
-    """What progress listeners are told: anything that has one line of text."""
-
-    @property
-    def text(self) -> str: ...
 
 
 @dataclass

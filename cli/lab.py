@@ -1,7 +1,5 @@
 """`pyvmiscsi lab`: an emulated NAS with hypervisors, on this machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`pyvmiscsi ops`: operations that were interrupted."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

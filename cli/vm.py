@@ -1,7 +1,5 @@
 """`pyvmiscsi vm`: guests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -157,7 +155,7 @@ def destroy(
     show.text(invocation, f"guest {name} is destroyed", {"guest": str(name)})
 
 
-def _state(guest: GuestView) -> str:
+def _state(guest: "GuestView") -> str:
     state = f"{guest.state} ({guest.host})" if guest.host else guest.state
     return f"{state}, unfinished: see ops list" if guest.operations else state
 
@@ -171,7 +169,7 @@ def _text_of(template: Path | None) -> str:
         raise InputError(f"template {template}: {error}") from error
 
 
-def _show_preview(invocation: Invocation, preview: Preview) -> None:
+def _show_preview(invocation: Invocation, preview: "Preview") -> None:
     steps = [{"step": title, "holds": holds} for title, holds in preview.steps]
     if not invocation.json:
         for step in steps:
