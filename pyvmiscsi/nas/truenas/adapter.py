@@ -42,7 +42,8 @@ class TrueNas:
     """
 
     def __init__(self, rpc: Rpc, *, clock: Clock | None = None) -> None:
-        self._rpc = rpc
+        self.rpc = rpc
+        """For what no port asks of a nas."""
         self._clock = clock
         self._traits = traits_of(rpc.series, rpc.dialect)
         self._basename: Iqn | None = None
@@ -52,7 +53,7 @@ class TrueNas:
 
     def _call(self, request: Request) -> Json:
         with _our_errors():
-            return self._rpc.call(request)
+            return self.rpc.call(request)
 
     def _rows(self, request: Request) -> list[shapes.Row]:
         return shapes.rows(request.method, self._call(request))
@@ -66,7 +67,7 @@ class TrueNas:
         release = Release.parse(shapes.version(self._call(ask.version())))
         return NasCapabilities(
             release.text,
-            self._rpc.dialect,
+            self.rpc.dialect,
             marks=not release.core and release.series >= _USER_PROPERTIES_SINCE,
             delete_target_with_extents=self._traits.delete_target_with_extents,
             rename_dataset=self._traits.rename_dataset,
@@ -117,7 +118,7 @@ class TrueNas:
 
         def deleted() -> bool:
             try:
-                self._rpc.call(request)
+                self.rpc.call(request)
             except Refused as refused:
                 if not is_device_busy(refused):
                     raise
@@ -158,7 +159,7 @@ class TrueNas:
 
         def made() -> Json | None:
             try:
-                return self._rpc.call(request)
+                return self.rpc.call(request)
             except Refused as refused:
                 if not is_device_missing(refused) or self.find_volume(extent.volume) is None:
                     raise
@@ -300,7 +301,7 @@ class TrueNas:
         return shapes.zfs_resources(answer) if self._traits.resource_query else shapes.resources(request.method, answer)
 
     def close(self) -> None:
-        self._rpc.close()
+        self.rpc.close()
 
 
 @contextmanager

@@ -21,8 +21,9 @@ _FILTERED = {"query", "sessions", "get_jobs"}
 _ARGUMENTS = {
     "iscsi.extent.delete": ("remove", "force"),
     "iscsi.target.delete": ("force", "delete_extents"),
+    "service.control": ("verb", "service", "options"),
 }
-"""How the arguments after the id are called, where there can be more than one of them."""
+"""How the arguments in the body are called, where there can be more than one of them."""
 
 _GATEWAY = {502, 503, 504}
 
@@ -62,12 +63,12 @@ def _filters(filters: Json = (), options: Json = None) -> str | None:
 
 
 def _body(method: str, arguments: list[Json] | tuple[Json, ...]) -> str | None:
-    """One argument is the body itself, several are an object of all of them (nas-wire.md 1.6)."""
+    """One argument is the body itself, several are an object; those at the end may be left out (nas-wire.md 1.6)."""
     if not arguments:
         return None
     if len(arguments) == 1:
         return json.dumps(arguments[0])
-    return json.dumps(dict(zip(_ARGUMENTS[method], arguments, strict=True)))
+    return json.dumps(dict(zip(_ARGUMENTS[method], arguments, strict=False)))
 
 
 class GatewayError(Exception):

@@ -136,3 +136,33 @@ def test_the_twenty_first_login_in_a_minute_is_told_what_to_do(tmp_path: Path) -
         assert caught.value.exit_status == 75
     finally:
         appliance.stop()
+
+
+def test_the_number_of_a_deleted_target_may_be_another_targets(appliance: Appliance, nas: Nas) -> None:
+    """The appliance gives a deleted row's number to the next one: what is deleted is looked up by its name."""
+    ours = Target(nas.basename().child("web1-disk0"), portal_group=1)
+    nas.create_target(ours)
+    (row,) = appliance.control.call("iscsi.target.query", [["name", "=", "web1-disk0"]])
+    appliance.control.call("iscsi.target.delete", row["id"])
+    other = appliance.control.call("iscsi.target.create", {"name": "web2-disk0", "groups": []})
+    assert other["id"] == row["id"]
+
+    nas.delete_target(ours.iqn)
+
+    assert appliance.control.call("iscsi.target.query", [["name", "=", "web2-disk0"]])
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_that_answers_for_the_nas_leaves_a_write_unanswered(
+    appliance_of: Callable[[str], Appliance], status: int
+) -> None:
+    appliance = appliance_of("24.10")
+    nas = connect(appliance.record("rest2"), warn=pytest.fail)
+    appliance.control.fault("pool.dataset.create", action="http", status=status, when="after")
+    appliance.control.fault("pool.dataset.query", action="http", status=status)
+
+    with pytest.raises(NasUnansweredError, match=f"HTTP {status}"):
+        nas.create_dataset(GUEST, {})
+
+    assert nas.find_dataset(GUEST) is not None
+    nas.close()
