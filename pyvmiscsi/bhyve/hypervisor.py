@@ -167,8 +167,13 @@ class Hypervisor:
         )
 
     def end(self, guest: GuestName, *, deadline: float = 60.0) -> None:
-        """See that nothing of the guest is left here, whatever state it is in: off by force, and swept."""
+        """See that nothing of our start is left here, whatever state the guest is in: off by force, and swept.
+
+        A bhyve that was there first, for which our supervisor refused to start another, is left alone.
+        """
         found = self.guest(guest)
+        if found.is_running and found.status is not None and found.status.was_refused:
+            return
         if found.is_running or found.is_supervised:
             self.force_poweroff(guest)
             self.wait_stopped(guest, deadline=deadline)

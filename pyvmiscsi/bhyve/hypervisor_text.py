@@ -47,6 +47,11 @@ class SupervisorStatus:
     def is_final(self) -> bool:
         return self.phase in _ENDED
 
+    @property
+    def was_refused(self) -> bool:
+        """It started nothing: somebody else's bhyve had the name."""
+        return self.phase == "refused"
+
 
 @dataclass(frozen=True, slots=True)
 class GuestOnHost:

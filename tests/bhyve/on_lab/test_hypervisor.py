@@ -14,6 +14,7 @@ from pyvmiscsi.lab import Lab
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from pyvmiscsi.units import Size
+from pyvmiscsi.waiting import wait_for
 from tests.bhyve.on_lab.conftest import OPERATION, QUICK, Start, connected
 
 
@@ -136,6 +137,21 @@ def test_a_bhyve_that_refuses_is_quoted(host: Host, guest_name: GuestName) -> No
         hypervisor.start(Supervision(guest_name, OPERATION, directory, missing, patience=QUICK))
     hypervisor.wait_stopped(guest_name, deadline=20)
     assert host.list_directory(directory) == ()
+
+
+def test_somebody_elses_bhyve_of_the_same_name_is_left_alone(host: Host, guest_name: GuestName) -> None:
+    hypervisor = Hypervisor(host)
+    hypervisor.load_modules()
+    rom = "bootrom,/usr/local/share/uefi-firmware/BHYVE_UEFI.fd"
+    theirs = ("/usr/sbin/bhyve", "-m", "512M", "-s", "0,hostbridge", "-s", "31,lpc", "-l", rom, str(guest_name))
+    host.run(["/usr/sbin/daemon", "-f", *theirs])
+    wait_for(lambda: hypervisor.guest(guest_name).is_running, what="their bhyve", deadline=20)
+    with pytest.raises(GuestError, match="running already"):
+        hypervisor.start(Supervision(guest_name, OPERATION, f"/vmconfig/{guest_name}", theirs, patience=QUICK))
+    hypervisor.end(guest_name)
+    assert hypervisor.guest(guest_name).is_running
+    host.run(["/usr/sbin/bhyvectl", f"--vm={guest_name}", "--force-poweroff"])
+    hypervisor.wait_stopped(guest_name, deadline=30)
 
 
 def test_a_guest_that_does_not_run_cannot_be_stopped(host: Host, guest_name: GuestName) -> None:
