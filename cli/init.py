@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from pyvmiscsi.errors import HostUnreachableError, InputError, NasUnreachableError
+from pyvmiscsi.errors import AlreadyExistsError, HostUnreachableError, InputError, NasUnreachableError
+from pyvmiscsi.names import Portal
 
 from . import show
 from .frame import Invocation, of
@@ -59,13 +60,13 @@ def command(
     nas_url: Annotated[str | None, typer.Option(metavar="URL", help="As in https://nas1.example.net.")] = None,
     nas_user: Annotated[str | None, typer.Option(metavar="USER", help="Whom the API key belongs to.")] = None,
     api_key: Annotated[str | None, typer.Option(metavar="PLACE", help="file:PATH, env:NAME or cmd:COMMAND.")] = None,
-    ca_file: Annotated[str | None, typer.Option(metavar="FILE", help="The authority of the nas's certificate.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Who vouches for the nas's certificate.")] = None,
     fingerprint: Annotated[str | None, typer.Option(metavar="SHA256", help="The nas's certificate.")] = None,
     host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=[USER@]ADDRESS[:PORT]", help="A hypervisor; NAME= is this machine. Repeatable."),
     ] = None,
-    key_file: Annotated[str | None, typer.Option(metavar="FILE", help="The SSH key for the hypervisors.")] = None,
+    key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The SSH key for the hypervisors.")] = None,
     datastore: Annotated[str, typer.Option(metavar="NAME", help="What to call the datastore.")] = "iscsi1",
     basename: Annotated[str | None, typer.Option(metavar="IQN", help="What target names begin with.")] = None,
     config_path: Annotated[str | None, typer.Option(metavar="PATH", help="Where guests' configs are.")] = None,
@@ -79,12 +80,12 @@ def command(
 
     Shows the fingerprints of the NAS's certificate and of each hypervisor's host key, and asks whether to pin them.
     """
-    from pyvmiscsi.config import new_site, usual_places
+    from pyvmiscsi.config import new_site, place_for_new
 
     invocation = of(ctx)
-    path = output or Path(invocation.site_file or usual_places()[1])
-    if path.exists() and not force:
-        raise InputError(f"{path} exists", hint="say --force to replace it, or --output to write another")
+    path = output or place_for_new(invocation.site_file)
+    if path.exists() and not force:  # before the questions; whoever makes one meanwhile is met when it is written
+        raise AlreadyExistsError(f"{path} exists", hint="say --force to replace it, or --output to write another")
     asker = _Asker(invocation, [])
 
     url = asker.answer(nas_url, _Question("--nas-url", "The nas's address, https://…"))
@@ -92,25 +93,21 @@ def command(
     place = asker.answer(
         api_key, _Question("--api-key", "Where is its API key kept", f"file:{path.absolute().parent / nas}.key")
     )
-    hosts = dict(_host_of(text) for text in host or [])
-    if not host:
-        hosts = _ask_hosts(asker)
+    hosts = _hosts_of(host) if host else _ask_hosts(asker)
     iqn = asker.answer(basename, _Question("--basename", "Target names begin with", "iqn.2005-10.org.freenas.ctl"))
     configs = asker.answer(
         config_path, _Question("--config-path", "Guests' configs, on the hypervisors, are in", "/vmconfig")
     )
     dataset = asker.answer(parent, _Question("--parent", "Volumes go below the dataset, as in tank/vm"))
-    where = asker.answer(
-        portal, _Question("--portal", "Hypervisors log in at", f"{urlsplit(url).hostname}:3260" if url else None)
-    )
+    where = asker.answer(portal, _Question("--portal", "Hypervisors log in at", _portal_of(url)))
     if asker.missing:
         raise InputError(f"{', '.join(asker.missing)}: needed, and nobody is at the terminal to ask")
 
-    nas_table = {"url": url, "user": user, "api_key": place, "ca_file": ca_file, "fingerprint": fingerprint}
     if ca_file is None and fingerprint is None:
-        nas_table["fingerprint"] = _certificate_pin(asker, url, pin=pin)
+        fingerprint = _certificate_pin(asker, url, pin=pin)
+    nas_table = {"url": url, "user": user, "api_key": place, "ca_file": _here(ca_file), "fingerprint": fingerprint}
     host_tables = {
-        name: {**table, "key_file": key_file if table else None, "host_key": _host_key_pin(asker, table, pin=pin)}
+        name: {**table, "key_file": _here(key_file), "host_key": _host_key_pin(asker, table, pin=pin)} if table else {}
         for name, table in hosts.items()
     }
     datastore_table = {"spec": f"iscsi:{nas}:{iqn}:{configs}", "parent": dataset, "portal": where, "lun": lun or None}
@@ -121,6 +118,26 @@ def command(
     new_site.write(path, text, force=force)
     _keep_api_key(asker, place, path.absolute().parent)
     show.text(invocation, f"wrote {path}", {"file": str(path)})
+
+
+def _here(path: Path | None) -> str | None:
+    """Where an option's path starts: here, and not where the site file is."""
+    return str(path.absolute()) if path else None
+
+
+def _portal_of(url: str) -> str | None:
+    """The portal that most NASes have: the same address, port 3260. None when there is no address."""
+    host = urlsplit(url).hostname
+    return str(Portal(host)) if host else None
+
+
+def _hosts_of(texts: list[str]) -> dict[str, dict[str, Any]]:
+    hosts: dict[str, dict[str, Any]] = {}
+    for name, table in map(_host_of, texts):
+        if name in hosts:
+            raise InputError(f"host {name!r} is given twice")
+        hosts[name] = table
+    return hosts
 
 
 def _ask_hosts(asker: _Asker) -> dict[str, dict[str, Any]]:
@@ -174,8 +191,6 @@ def _certificate_pin(asker: _Asker, url: str, *, pin: bool) -> str | None:
 def _host_key_pin(asker: _Asker, table: dict[str, Any], *, pin: bool) -> str | None:
     from pyvmiscsi.hosts import host_keys
 
-    if not table:
-        return None
     address, port = table["address"], table["port"] or 22
     try:
         key = host_keys.shown_by(address, port)

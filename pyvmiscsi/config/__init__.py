@@ -13,7 +13,7 @@ from pyvmiscsi.config.reading import Setting
 from pyvmiscsi.config.site_text import SiteFile, parse_site
 from pyvmiscsi.errors import ConfigError
 
-__all__ = ["VARIABLE", "Setting", "SiteFile", "find", "load", "parse_site", "usual_places"]
+__all__ = ["VARIABLE", "Setting", "SiteFile", "find", "load", "parse_site", "place_for_new", "usual_places"]
 
 VARIABLE = "PYVMISCSI_SITE"
 
@@ -42,6 +42,11 @@ def find(named: str | Path | None = None) -> Path:
             return place
     looked = ", ".join(str(place) for place in usual_places())
     raise ConfigError(f"no site file: not in {looked}", hint="write one with pyvmiscsi init, or name it with --site")
+
+
+def place_for_new(named: str | Path | None = None) -> Path:
+    """Where to write a site file: at the one named, else in $PYVMISCSI_SITE, else among our own configuration."""
+    return Path(named or os.environ.get(VARIABLE) or usual_places()[1])
 
 
 def load(path: Path) -> SiteFile:

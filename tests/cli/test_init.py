@@ -89,7 +89,7 @@ def test_names_every_option_that_is_missing(tmp_path: Path, capsys: pytest.Captu
 def test_keeps_a_file_that_is_there(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "site.toml").write_text("# mine\n")
 
-    assert run([*options, "--pin"]) == 64
+    assert run([*options, "--pin"]) == 73
     assert "say --force" in capsys.readouterr().err
     assert (tmp_path / "site.toml").read_text() == "# mine\n"
 
@@ -103,12 +103,30 @@ def test_refuses_what_is_not_a_host(host: str, tmp_path: Path, capsys: pytest.Ca
     assert f"host {host!r}: not a host" in capsys.readouterr().err
 
 
+def test_refuses_two_hosts_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "--output", str(tmp_path / "site.toml"), "--host", "hv1=", "--host", "hv1=10.0.0.1"]) == 64
+    assert "host 'hv1' is given twice" in capsys.readouterr().err
+
+
+def test_paths_of_options_start_here(
+    options: list[str], nas: https.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(nas.certificate.parent)
+
+    assert run([*options, "--ca-file", nas.certificate.name, "--key-file", "id_ed25519"]) == 0
+
+    site = config.load(tmp_path / "site.toml").site
+    assert site.nases["nas1"].ca_file == str(nas.certificate)
+    assert site.hosts["hv1"].key_file == str(nas.certificate.parent / "id_ed25519")
+
+
 def test_goes_on_when_nas_and_host_do_not_answer(
     options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    silent = [*options, "--nas-url", "https://127.0.0.1:1", "--host", "hv1=127.0.0.1:1"]
+    options[options.index("--nas-url") + 1] = "https://127.0.0.1:1"
+    options[options.index("--host") + 1] = "hv1=127.0.0.1:1"
 
-    assert run(silent) == 0
+    assert run(options) == 0
 
     assert capsys.readouterr().err.count("pyvmiscsi: warning: ") == 2
     assert config.load(tmp_path / "site.toml").site.nases["nas1"].fingerprint is None

@@ -56,6 +56,14 @@ def test_a_named_file_comes_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.find("mine.toml") == Path("mine.toml")
 
 
+def test_a_new_file_is_written_where_it_will_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.place_for_new() == tmp_path / "home/.config/pyvmiscsi/site.toml"
+    assert config.place_for_new("mine.toml") == Path("mine.toml")
+
+    monkeypatch.setenv(config.VARIABLE, "/elsewhere/site.toml")
+    assert config.place_for_new() == Path("/elsewhere/site.toml")
+
+
 def test_says_where_it_looked_when_there_is_none() -> None:
     with pytest.raises(ConfigError, match=r"no site file: not in site\.toml, .*pyvmiscsi init"):
         config.find()
