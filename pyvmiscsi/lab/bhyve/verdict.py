@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyvmiscsi.lab.bhyve.devices import Devices
+from pyvmiscsi.lab.bhyve.board import Board
+from pyvmiscsi.lab.bhyve.devices import bring_up
 from pyvmiscsi.lab.bhyve.errno_text import EBUSY, EINVAL
 from pyvmiscsi.lab.bhyve.facts import HostFacts, Trouble, Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
@@ -123,8 +124,8 @@ class _Judging:
             raise Ended(4)
         for path in ("memory.wired", "memory.guest_in_core"):
             tree.get_bool(path, False)
-        devices = Devices(tree, self._facts, self._voice)
-        devices.bring_up()
+        board = Board(tree, self._facts, self._voice)
+        bring_up(board)
         tree.get_bool("acpi_tables", False)
         uuid = self._identity()
         tree.mark_read(*_READ_LATER)
@@ -136,12 +137,12 @@ class _Judging:
             threads=threads,
             memory=memory,
             uuid=uuid,
-            bootrom=devices.bootrom,
-            bootvars=devices.bootvars,
-            disks=tuple(devices.disks),
-            networks=tuple(devices.networks),
-            consoles=tuple(devices.consoles),
-            random=devices.random,
+            bootrom=board.bootrom,
+            bootvars=board.bootvars,
+            disks=tuple(board.disks),
+            networks=tuple(board.networks),
+            consoles=tuple(board.consoles),
+            random=board.random,
             destroy_on_poweroff=tree.get_bool("destroy_on_poweroff", False),
         )
 

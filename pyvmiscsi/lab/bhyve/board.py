@@ -1,0 +1,67 @@
+"""What bhyve's devices come up on: the tree they read, the host they open things on, what came up so far."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from pyvmiscsi.lab.bhyve.facts import HostFacts
+from pyvmiscsi.lab.bhyve.machine import Disk, Network
+from pyvmiscsi.lab.bhyve.tree import Tree, Voice
+
+
+class Failed(Exception):  # noqa: N818 - the device has said why already
+    """A device that did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a device is on PCI."""
+
+    bus: int
+    slot: int
+    func: int
+
+    @property
+    def node(self) -> str:
+        """Its node in the tree."""
+        return f"pci.{self.bus}.{self.slot}.{self.func}"
+
+    @property
+    def place(self) -> str:
+        """As bhyve writes it."""
+        return f"{self.bus}:{self.slot}:{self.func}"
+
+
+@dataclass(slots=True)
+class Board:
+    """One machine being put together."""
+
+    tree: Tree
+    facts: HostFacts
+    voice: Voice
+    disks: list[Disk] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list)
+    consoles: list[tuple[str, str]] = field(default_factory=list)
+    random: bool = False
+    bootrom: str = ""
+    bootvars: str = ""
+    has_lpc: bool = False
+    has_framebuffer: bool = False
+    stdio_taken: bool = False
+
+    def read(self, node: str, *keys: str) -> None:
+        """Ask for keys that need no check here."""
+        for key in keys:
+            self.tree.get(f"{node}.{key}")
+
+    def failed(self, line: str) -> Failed:
+        """Say why, and be ready to raise."""
+        self.voice.say(line)
+        return Failed()
+
+
+def number_at_front(text: str) -> int:
+    """atoi(3)."""
+    match = re.match(r"\s*[+-]?\d+", text)
+    return int(match[0]) if match else 0
