@@ -149,6 +149,8 @@ class AttachedDisk:
     serial: Serial
     size: Size
     sector: Size
+    physical: Size | None = None
+    """Its physical block (GEOM's stripe size), 0 when the disk does not tell; None when nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)

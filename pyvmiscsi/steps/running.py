@@ -81,7 +81,7 @@ class GuestRunning:
                 raise ProofError(
                     f"disk{number}: no session to {proof.address.target}", hint="it was there a moment ago"
                 )
-            found[number] = FoundDisk(disk.device, disk.sector)
+            found[number] = FoundDisk(disk.device, disk.sector, disk.physical)
         return found
 
     def _command(self, hypervisor: Hypervisor, devices: Devices) -> tuple[tuple[str, ...], Secret | None]:

@@ -241,6 +241,7 @@ class Attachment:
             serial=self._proof.serial,
             size=Size(identity.info.size),
             sector=Size(identity.info.sector),
+            physical=Size(identity.info.stripe),
         )
 
 
