@@ -38,6 +38,17 @@ def sshd_config(*, directory: Path, port: int, user: str, gate: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def is_locked(shadow: str, user: str) -> bool:
+    """Whether the account's password is locked by `!`, as Debian's installer locks root's (shadow(5))."""
+    fields = (line.split(":") for line in shadow.splitlines())
+    return any(field[0] == user and field[1].startswith("!") for field in fields if len(field) > 1)
+
+
+def unlocked_shadow(user: str) -> str:
+    """A shadow(5) file in which no password fits the account, which yet is not locked."""
+    return f"{user}:*:19000:0:99999:7:::\n"
+
+
 def known_hosts_line(port: int, host_key: str) -> str:
     """The line of known_hosts(5) that names this server."""
     kind, key = host_key.split()[:2]
