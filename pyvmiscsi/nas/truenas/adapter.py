@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from pyvmiscsi.errors import (
@@ -61,6 +61,26 @@ class TrueNas:
     def _made(self, request: Request) -> shapes.Row:
         return shapes.Row(request.method, self._call(request))
 
+    def _call_when_ready(self, request: Request, not_yet: Callable[[Refused], bool], deadline: float) -> Json:
+        """The answer of a call that is made again as long as it is refused for a reason that passes."""
+        last: list[Refused] = []
+
+        def attempt() -> tuple[Json] | None:
+            try:
+                return (self.rpc.call(request),)
+            except Refused as refused:
+                if not not_yet(refused):
+                    raise
+                last[:] = [refused]
+                return None
+
+        with _our_errors():
+            try:
+                pauses = backoff(0.25, 2, 8)
+                return wait_for(attempt, what=request.method, deadline=deadline, clock=self._clock, pauses=pauses)[0]
+            except DeadlineError as late:
+                raise last[0] from late
+
     # about the appliance
 
     def capabilities(self) -> NasCapabilities:
@@ -113,30 +133,8 @@ class TrueNas:
 
     def _delete_resource(self, path: DatasetPath) -> None:
         """Remove it, waiting while the target still holds its device."""
-        request = ask.delete_dataset(path, self._traits)
-        last: list[Refused] = []
-
-        def deleted() -> bool:
-            try:
-                self.rpc.call(request)
-            except Refused as refused:
-                if not is_device_busy(refused):
-                    raise
-                last[:] = [refused]
-                return False
-            return True
-
-        with _our_errors(), _nothing_to_delete():
-            try:
-                wait_for(
-                    deleted,
-                    what=f"{path} to be let go",
-                    deadline=_LET_GO,
-                    clock=self._clock,
-                    pauses=backoff(0.25, 2, 8),
-                )
-            except DeadlineError as late:
-                raise last[0] from late
+        with _nothing_to_delete():
+            self._call_when_ready(ask.delete_dataset(path, self._traits), is_device_busy, _LET_GO)
 
     def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
         self._call(ask.change_marks(path, changes))
@@ -154,24 +152,12 @@ class TrueNas:
 
     def create_extent(self, extent: Extent) -> Extent:
         """Waits for the device of a volume that is there: it can be a little late (nas-wire.md 3, rule 8)."""
+
+        def late(refused: Refused) -> bool:
+            return is_device_missing(refused) and self.find_volume(extent.volume) is not None
+
         request = ask.create_extent(extent)
-        last: list[Refused] = []
-
-        def made() -> Json | None:
-            try:
-                return self.rpc.call(request)
-            except Refused as refused:
-                if not is_device_missing(refused) or self.find_volume(extent.volume) is None:
-                    raise
-                last[:] = [refused]
-                return None
-
-        with _our_errors():
-            try:
-                answer = wait_for(made, what=f"the device of {extent.volume}", deadline=_APPEAR, clock=self._clock)
-            except DeadlineError as late:
-                raise last[0] from late
-        row = shapes.Row(request.method, answer)
+        row = shapes.Row(request.method, self._call_when_ready(request, late, _APPEAR))
         self._numbers.note(("extent", extent.name), shapes.row_id(row))
         return shapes.extent(row)
 

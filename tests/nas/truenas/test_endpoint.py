@@ -82,10 +82,3 @@ def test_nobody_at_the_address_is_unreachable() -> None:
 
     with pytest.raises(NasUnreachableError, match=f"127.0.0.1:{port}: Connection refused"):
         connect(replace(RECORD, url=f"https://127.0.0.1:{port}"), warn=lambda _: None)
-
-
-def test_an_api_that_nobody_offers_is_named_with_those_that_are() -> None:
-    with pytest.raises(ConfigError, match="'freenas'") as caught:
-        connect(replace(RECORD, api="freenas"), warn=lambda _: None)
-
-    assert "jsonrpc" in caught.value.hint

@@ -11,8 +11,10 @@ from pyvmiscsi.errors import BusyError, NasRateLimitedError, NasUnansweredError,
 from pyvmiscsi.model import Mapping, Target
 from pyvmiscsi.names import Lun
 from pyvmiscsi.nas.connect import connect
+from pyvmiscsi.nas.truenas.adapter import TrueNas
 from pyvmiscsi.ports import Nas
 from tests.contracts.nas_contract import DISK, EXTENT, GUEST, VOLUME
+from tests.fakes.clock import FakeClock
 from tests.nas.appliances import Appliance
 
 
@@ -80,6 +82,28 @@ def test_a_volume_still_held_by_the_target_is_waited_for(appliance: Appliance, n
 
     assert nas.find_volume(DISK) is None
     assert [call["method"] for call in appliance.control.calls()].count("pool.dataset.delete") == 2
+
+
+def test_what_somebody_else_has_just_deleted_is_gone(appliance: Appliance, nas: Nas) -> None:
+    nas.create_dataset(GUEST, {})
+    appliance.control.fault("pool.dataset.delete", action="error", errno=2, text=f"PoolDataset {GUEST} does not exist")
+
+    nas.delete_dataset(GUEST)
+
+
+def test_a_volume_that_is_never_let_go_is_busy(appliance: Appliance, nas: Nas) -> None:
+    nas.create_dataset(GUEST, {})
+    nas.create_volume(VOLUME)
+    for nth in range(1, 30):
+        appliance.control.fault("pool.dataset.delete", action="error", errno=16, text="dataset is busy", nth=nth)
+    clock = FakeClock()
+    impatient = TrueNas(nas.rpc, clock=clock)  # type: ignore[attr-defined]  # it is a TrueNas
+
+    with pytest.raises(BusyError, match="dataset is busy"):
+        impatient.delete_volume(DISK)
+
+    assert 30 <= sum(clock.slept) <= 61
+    assert nas.find_volume(DISK) is not None
 
 
 def test_a_volume_with_snapshots_is_not_waited_for(appliance: Appliance, nas: Nas) -> None:
