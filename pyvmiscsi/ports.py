@@ -104,7 +104,10 @@ class Nas(Protocol):
     # the whole
 
     def inventory(self, parent: DatasetPath) -> Inventory:
-        """Everything below `parent` and everything that exports it, in at most six calls, whatever the count."""
+        """Everything below `parent` and everything that exports it, in at most six calls, whatever the count.
+
+        Targets without any extent are shown too: whose they are, only their names tell.
+        """
 
     def close(self) -> None: ...
 
