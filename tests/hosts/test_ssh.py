@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.errors import DeadlineError, HostAuthError, HostKeyError, HostUnreachableError
-from pyvmiscsi.hosts import connect, files, shell, ssh
+from pyvmiscsi.hosts import connect, connection, files, shell
 from pyvmiscsi.hosts.ssh import SshHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.ports import Host
@@ -225,8 +225,8 @@ def test_says_when_the_name_is_not_known(sshd: Sshd) -> None:
 def test_connects_again_after_the_connection_was_lost(sshd: Sshd, fresh: SshHost) -> None:
     others = set(sshd.connections())
     fresh.run(["true"])
-    for connection in set(sshd.connections()) - others:
-        os.kill(connection, signal.SIGKILL)
+    for process in set(sshd.connections()) - others:
+        os.kill(process, signal.SIGKILL)
 
     assert fresh.run(["echo", "back"]).text == "back\n"
 
@@ -234,7 +234,7 @@ def test_connects_again_after_the_connection_was_lost(sshd: Sshd, fresh: SshHost
 def test_gives_up_a_connection_that_does_not_answer(
     sshd: Sshd, fresh: SshHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "OPEN_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "OPEN_SECONDS", 1.0)
     others = set(sshd.connections())
     fresh.run(["true"])
     [frozen] = set(sshd.connections()) - others
@@ -271,8 +271,8 @@ def test_never_repeats_a_command_under_which_the_connection_broke(sshd: Sshd, fr
     thread = threading.Thread(target=run)
     thread.start()
     wait_for(runs.exists, what="the command runs", deadline=20)
-    for connection in set(sshd.connections()) - others:
-        os.kill(connection, signal.SIGKILL)
+    for process in set(sshd.connections()) - others:
+        os.kill(process, signal.SIGKILL)
     thread.join(timeout=20)
 
     assert not thread.is_alive()
