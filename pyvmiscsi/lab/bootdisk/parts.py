@@ -11,6 +11,7 @@ import hashlib
 import lzma
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -184,11 +185,10 @@ def _run(program_name: str, *arguments: str, cwd: Path | None = None) -> str:
 
 
 def _find(name: str) -> str:
-    for directory_name in (*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"):
-        path = Path(directory_name) / name
-        if path.exists():
-            return str(path)
-    raise _missing(name, _PACKAGE_OF.get(name, name))
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if found is None:
+        raise _missing(name, _PACKAGE_OF.get(name, name))
+    return found
 
 
 def _missing(what: str, package: str) -> UnsupportedError:
