@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 
-from pyvmiscsi.errors import UnsupportedError
+from pyvmiscsi.errors import NasUnreachableError, UnsupportedError
 from pyvmiscsi.model import NasRecord
 from pyvmiscsi.nas.truenas.adapter import TrueNas
 from pyvmiscsi.nas.truenas.endpoint import Endpoint
@@ -41,12 +41,14 @@ def connect_truenas(record: NasRecord, warn: Callable[[str], None]) -> TrueNas:
 
 
 def _served(endpoint: Endpoint) -> list[str]:
-    """The versions at `/api/versions`; none where there is no such page, or something else than a list."""
+    """The versions at `/api/versions`; none where there is no such page, or the web interface in its place."""
     status, body = endpoint.get("/api/versions")
-    if status != 200:
-        return []
+    if 300 <= status < 400:
+        raise NasUnreachableError(f"nas {endpoint.name}: HTTP {status}, a redirection", hint="write https:// in url")
+    if status >= 500:
+        raise NasUnreachableError(f"nas {endpoint.name}: HTTP {status}: its API is away", hint="it may be starting")
     try:
-        answer = json.loads(body)
+        answer = json.loads(body) if status == 200 else None
     except ValueError:
         return []
     return [text for text in answer if isinstance(text, str)] if isinstance(answer, list) else []

@@ -44,6 +44,8 @@ class Endpoint:
         A TrueNAS revokes a key that comes over plain http (nas-wire.md 1.3), so none is ever sent.
         """
         parts = urlsplit(record.url if "//" in record.url else f"https://{record.url}")
+        if "@" in parts.netloc:
+            raise ConfigError(f"nas {record.name}: url: it holds a user", hint="write user and api_key beside it")
         if parts.scheme not in _TLS or not parts.hostname or parts.path.strip("/"):
             raise ConfigError(
                 f"nas {record.name}: url {record.url!r}: not the address of a nas", hint="write https://host"

@@ -22,11 +22,18 @@ from pyvmiscsi.errors import (
     PyvmiscsiError,
     UnsupportedError,
 )
-from pyvmiscsi.nas.truenas.rpc import Refused
+from pyvmiscsi.nas.truenas.rpc import Refused, Request
 
 _NOT_AUTHENTICATED = 207
 _NO_SUCH_METHOD = 201
 _FREEBSD_ENOTEMPTY = 66
+
+_DATASET_ROLES = {
+    "query": "DATASET_READ",
+    "create": "DATASET_WRITE",
+    "update": "DATASET_WRITE",
+    "delete": "DATASET_DELETE",
+}
 
 RATE_LIMIT_HINT = (
     "a TrueNAS takes 20 logins a minute from one address: wait a minute, and let one process make many calls"
@@ -48,12 +55,7 @@ class Rule:
 
 RULES = (
     Rule(NasRateLimitedError, "rate limit exceeded|maximum number of concurrent calls", hint=RATE_LIMIT_HINT),
-    Rule(
-        NasAuthError,
-        "not authorized|not authenticated",
-        frozenset({errno.EACCES, _NOT_AUTHENTICATED}),
-        hint="give the account of this key the role that the call needs",
-    ),
+    Rule(NasAuthError, "not authorized|not authenticated", frozenset({errno.EACCES, _NOT_AUTHENTICATED})),
     Rule(
         NasRefusedError,
         "not found in database",
@@ -90,8 +92,28 @@ def error_of(refused: Refused) -> PyvmiscsiError:
         return UnsupportedError(f"{refused.method}: this release of TrueNAS does not have it")
     for rule in RULES:
         if rule.matches(refused, text):
-            return rule.error(message, hint=rule.hint)
+            hint = _role_hint(refused.method) if rule.error is NasAuthError else rule.hint
+            return rule.error(message, hint=hint)
     return NasRefusedError(message)
+
+
+_DATASET_ROLES = {
+    "query": "DATASET_READ",
+    "create": "DATASET_WRITE",
+    "update": "DATASET_WRITE",
+    "delete": "DATASET_DELETE",
+}
+
+
+def _role_hint(method: str) -> str:
+    """The least role for a method (nas-wire.md 1.4), where it is known."""
+    service, _, word = method.rpartition(".")
+    if service == "pool.dataset" and word in _DATASET_ROLES:
+        return f"give the account of this key the role {_DATASET_ROLES[word]}"
+    if service.startswith("iscsi."):
+        kind = "READ" if Request(method).is_read else "WRITE"
+        return f"give the account of this key the role SHARING_ISCSI_{service.partition('.')[2].upper()}_{kind}"
+    return "give the account of this key a role that allows this call"
 
 
 def is_device_missing(refused: Refused) -> bool:

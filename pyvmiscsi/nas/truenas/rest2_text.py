@@ -5,6 +5,7 @@ Paths, verbs and bodies follow one rule from the method's name (nas-wire.md 1.6)
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,7 @@ def result(method: str, status: int, content_type: str, body: bytes) -> Json:
             f"{method}: the login was refused: {_line(body)}", hint="the key or password is wrong, expired or revoked"
         )
     if status == 403:
-        raise NasAuthError(f"{method}: not allowed", hint="give the account of this key the role that the call needs")
+        raise Refused(method, "Not authorized", errno=errno.EACCES)
     if status == 404:
         raise Refused(method, "the nas has no such path", no_such_method=True)
     if "json" not in content_type:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from pyvmiscsi.errors import ConfigError, NasUnreachableError
 from pyvmiscsi.model import NasRecord
 from pyvmiscsi.nas.connect import connect
+from pyvmiscsi.nas.truenas.connect import connect_truenas
 from pyvmiscsi.nas.truenas.endpoint import Endpoint
 from pyvmiscsi.secrets import Secret
 
@@ -82,3 +86,67 @@ def test_nobody_at_the_address_is_unreachable() -> None:
 
     with pytest.raises(NasUnreachableError, match=f"127.0.0.1:{port}: Connection refused"):
         connect(replace(RECORD, url=f"https://127.0.0.1:{port}"), warn=lambda _: None)
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigError, match="holds a user") as caught:
+        endpoint("https://root:pass-word@nas1")
+
+    assert "pass-word" not in str(caught.value)
+
+
+class OneAnswer(BaseHTTPRequestHandler):
+    """A web server that gives every GET the answer of its server."""
+
+    server: WebServer
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class WebServer(HTTPServer):
+    status = 200
+    body = b""
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with WebServer(("127.0.0.1", 0), OneAnswer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def over_http(web: WebServer) -> NasRecord:
+    return NasRecord("nas1", f"http://127.0.0.1:{web.server_port}", "root", password=Secret("word"))
+
+
+@pytest.mark.parametrize(("status", "hint"), [(301, "https://"), (307, "https://"), (502, "starting")])
+def test_a_web_server_without_its_api_is_told(web: WebServer, status: int, hint: str) -> None:
+    web.status = status
+
+    with pytest.raises(NasUnreachableError, match=f"HTTP {status}") as caught:
+        connect(over_http(web), warn=lambda _: None)
+
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, b"404: Not Found"), (200, b"<html>the web interface</html>"), (200, b'{"a": 1}')]
+)
+def test_an_appliance_without_versions_is_taken_for_one_before_json_rpc(
+    web: WebServer, status: int, body: bytes
+) -> None:
+    web.status, web.body = status, body
+    nas = connect_truenas(over_http(web), lambda _: None)
+    nas.close()
+
+    assert (nas.rpc.dialect, nas.rpc.series) == ("rest2", (24, 10))

@@ -89,3 +89,18 @@ def test_a_device_still_held_is_told_from_a_volume_with_snapshots() -> None:
     assert is_device_busy(call_error("cannot destroy 'x': dataset is busy", 14))
     assert is_device_busy(call_error("cannot destroy 'x'", 16))
     assert not is_device_busy(call_error("cannot destroy 'x': volume has children", 39))
+
+
+@pytest.mark.parametrize(
+    ("method", "role"),
+    [
+        ("pool.dataset.create", "DATASET_WRITE"),
+        ("pool.dataset.delete", "DATASET_DELETE"),
+        ("iscsi.targetextent.create", "SHARING_ISCSI_TARGETEXTENT_WRITE"),
+        ("iscsi.auth.query", "SHARING_ISCSI_AUTH_READ"),
+        ("iscsi.global.config", "SHARING_ISCSI_GLOBAL_READ"),
+        ("zfs.resource.destroy", "a role that allows"),
+    ],
+)
+def test_a_missing_role_is_named(method: str, role: str) -> None:
+    assert role in error_of(Refused(method, "[EACCES] Not authorized", errno=13)).hint

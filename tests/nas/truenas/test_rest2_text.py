@@ -129,11 +129,11 @@ def test_a_refused_login_says_why_in_the_words_of_the_nas() -> None:
         result("m", 401, "text/html", b"<html>")
 
 
-def test_a_missing_role_is_told() -> None:
-    with pytest.raises(NasAuthError) as caught:
-        result("m", 403, "text/plain", b"")
+def test_a_missing_role_is_a_refusal_as_over_json_rpc() -> None:
+    with pytest.raises(Refused) as caught:
+        result("iscsi.auth.create", 403, "text/plain", b"")
 
-    assert "role" in caught.value.hint
+    assert caught.value.errno == 13
 
 
 def test_a_redirection_is_not_followed() -> None:
