@@ -32,16 +32,28 @@ def usual_places() -> tuple[Path, ...]:
 def find(named: str | Path | None = None) -> Path:
     """The site file to use: the one named, else the one in $PYVMISCSI_SITE, else the first in the usual places.
 
-    ConfigError when there is none at all. A file that was named is not looked for elsewhere.
+    ConfigError when there is none at all. A file that was named is not looked for elsewhere. One that was not named
+    must be ours or root's, and not for everybody to write: a site file names commands that we run (`cmd:`), and may lie
+    in whatever directory we happen to be in.
     """
     chosen = named or os.environ.get(VARIABLE)
     if chosen:
         return Path(chosen)
     for place in usual_places():
         if place.exists():
+            _refuse_what_others_wrote(place)
             return place
     looked = ", ".join(str(place) for place in usual_places())
     raise ConfigError(f"no site file: not in {looked}", hint="write one with pyvmiscsi init, or name it with --site")
+
+
+def _refuse_what_others_wrote(place: Path) -> None:
+    status = place.stat()
+    hint = f"if you trust it, name it: --site {place}"
+    if status.st_uid not in (0, os.geteuid()):
+        raise ConfigError(f"{place} belongs to user {status.st_uid}, neither to us nor to root", hint=hint)
+    if status.st_mode & 0o002:
+        raise ConfigError(f"{place} is for everybody to write", hint=hint)
 
 
 def place_for_new(named: str | Path | None = None) -> Path:

@@ -76,7 +76,7 @@ def _from_file(path: Path, where: str) -> str:
             if stat.S_IMODE(status.st_mode) & 0o177:
                 raise ConfigError(
                     f"{where}: {path} has mode {stat.S_IMODE(status.st_mode):04o}: others may read it",
-                    hint=f"chmod 600 {shlex.quote(str(path))}, and consider the secret known",
+                    hint=f"chmod 600 {path}, and consider the secret known",
                 )
             if status.st_uid not in (0, os.geteuid()):
                 raise ConfigError(f"{where}: {path} belongs to user {status.st_uid}, neither to us nor to root")

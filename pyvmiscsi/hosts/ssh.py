@@ -20,6 +20,8 @@ from pyvmiscsi.model import HostRecord
 MOST_CHANNELS = 8
 """At once on one connection: sshd takes ten (MaxSessions, sshd_config(5)); a console and a copy are left free."""
 
+_PIECE = 1 << 18  # sendall() copies what is left of its argument with every packet
+
 
 class SshHost(PosixHost):
     """A FreeBSD machine behind sshd. Safe to use from several threads."""
@@ -99,5 +101,6 @@ def _drain(receive: Callable[[int], bytes], into: list[bytes]) -> None:
 def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
     # a command need not read all its input: that it closed the channel is then no error
     with contextlib.suppress(OSError):
-        channel.sendall(stdin)
+        for start in range(0, len(stdin), _PIECE):
+            channel.sendall(stdin[start : start + _PIECE])
         channel.shutdown_write()

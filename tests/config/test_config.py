@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,25 @@ def test_the_first_that_exists_is_used(tmp_path: Path) -> None:
 
     put(tmp_path / "here/site.toml")
     assert config.find() == Path("site.toml")
+
+
+def test_a_file_that_others_may_write_must_be_named(tmp_path: Path) -> None:
+    put(tmp_path / "here/site.toml").chmod(0o666)
+
+    with pytest.raises(ConfigError, match=r"site\.toml is for everybody to write .*--site site\.toml"):
+        config.find()
+    assert config.find("site.toml") == Path("site.toml")
+
+
+def test_a_file_of_somebody_else_must_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path / "here/site.toml")
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner == 0:  # root's files are good for everybody: make it another's
+        os.chown(path, 12345, -1)
+
+    with pytest.raises(ConfigError, match="neither to us nor to root"):
+        config.find()
 
 
 def test_the_environment_comes_before_the_usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
