@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -39,3 +41,9 @@ def test_an_api_that_nobody_offers_is_named_with_those_that_are() -> None:
         connect(NasRecord("nas1", "https://nas1", "root", api="freenas"), warn=pytest.fail)
 
     assert caught.value.hint == "one of auto, jsonrpc, rest2"
+
+
+def test_no_wire_is_loaded_before_it_is_chosen() -> None:
+    code = "import pyvmiscsi.nas.truenas.connect, sys; print({'requests', 'websockets'} & set(sys.modules))"
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
