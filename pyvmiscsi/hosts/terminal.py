@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import termios
+import threading
 import tty
 from collections.abc import Iterator
 from types import FrameType
@@ -78,6 +79,9 @@ def _following_size(channel: paramiko.Channel) -> Iterator[None]:
     def tell(_number: int, _frame: FrameType | None) -> None:
         channel.resize_pty(*shutil.get_terminal_size())
 
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is told of signals: the window keeps the size it had
+        return
     before = signal.signal(signal.SIGWINCH, tell)
     try:
         yield
