@@ -72,6 +72,8 @@ def running(directory: Path, *, most_sessions: int = 10) -> Iterator[Sshd]:
         f"HostKey {directory}/host_ecdsa\n"
         f"PidFile {directory}/sshd.pid\n"
         f"AuthorizedKeysFile {directory}/client_ed25519.pub\n"
+        # at this depth bash does not read the ~/.bashrc of whoever runs the tests
+        "SetEnv SHLVL=2\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         f"PermitRootLogin prohibit-password\nMaxStartups 100\nMaxSessions {most_sessions}\n"
     )
