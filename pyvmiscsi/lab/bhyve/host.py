@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +54,7 @@ class SandboxHost:
         return Found(Kind.FILE, status.st_size, stripe=status.st_blksize, writable=writable)
 
     def vm(self, name: str) -> Vm:
-        if not _has_module("vmm"):
+        if not self._kernel.module_loaded("vmm"):
             raise Trouble(ENOENT)
         with _freebsd_errors():
             if name not in self._kernel.vmm_names():
@@ -71,7 +70,7 @@ class SandboxHost:
         return False
 
     def _open_line(self, path: str) -> Found:
-        if not _has_module("nmdm"):
+        if not self._kernel.module_loaded("nmdm"):
             raise Trouble(ENOENT)
         if path not in self.lines:
             end = nmdm.End(path)
@@ -107,11 +106,3 @@ def _freebsd_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise Trouble(freebsd_text(error.errno or 0)) from error
-
-
-def _has_module(name: str) -> bool:
-    """kldstat(8) answers; a sandbox without it has every module."""
-    try:
-        return subprocess.run(["/sbin/kldstat", "-qm", name], check=False).returncode == 0
-    except FileNotFoundError:
-        return True

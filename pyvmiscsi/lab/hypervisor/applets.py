@@ -63,7 +63,7 @@ class Outside(Protocol):
 class KernelServices(Protocol):
     """What a process applet may ask the kernel for. Refusals are OSError with the errno FreeBSD would give."""
 
-    def open_disk(self, path: str, *, write: bool) -> OpenDisk:
+    def open_disk(self, path: str, *, write: bool, read: bool = True) -> OpenDisk:
         """Open `/dev/daN`, `/dev/diskid/…` as bhyve would.
 
         ENOENT, ENXIO, EPERM (opened exclusively through a label), EACCES. Blocks while the session is not Connected,
@@ -113,6 +113,10 @@ class KernelServices(Protocol):
 
     def sysctl(self, name: str) -> str:
         """A sysctl's value; ENOENT for an unknown one."""
+        ...
+
+    def module_loaded(self, name: str) -> bool:
+        """Whether a kernel module is there, as `kldstat -qm` tells."""
         ...
 
     def host_path(self, path: str) -> str:

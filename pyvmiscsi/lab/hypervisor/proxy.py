@@ -20,8 +20,8 @@ class KernelProxy:
         self._stream = self._link.makefile("rwb")
         self._lock = threading.Lock()
 
-    def open_disk(self, path: str, *, write: bool) -> OpenDisk:
-        return OpenDisk(**self._ask("open_disk", path=path, write=write))
+    def open_disk(self, path: str, *, write: bool, read: bool = True) -> OpenDisk:
+        return OpenDisk(**self._ask("open_disk", path=path, write=write, read=read))
 
     def close_disk(self, handle: int) -> None:
         self._ask("close_disk", handle=handle)
@@ -61,6 +61,10 @@ class KernelProxy:
     def sysctl(self, name: str) -> str:
         value: str = self._ask("sysctl", name=name)
         return value
+
+    def module_loaded(self, name: str) -> bool:
+        loaded: bool = self._ask("module_loaded", name=name)
+        return loaded
 
     def host_path(self, path: str) -> str:
         found: str = self._ask("host_path", path=path)

@@ -48,6 +48,20 @@ def test_512_bytes_are_refused_on_a_disk_of_4096(stage: Stage, guest: str) -> No
     assert "Mode: r0w0e0" in stage.ssh(f"geom disk list {lun.da()}").stdout
 
 
+def test_without_their_kernel_modules_there_is_neither_machine_nor_console(stage: Stage, guest: str) -> None:
+    command = f"{_rom(stage, guest, roms.HALT)} -l com1,/dev/nmdm-{guest}.1A {guest}"
+    assert stage.ssh("kldunload nmdm").status == 0
+    done = stage.ssh(command)
+    assert (done.status, done.said[0]) == (
+        4,
+        f"Unable to initialize backend '/dev/nmdm-{guest}.1A' for LPC device com1",
+    )
+    assert stage.ssh("kldunload vmm").status == 0
+    done = stage.ssh(f"bhyvectl --vm={guest} --destroy; {command}")
+    assert (done.status, done.said) == (4, ["vm_create: No such file or directory"])
+    assert stage.ssh(f"kldload nmdm && kldload vmm && {command}").status == 2
+
+
 def test_a_network_needs_its_interface(stage: Stage, guest: str) -> None:
     command = f"{_rom(stage, guest, roms.HALT)} -s 5,virtio-net,tap77 {guest}"
     done = stage.ssh(command)
