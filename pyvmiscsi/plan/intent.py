@@ -35,7 +35,7 @@ class Intent:
     request: Mapping[str, Any]
     """The parameters of the verb, as JSON; never a secret."""
     by: str
-    """`user@host` of the process that began it."""
+    """`user@host[pid]` of the process that began it."""
     since: str
     """When it began: ISO 8601, UTC."""
     found: tuple[str, ...] = field(default=())

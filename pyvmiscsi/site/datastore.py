@@ -14,7 +14,7 @@ from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.guest import Guest
-from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.running import Run, is_under_way, new_intent
 from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.views import DatastoreView, GuestView
 from pyvmiscsi.steps.difference import refuse_difference
@@ -100,6 +100,11 @@ class Datastore:
         pending = read_intents(anchor.path, marks)
         if not pending:
             self._refuse_another(same, scene)
+        elif is_under_way(pending[0]):
+            raise BusyError(
+                f"guest {request.guest}: {pending[0].by} is at work on it",
+                hint=f"if that process is none of ours: pyvmiscsi ops resume {pending[0].id}",
+            )
         elif pending[0].verb == "create" and CreateRequest.from_json(pending[0].request) == same:
             operation = planned_again(pending[0], self.record, scene)
             run.engine().resume(operation.plan, operation.journal, operation.intent)

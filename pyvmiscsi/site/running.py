@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping
@@ -31,7 +33,25 @@ class Run:
         return Engine(self.listen, self.interrupted)
 
 
+def is_under_way(intent: Intent) -> bool:
+    """Whether another process of this machine may still be at it: its author's process id is alive here.
+
+    False says nothing about other machines. True may be wrong once the system gave the number to somebody else.
+    """
+    author = re.fullmatch(r".*@(?P<host>\S+)\[(?P<pid>\d+)\]", intent.by)
+    if author is None or author["host"] != socket.gethostname() or int(author["pid"]) == os.getpid():
+        return False
+    try:
+        os.kill(int(author["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def new_intent(verb: str, subject: str, request: Mapping[str, Any]) -> Intent:
     """An intent with a fresh id, by whoever runs this process, since now."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Intent(secrets.token_hex(6), verb, subject, request, f"{getpass.getuser()}@{socket.gethostname()}", now)
+    by = f"{getpass.getuser()}@{socket.gethostname()}[{os.getpid()}]"
+    return Intent(secrets.token_hex(6), verb, subject, request, by, now)

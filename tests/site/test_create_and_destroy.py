@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,19 @@ def test_another_request_does_not_carry_on_with_it(world: World) -> None:
     world.nas.watch = lambda _call: None
     with pytest.raises(BusyError, match="unfinished"):
         world.site().datastore().create(web1("2G"))
+
+
+def test_a_create_that_another_process_is_at_is_not_joined(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as other, pytest.raises(NasUnreachableError):
+        other.setattr("os.getpid", os.getppid)  # a process that lives, and is not this one
+        world.nas.watch = unreachable_from("create_mapping")
+        world.site().datastore().create(web1())
+    world.nas.watch = lambda _call: None
+    with pytest.raises(BusyError, match="at work"):
+        world.site().datastore().create(web1())
+    (operation,) = world.site().operations()
+    operation.resume()
+    assert world.site().operations() == ()
 
 
 def test_any_control_host_sees_the_unfinished_create_and_can_take_it_back(world: World) -> None:
