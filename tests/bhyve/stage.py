@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -129,19 +130,29 @@ class Stage:
         new.write_text(text)
         new.replace(self.directory / "sessions")
 
-    def start(self) -> None:
+    def prepare(self) -> list[str]:
+        """Write the script; the command that runs it."""
         script = self.directory / "supervisor.sh"
         script.write_text(render_supervisor(self.supervision))
         for name in ("run/web1", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         (self.directory / "run/web1/claim").write_text("0a1b\n")
-        self._process = subprocess.Popen([*self._shell, str(script)], start_new_session=True, stdin=subprocess.DEVNULL)
+        return [*self._shell, str(script)]
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self.prepare(), start_new_session=True, stdin=subprocess.DEVNULL)
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(int(self.status()["supervisor"]), number)
 
-    def end(self, bhyve: str) -> None:
-        subprocess.run([*self._shell, str(self.directory / "supervisor.sh"), "end", bhyve], check=True, timeout=20)
+    def end_lost(self) -> None:
+        """Have the script end a bhyve that runs without its supervisor."""
+        bhyve = subprocess.Popen(self.supervision.bhyve)
+        reaper = threading.Thread(target=bhyve.wait)  # as init does for a process that lost its parent
+        reaper.start()
+        self.until_running()
+        subprocess.run([*self.prepare(), "end", str(bhyve.pid)], check=True, timeout=20)
+        reaper.join(20)
 
     def kill_bhyve(self) -> None:
         os.kill(int(self.status()["bhyve"]), signal.SIGKILL)

@@ -229,13 +229,8 @@ def test_a_bhyve_whose_supervisor_was_lost_is_ended_with_all_that_is_left(
     tmp_path: Path, shell: tuple[str, ...]
 ) -> None:
     with Stage(tmp_path, shell, plan="deaf") as stage:
-        stage.start()
-        stage.until_running()
-        stage.until_said("state", "running")
-        bhyve = stage.status()["bhyve"]
-        stage.signal(signal.SIGKILL)
         stage.set_session("Disconnected")
-        stage.end(bhyve)
+        stage.end_lost()
         assert stage.events()[1:3] == [_LOGOUT, "bhyvectl --vm=web1 --force-poweroff"]
         assert stage.status()["state"] == "stopped"
         assert stage.is_clean()
