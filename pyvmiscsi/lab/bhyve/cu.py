@@ -44,9 +44,9 @@ def cu(call: Call) -> int:
     for node in (path, end.peer_path):
         if not Path(node).exists():
             call.kernel.make_node(node)
-    call.out("Connected\r\n")
+    call.out("Connected\n")
     _Talk(call, end).run()
-    call.out("\r\n[EOT]\r\n")
+    call.out("\n[EOT]\n")
     return 0
 
 

@@ -82,7 +82,7 @@ class Stage:
     def ssh_argv(self, command: str, *, terminal: bool = False) -> list[str]:
         options = ["-F", "none", "-i", str(self.directory / "key"), "-o", "BatchMode=yes"]
         options += ["-o", f"UserKnownHostsFile={self.directory / 'known_hosts'}"]
-        options += ["-tt"] if terminal else []
+        options += ["-tt", "-e", "none"] if terminal else []
         return ["ssh", *options, "-p", str(self.host.port), f"{self.host.user}@{self.host.address}", command]
 
     def ssh(self, command: str, *, stdin: bytes = b"", deadline: float = 60) -> Ended:

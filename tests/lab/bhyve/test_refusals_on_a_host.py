@@ -128,7 +128,12 @@ def test_one_reader_of_a_console_and_tilde_dot_lets_go(stage: Stage, guest: str)
     first.type("\r~.")
     assert first.wait() == 0
     first.close()
-    stage.console(guest).close()
+    terminal = Console(stage.ssh_argv(f"cu -l nmdm-{guest}.1B -s 115200", terminal=True))
+    terminal.hear("Connected")
+    terminal.type("~~ is one tilde\r~.")
+    assert terminal.wait() == 0
+    assert terminal.text.endswith("[EOT]\r\n"), "and no echo of what was typed"
+    terminal.close()
 
 
 def test_bhyvectl_makes_a_machine_once_and_looks_at_it(stage: Stage, guest: str) -> None:
