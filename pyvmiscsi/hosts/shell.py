@@ -53,6 +53,16 @@ def sh_argv(text: str, become: str | None = None) -> tuple[str, ...]:
     return (*(BECOME[become] if become else ()), "/bin/sh", "-c", PREAMBLE + text)
 
 
+def without_input(line: str) -> str:
+    """The login line of a command that gets no input, whatever its shell is connected to; every shell reads it alike."""
+    return f"{line} </dev/null"
+
+
+def reading_all_input(text: str) -> str:
+    """The sh text that, whatever `text` leaves of its input, reads the rest, and ends as `text` does."""
+    return f"(\n{text}\n)\nstatus=$?\ncat >/dev/null\nexit $status"
+
+
 def login_line(text: str, become: str | None = None) -> str:
     """The line that makes any login shell start sh with this text.
 

@@ -32,7 +32,7 @@ class SshHost(PosixHost):
         self._channels = threading.BoundedSemaphore(MOST_CHANNELS)
 
     def _execute(self, text: str, stdin: bytes, deadline: float, what: str) -> Ended:
-        line = shell.login_line(text, self._record.become).encode(errors="surrogateescape")
+        line = self._line(text, has_input=bool(stdin))
         with self._channels, self._connection.channel() as channel:
             overdue = threading.Event()
             watch = threading.Timer(deadline, _give_up, (channel, overdue))
@@ -51,6 +51,20 @@ class SshHost(PosixHost):
                 ) from error
             finally:
                 watch.cancel()
+
+    def _line(self, text: str, *, has_input: bool) -> bytes:
+        """What to send for this text.
+
+        We must send nothing on a channel that sshd has closed: it would end the whole connection, under all its other
+        commands, and paramiko cannot promise that (it builds a packet under its lock and sends it later). So sshd
+        must not close first while we have input to send: without input nothing is sent, and input is read to its end.
+        """
+        become = self._record.become
+        if has_input:
+            line = shell.login_line(shell.reading_all_input(text), become)
+        else:
+            line = shell.without_input(shell.login_line(text, become))
+        return line.encode(errors="surrogateescape")
 
     def interact(self, argv: Sequence[str]) -> int:
         """Run a command on this terminal, until it ends; its status."""
@@ -78,16 +92,17 @@ def _converse(channel: paramiko.Channel, line: bytes, stdin: bytes) -> Ended:
     All three streams move at once: a command that fills one while we wait on another would stop for ever.
     """
     channel.exec_command(line)
-    feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
-    errors: list[bytes] = []
-    listener = threading.Thread(target=_drain, args=(channel.recv_stderr, errors), daemon=True)
-    feeder.start()
-    listener.start()
     output: list[bytes] = []
+    errors: list[bytes] = []
+    threads = [threading.Thread(target=_drain, args=(channel.recv_stderr, errors), daemon=True)]
+    if stdin:
+        threads.append(threading.Thread(target=_feed, args=(channel, stdin), daemon=True))
+    for thread in threads:
+        thread.start()
     _drain(channel.recv, output)
-    listener.join()
+    for thread in threads:
+        thread.join()
     status = channel.recv_exit_status()
-    feeder.join()
     if status < 0:
         raise OSError("closed without an exit status")
     return Ended(status, b"".join(output), b"".join(errors))
@@ -99,8 +114,8 @@ def _drain(receive: Callable[[int], bytes], into: list[bytes]) -> None:
 
 
 def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
-    # a command need not read all its input: that it closed the channel is then no error
-    with contextlib.suppress(OSError):
+    # a connection that breaks is met by who listens for the end of the command
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
         for start in range(0, len(stdin), _PIECE):
             channel.sendall(stdin[start : start + _PIECE])
         channel.shutdown_write()

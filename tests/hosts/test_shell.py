@@ -34,6 +34,37 @@ def test_a_login_shell_hands_every_word_on(login_shell: str) -> None:
     assert output_of(login_shell, text) == "".join(f"{word}|" for word in ODD_WORDS)
 
 
+@pytest.mark.parametrize("login_shell", ["dash", "bash"])
+def test_a_line_without_input_does_not_wait_for_any(login_shell: str) -> None:
+    line = shell.without_input(shell.login_line("cat; echo end"))
+
+    with subprocess.Popen([login_shell, "-c", line], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == b"end\n"  # while our side of its input is open
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("true", 0),
+        ("exit 3", 3),
+        ("read -r line; exit 4", 4),
+        ("sh -c 'kill -KILL $$'; exit $?", 137),
+        ("cat <<'END'\nx\nEND", 0),
+    ],
+)
+def test_what_a_text_leaves_of_its_input_is_read_and_its_status_kept(text: str, status: int) -> None:
+    argv = ["/bin/sh", "-c", shell.reading_all_input(text)]
+    data = b"line\n" * 100_000  # more than a pipe holds: unread, writing it would fail
+
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(data)
+        process.stdin.close()
+
+    assert process.returncode == status
+
+
 @given(texts)
 def test_a_login_line_has_nothing_that_csh_would_touch(text: str) -> None:
     """csh(1): between single quotes only `!` and a newline keep their meaning; fish(1): `\\'` and `\\\\`."""
