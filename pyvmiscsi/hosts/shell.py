@@ -54,7 +54,7 @@ def sh_argv(text: str, become: str | None = None) -> tuple[str, ...]:
 
 
 def without_input(line: str) -> str:
-    """The login line of a command that gets no input, whatever its shell is connected to; every shell reads it alike."""
+    """The login line of a command that gets no input, whatever its shell is connected to. Every shell reads it."""
     return f"{line} </dev/null"
 
 

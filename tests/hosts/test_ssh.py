@@ -84,6 +84,18 @@ def test_uses_one_connection_for_many_commands(sshd: Sshd, fresh: SshHost) -> No
     assert len(set(sshd.connections()) - before) == 1
 
 
+def test_quick_commands_of_many_threads_do_not_end_the_connection(sshd: Sshd, fresh: SshHost) -> None:
+    """sshd disconnects whoever sends on a session that has ended, and a quick command ends while we still send."""
+    fresh.run(["true"])
+    before = set(sshd.connections())
+
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(threads.map(lambda number: fresh.run(["true"], stdin=b"x" * (number % 2)).status, range(300)))
+
+    assert statuses == [0] * 300
+    assert set(sshd.connections()) == before
+
+
 # the host key
 
 
