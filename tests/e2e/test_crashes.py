@@ -16,6 +16,8 @@ from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.hypervisor.control import Control as HypervisorControl
 from tests.e2e.command import Command
 
+pytestmark = pytest.mark.crash
+
 When = Literal["before", "after"]
 
 CREATE = (

@@ -111,6 +111,7 @@ def test_a_missing_switch_is_named_and_nothing_stays(command: Command, new_name:
     command.ok("vm", "destroy", guest, "--yes")
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("ending", ["resume", "rewind"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", ["take run.lock", "log in to a target", "daemon"])
