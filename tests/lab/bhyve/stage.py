@@ -15,6 +15,7 @@ from pyvmiscsi.waiting import wait_for
 from tests.initiator.tgtd import Target, Tgtd
 
 FIRMWARE = "/usr/local/share/uefi-firmware/BHYVE_UEFI.fd"
+BOOT = 120.0  # seconds: a boot takes five on a machine of its own, and shares the processor with other tests
 MINIMAL = "bhyve -A -H -P -c 1 -m 256M -s 0,hostbridge -s 31,lpc"
 
 
@@ -42,7 +43,7 @@ class Console:
     def text(self) -> str:
         return self._heard.decode(errors="replace")
 
-    def hear(self, text: str, *, deadline: float = 60) -> str:
+    def hear(self, text: str, *, deadline: float = BOOT) -> str:
         """Wait for the text; everything heard so far."""
         wait_for(
             lambda: text in self.text, what=f"{text!r} on the console, after {self.text[-300:]!r}", deadline=deadline
@@ -110,7 +111,7 @@ class Stage:
         script = f"{command} {guest}; echo $? > /tmp/{guest}.status"
         self.ssh(f"(sh -c '{script}' > /tmp/{guest}.log 2>&1 < /dev/null &)")
 
-    def status(self, guest: str, *, deadline: float = 60) -> int:
+    def status(self, guest: str, *, deadline: float = BOOT) -> int:
         """bhyve's exit status, once it has ended; the file is taken away."""
 
         def look() -> str:

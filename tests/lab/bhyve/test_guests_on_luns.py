@@ -13,6 +13,7 @@ from tests.initiator import tgtd
 from tests.lab.bhyve import roms
 from tests.lab.bhyve.stage import FIRMWARE, MINIMAL, Console, Stage
 
+pytestmark = pytest.mark.timeout(400)
 UEFI = f"{MINIMAL} -l bootrom,{FIRMWARE}"
 
 
