@@ -48,7 +48,7 @@ def text(invocation: Invocation, line: str, record: object) -> None:
 
 
 def as_data(value: object) -> object:  # noqa: PLR0911 - a table of types
-    """The value in the types of JSON: sizes in bytes, names as texts, secrets as asterisks."""
+    """The value in the types of JSON: sizes in bytes, LUNs as numbers, names as texts, secrets as asterisks."""
     match value:
         case None | bool() | int() | float():
             return value
@@ -62,7 +62,9 @@ def as_data(value: object) -> object:  # noqa: PLR0911 - a table of types
             return [as_data(item) for item in value]
         case _ if dataclasses.is_dataclass(value) and not _is_name(value):
             return {field.name: as_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return str(value)
+    from pyvmiscsi.names import Lun
+
+    return value.number if isinstance(value, Lun) else str(value)
 
 
 def _is_name(value: object) -> bool:

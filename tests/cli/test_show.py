@@ -125,7 +125,7 @@ def test_a_sentence_is_for_people_and_its_record_for_programs(capsys: pytest.Cap
         (None, None),
         (True, True),
         (GIB, 1024**3),
-        (Lun(3), "3"),
+        (Lun(3), 3),
         (Portal.parse("10.0.0.1"), "10.0.0.1:3260"),
         ([Iqn.parse("iqn.2005-10.x")], ["iqn.2005-10.x"]),
         ({1: Secret("hunter2")}, {"1": "********"}),
