@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class Reading:
     def where(self, path: tuple[str, ...]) -> str:
         """`site.toml:12: [nas.nas1] url`, the name of a key in every message."""
         *table, key = path
-        return f"{self.at(path)}: {_bracketed(table)}{key}"
+        return f"{self.at(path)}: {_bracketed(table)}{_spelled(key)}"
 
     def mistake(self, path: tuple[str, ...], reason: str) -> None:
         self.mistakes.append((line_of(self.lines, path) or 0, f"{self.where(path)}: {reason}"))
@@ -118,4 +119,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _bracketed(table: Sequence[str]) -> str:
-    return f"[{'.'.join(table)}] " if table else ""
+    return f"[{'.'.join(map(_spelled, table))}] " if table else ""
+
+
+def _spelled(part: str) -> str:
+    """As TOML may write it; a name with a newline must not break the line that tells of it."""
+    return part if _NAME.fullmatch(part) else json.dumps(part)

@@ -34,13 +34,10 @@ def parse_site(text: str, source: str) -> SiteFile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not TOML: {error}") from error
     reading = Reading(source, Path(source).parent, find_lines(text))
-    site = _read_site(reading, data)
-    if site is None or reading.mistakes:
-        raise reading.error()
-    return SiteFile(site, tuple(reading.settings))
+    return SiteFile(_read_site(reading, data), tuple(reading.settings))
 
 
-def _read_site(reading: Reading, data: dict[str, Any]) -> Site | None:
+def _read_site(reading: Reading, data: dict[str, Any]) -> Site:
     groups = ("nas", "hosts", "datastores")
     top_keys = keys.site_keys()
     known = (*groups, *(key.name for key in top_keys))
@@ -59,7 +56,7 @@ def _read_site(reading: Reading, data: dict[str, Any]) -> Site | None:
     for name, table in datastores.items():
         _check_names(reading, ("datastores", name), table, nases, hosts)
         spec: DatastoreSpec | None = table.get("spec")
-        if spec and not (spec.config_path or top.get("config_path")):
+        if spec and spec.config_path is None and top.get("config_path") is None:
             hint = "end it with one, such as :/vmconfig, or write config_path above all tables"
             reading.mistake(("datastores", name, "spec"), f"no config path: {hint}")
     _check_twins(reading, datastores)
@@ -67,22 +64,21 @@ def _read_site(reading: Reading, data: dict[str, Any]) -> Site | None:
     if default is not None and default not in datastores:
         reading.mistake(("default_datastore",), f"no datastore {default!r}{did_you_mean(default, datastores)}")
     if reading.mistakes:
-        return None
+        raise reading.error()
     return Site(
         reading.source,
         {name: NasRecord(name=name, **table) for name, table in nases.items()},
         {name: HostRecord(name=name, **table) for name, table in hosts.items()},
-        {name: _datastore(name, table, top["config_path"]) for name, table in datastores.items()},
+        {name: _datastore(name, table, top["config_path"] or "") for name, table in datastores.items()},
         default,
     )
 
 
-def _datastore(name: str, table: dict[str, Any], config_path: str | None) -> DatastoreRecord:
-    spec: DatastoreSpec = table.pop("spec")
-    path = spec.config_path or config_path
-    if path is None:
-        raise ConfigError(f"datastore {name}: no config path")
-    return DatastoreRecord(name=name, nas=spec.nas, basename=spec.basename, config_path=path, **table)
+def _datastore(name: str, table: dict[str, Any], usual_path: str) -> DatastoreRecord:
+    spec: DatastoreSpec = table["spec"]
+    others = {key: value for key, value in table.items() if key != "spec"}
+    path = spec.config_path or usual_path
+    return DatastoreRecord(name=name, nas=spec.nas, basename=spec.basename, config_path=path, **others)
 
 
 def _check_nas(reading: Reading, path: tuple[str, ...], table: dict[str, Any]) -> None:

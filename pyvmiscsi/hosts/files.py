@@ -11,9 +11,9 @@ PRESENT = 45
 NOT_EMPTY = 46
 """Exit statuses of these scripts, chosen outside what sh and its programs answer themselves."""
 
-READ = """\
+READ = f"""\
 cat -- "$1" && exit 0
-[ -e "$1" ] || exit 44
+[ -e "$1" ] || exit {ABSENT}
 exit 1
 """
 
@@ -43,10 +43,10 @@ mv -f -- "$new" "$1"
 # An NFS server may answer "exists" to the repetition of a request that it had carried out: then it is the same file.
 CREATE = (
     _RECEIVE
-    + """\
+    + f"""\
 said=$(ln -- "$new" "$1" 2>&1) && exit 0
 [ "$1" -ef "$new" ] && exit 0
-if [ -e "$1" ] || [ -L "$1" ]; then exit 45; fi
+if [ -e "$1" ] || [ -L "$1" ]; then exit {PRESENT}; fi
 echo "$said" >&2
 exit 1
 """
@@ -60,15 +60,15 @@ MAKE_DIRECTORY = """\
 mkdir -p -- "$1"
 """
 
-REMOVE_DIRECTORY = """\
+REMOVE_DIRECTORY = f"""\
 said=$(rmdir -- "$1" 2>&1) && exit 0
-if [ -d "$1" ] && [ -n "$(ls -A -- "$1")" ]; then exit 46; fi
+if [ -d "$1" ] && [ -n "$(ls -A -- "$1")" ]; then exit {NOT_EMPTY}; fi
 if [ -e "$1" ]; then echo "$said" >&2; exit 1; fi
 """
 
 # Names end with NUL, the one byte that no name holds.
-LIST_DIRECTORY = """\
-[ -e "$1" ] || exit 44
+LIST_DIRECTORY = f"""\
+[ -e "$1" ] || exit {ABSENT}
 cd -- "$1" || exit 1
 for name in * .[!.]* ..?*; do
   if [ -e "$name" ] || [ -L "$name" ]; then printf '%s\\0' "$name"; fi
