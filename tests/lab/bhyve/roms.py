@@ -1,4 +1,4 @@
-"""Firmware of a few bytes, so that a guest can do one thing within a second: print, halt, fault, loop."""
+"""Firmware of a few bytes, so that a guest can do one thing within a second: print, halt, fault, idle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 PRINT = b"".join(b"\xba\xf8\x03\xb0" + bytes((char,)) + b"\xee" for char in b"hello\n")  # mov dx,3f8h; mov al,c; out
 HALT = b"\xfa\xf4"  # cli; hlt
 TRIPLE_FAULT = b"\x0f\x01\x1e\x00\x70\xcd\x03"  # lidt [7000h], where the table's length is 0; int 3
-LOOP = b"\xeb\xfe"  # jmp $
+IDLE = b"\xb0\xff\xe6\x21\xe6\xa1\xfb\xf4\xeb\xfd"  # mask every interrupt line; sti; hlt, for ever
 # wait until the port has something, send it back, again and again
 ECHO = b"\xba\xfd\x03\xec\xa8\x01\x74\xf8\xba\xf8\x03\xec\xee\xeb\xf1"
 

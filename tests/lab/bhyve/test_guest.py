@@ -137,12 +137,12 @@ def test_bhyvectl_ends_a_guest_that_listens_to_nobody(bench: _Bench, word: str, 
         os.kill(os.getpid(), signal.SIGTERM)  # the power button: no system is there to notice
         bench.tell(word)
 
-    assert bench.run(_rom(bench, roms.PRINT + roms.LOOP), meanwhile=meanwhile) == status
+    assert bench.run(_rom(bench, roms.PRINT + roms.IDLE), meanwhile=meanwhile) == status
     assert bench.said == []
 
 
 def test_a_guest_whose_machine_is_destroyed_ends_with_a_complaint(bench: _Bench) -> None:
-    assert bench.run(_rom(bench, roms.LOOP), meanwhile=lambda bench: bench.tell("destroy")) == 1
+    assert bench.run(_rom(bench, roms.IDLE), meanwhile=lambda bench: bench.tell("destroy")) == 1
     assert bench.said == ["vm_run error -1, errno 6"]
 
 

@@ -59,8 +59,8 @@ def test_a_disk_that_somebody_else_has_for_himself_is_shown_read_only(
 ) -> None:
     lun = stage.boot_disk(guest).attach()
     other = stage.name()
-    (stage.config / "loop.fd").write_bytes(roms.rom(roms.LOOP))
-    stage.start(other, f"{MINIMAL} -l bootrom,/vmconfig/loop.fd -s 4,virtio-blk,{lun.device}")
+    (stage.config / "idle.fd").write_bytes(roms.rom(roms.IDLE))
+    stage.start(other, f"{MINIMAL} -l bootrom,/vmconfig/idle.fd -s 4,virtio-blk,{lun.device}")
     stage.wait_for_pid(other)
     # open through its label the disk is exclusive: its own node can only be read
     stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A -s 4,virtio-blk,/dev/{lun.da()}")

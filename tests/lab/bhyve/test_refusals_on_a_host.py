@@ -96,7 +96,7 @@ def test_com1_on_stdio_is_bhyves_own_input_and_output(stage: Stage, guest: str) 
 
 
 def test_killed_with_9_the_machine_stays_busy_until_it_is_destroyed(stage: Stage, guest: str) -> None:
-    command = _rom(stage, guest, roms.LOOP)
+    command = _rom(stage, guest, roms.IDLE)
     stage.start(guest, command)
     pid = stage.wait_for_pid(guest)
     assert stage.ssh(f"{command} {guest}").said == ["vm_create: Device busy"], "somebody runs in it"
@@ -111,7 +111,7 @@ def test_killed_with_9_the_machine_stays_busy_until_it_is_destroyed(stage: Stage
 
 
 def test_destroying_a_running_machine_ends_its_guest(stage: Stage, guest: str) -> None:
-    stage.start(guest, _rom(stage, guest, roms.LOOP))
+    stage.start(guest, _rom(stage, guest, roms.IDLE))
     stage.wait_for_pid(guest)
     assert stage.ssh(f"bhyvectl --vm={guest} --destroy").status == 0
     assert stage.status(guest) == 1
@@ -123,7 +123,7 @@ def test_one_reader_of_a_console_and_tilde_dot_lets_go(stage: Stage, guest: str)
     first = stage.console(guest)
     second = stage.ssh(f"cu -l /dev/nmdm-{guest}.1B")
     assert (second.status, second.said) == (1, [f"cu: /dev/nmdm-{guest}.1B: Line in use"])
-    stage.start(guest, f"{_rom(stage, guest, roms.PRINT + roms.LOOP)} -l com1,/dev/nmdm-{guest}.1A")
+    stage.start(guest, f"{_rom(stage, guest, roms.PRINT + roms.IDLE)} -l com1,/dev/nmdm-{guest}.1A")
     first.hear("hello")
     first.type("\r~.")
     assert first.wait() == 0
@@ -141,7 +141,7 @@ def test_bhyvectl_makes_a_machine_once_and_looks_at_it(stage: Stage, guest: str)
     again = stage.ssh(f"bhyvectl --vm={guest} --create")
     assert (again.status, again.stdout) == (255, "errno = 17\n")
     idle = stage.ssh(f"bhyvectl --vm={guest} --get-all").stdout
-    stage.start(guest, _rom(stage, guest, roms.LOOP))
+    stage.start(guest, _rom(stage, guest, roms.IDLE))
     stage.wait_for_pid(guest)
     busy = stage.ssh(f"bhyvectl --get-active-cpus --vm {guest}").stdout
     assert ("active cpus:\t (none)\n" in idle, busy) == (True, "active cpus:\t 0\n")
@@ -153,7 +153,7 @@ def test_bhyvectl_makes_a_machine_once_and_looks_at_it(stage: Stage, guest: str)
 
 
 def test_a_machine_goes_with_its_guest_when_that_was_asked_for(stage: Stage, guest: str) -> None:
-    stage.start(guest, f"{_rom(stage, guest, roms.LOOP)} -D")
+    stage.start(guest, f"{_rom(stage, guest, roms.IDLE)} -D")
     stage.wait_for_pid(guest)
     assert stage.ssh(f"bhyvectl --vm={guest} --force-poweroff").status == 0
     assert stage.status(guest) == 1
