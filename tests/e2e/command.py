@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,14 +21,18 @@ class Command:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The process, running."""
-        argv = [sys.executable, "-m", "pyvmiscsi_cli", "--site", str(self.site_file), *words]
+        argv = [sys.executable, "-X", "faulthandler", "-m", "pyvmiscsi_cli", "--site", str(self.site_file), *words]
         pipe = subprocess.PIPE
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The process, ended, whatever its status."""
         with self.start(*words) as process:
-            out, err = process.communicate(timeout=_PATIENCE)
+            try:
+                out, err = process.communicate(timeout=_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)  # its threads' stacks go to standard error
+                raise AssertionError(f"pyvmiscsi {' '.join(words)}: hangs\n{process.communicate()[1]}") from None
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def ok(self, *words: str) -> str:
