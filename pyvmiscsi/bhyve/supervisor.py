@@ -10,7 +10,6 @@ disk stops GEOM, and with it every guest of the host, until the session is gone.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -18,6 +17,7 @@ from importlib import resources
 
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName, Iqn
+from pyvmiscsi.quoting import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def render_supervisor(supervision: Supervision) -> str:
         (
             f"# The guest {supervision.guest}, run by pyvmiscsi.\n",
             *(f"{name}={_quoted(value)}\n" for name, value in values.items()),
-            f"CONSOLES={shlex.quote(consoles)}\n",
+            f"CONSOLES={quote(consoles)}\n",
             f"loader() {{ exec {_command(supervision.loader or ('/usr/bin/true',))}; }}\n",
             f"bhyve() {{ exec {_command(supervision.bhyve)}; }}\n",
             "\n",
@@ -142,7 +142,7 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """The word for sh, whatever it holds: the one place of this package that quotes."""
+    """The word for sh; a line break would end the comment or the assignment that a person reads."""
     if "\n" in word or "\0" in word:
         raise InputError(f"supervisor script: {word!r} holds a line break or a NUL")
-    return shlex.quote(word)
+    return quote(word)

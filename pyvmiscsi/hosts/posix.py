@@ -10,6 +10,7 @@ from pyvmiscsi.errors import BusyError, CommandError, HostAuthError
 from pyvmiscsi.hosts import files, shell
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.ports import Completed
+from pyvmiscsi.quoting import quote
 
 _LONGEST_SPELLING = 160  # characters of a command that an error repeats
 
@@ -46,7 +47,7 @@ class PosixHost(ABC):
         self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0, ok: Iterable[int] = (0,)
     ) -> Completed:
         """Run a command to its end; CommandError when its status is not in `ok`, DeadlineError when it does not end."""
-        what = " ".join(shell.quote(word) for word in argv)
+        what = " ".join(quote(word) for word in argv)
         ended = self._execute(shell.command_text(argv), stdin, deadline, what)
         return self._judge(Completed(tuple(argv), *ended), what, ok)
 

@@ -1,4 +1,4 @@
-"""Words for a shell: the one place that quotes them.
+"""Texts for the shells of a host.
 
 Two shells read what we send. The *login shell* of the account, which may be csh (FreeBSD's root before 14.0) or
 anything else, reads one line: `/bin/sh -c '…'`. The sh that it starts reads the text between the quotes, which may be
@@ -9,10 +9,10 @@ reads backslashes; so a text that holds one of these, or a single quote, travels
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 
 from pyvmiscsi.errors import InputError
+from pyvmiscsi.quoting import quote
 
 PREAMBLE = "PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin LC_ALL=C; export PATH LC_ALL; "
 """The system's programs first and their messages in English, whatever the account's profile says."""
@@ -26,13 +26,6 @@ BECOME: dict[str, tuple[str, ...]] = {
 
 _UNSAFE_BETWEEN_SINGLE_QUOTES = re.compile(r"[!'\\\n]")
 _UNSAFE_BETWEEN_DOUBLE_QUOTES_TOO = re.compile(r"""[!'"`$\\\n]""")
-
-
-def quote(word: str) -> str:
-    """The word as POSIX sh reads it back: itself, whatever it holds; InputError for a NUL byte."""
-    if "\0" in word:
-        raise InputError("a word for a shell cannot hold a NUL byte")
-    return shlex.quote(word)
 
 
 def command_text(argv: Sequence[str]) -> str:
