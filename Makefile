@@ -51,7 +51,7 @@ bench: setup
 	$(BIN)/python -m bench
 
 crash: setup
-	$(PYTEST) tests/operations/test_crash_matrix.py tests/e2e/test_crashes.py
+	$(PYTEST) -m crash
 
 record: setup
 	$(BIN)/python -m tests.cassettes.record
