@@ -144,6 +144,7 @@ def start(host: Host, guest_name: GuestName, attached: Callable[[Behaviour, Size
     def begin(
         behaviour: Behaviour | None,
         *,
+        emulation: str = "virtio-blk",
         by_file: bool = False,
         sector: Size = SECTOR,
         physical: Size | None = None,
@@ -155,7 +156,7 @@ def start(host: Host, guest_name: GuestName, attached: Callable[[Behaviour, Size
         lun = attached(behaviour, sector) if behaviour else None
         guest = replace(guest_of(str(guest_name), CONF + more), disks=())
         if lun is not None:
-            guest = guest.with_disk(Disk(0, "virtio-blk", lun.device, "custom"))
+            guest = guest.with_disk(Disk(0, emulation, lun.device, "custom"))
         networks = Networks(host)
         networks.create_switch("public")
         backends = networks.plug_in(guest)

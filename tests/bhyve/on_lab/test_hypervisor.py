@@ -50,12 +50,15 @@ def test_a_lun_of_4096_bytes_is_refused_because_a_guest_would_see_them(start: St
 
 
 def test_a_guest_that_reboots_is_started_again_on_the_same_disk(host: Host, start: Start) -> None:
-    running = start("reboot", by_file=True, more='uefi_vars="yes"\n')
+    running = start("reboot", emulation="nvme", by_file=True, more='uefi_vars="yes"\n')
     ended = running.hypervisor.wait_stopped(running.guest.name, deadline=150)
     assert f"GUEST-MARKER {running.guest.name} boot=1" in running.said()
     assert f"GUEST-MARKER {running.guest.name} boot=2" in running.said()
     assert ended.status is not None
     assert ended.status.reason == "guest powered off"
+    assert (
+        f"GUEST-DISK nvme0n1 logical=512 physical=512 bytes=67108864 serial={running.guest.name}-00" in running.said()
+    )
     assert "uefi-vars.fd" in host.list_directory(running.directory)
     assert running.is_clean()
 
