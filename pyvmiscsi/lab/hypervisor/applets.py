@@ -170,11 +170,14 @@ class Call:
         return self.argv[0].rsplit("/", 1)[-1]
 
     def out(self, text: str | bytes) -> None:
-        """Write to standard output; a reader that has gone ends nothing but the output."""
-        _write(self.stdout, text)
+        """Write to standard output, unless the caller was killed; a reader that has gone ends only the output."""
+        if not self.gone.is_set():
+            _write(self.stdout, text)
 
     def err(self, text: str | bytes) -> None:
-        _write(self.stderr, text)
+        """Write to standard error, on the same terms."""
+        if not self.gone.is_set():
+            _write(self.stderr, text)
 
     def fail(self, text: str, status: int = 1) -> int:
         """err(3): `name: text` on standard error, and the status to return."""
@@ -212,6 +215,7 @@ APPLETS: tuple[Applet, ...] = (
     Applet("logger", ("/usr/bin/logger",), f"{_COMMANDS}.system:logger"),
     Applet("uuidgen", ("/bin/uuidgen",), f"{_COMMANDS}.system:uuidgen"),
     Applet("digest", ("/sbin/md5", "/sbin/sha1", "/sbin/sha256", "/sbin/sha512"), f"{_COMMANDS}.system:digest"),
+    Applet("truncate", ("/usr/bin/truncate",), f"{_COMMANDS}.system:truncate"),
     Applet("iscsictl", ("/usr/bin/iscsictl",), f"{_COMMANDS}.iscsictl:iscsictl"),
     Applet("iscsid", ("/usr/sbin/iscsid",), f"{_COMMANDS}.iscsid:iscsid", process=True),
     Applet("diskinfo", ("/usr/sbin/diskinfo",), f"{_COMMANDS}.disks:diskinfo"),

@@ -41,7 +41,7 @@ BASE = {
     "usr/bin": "awk basename bc cal cmp comm cut diff dirname du ee egrep env expand factor false fgrep find fold grep"
     " gunzip gzip head hexdump id install less logname md5sum mkfifo mktemp more nc nice nl nohup od paste patch"
     " printenv printf readlink renice rev sed seq sha256sum sort split stat strings tail tar tee time touch tr true"
-    " truncate tty uniq unexpand unlink uptime vi wc which whoami xargs xz xzcat yes zcat",
+    " tty uniq unexpand unlink uptime vi wc which whoami xargs xz xzcat yes zcat",
     "usr/sbin": "chown chroot",
 }
 

@@ -58,7 +58,7 @@ class Login:
 
     def run(self, command: str, *, stdin: bytes = b"", deadline: float = 30.0) -> Result:
         """Run a command line; both outputs go the same way."""
-        with self.begin(command) as channel:
+        with self.begin(f"exec 2>&1\n{command}") as channel:
             channel.settimeout(deadline)
             if stdin:
                 channel.sendall(stdin)
@@ -76,7 +76,6 @@ class Login:
         assert transport is not None
         channel = transport.open_session()
         try:
-            channel.set_combine_stderr(True)
             if terminal:
                 channel.get_pty()
             channel.exec_command(command)

@@ -18,6 +18,8 @@ from pyvmiscsi.lab.hypervisor.commands.services import read_conf
 
 ISCSID_PIDFILE = Path("/var/run/iscsid.pid")
 
+PIDFILE_STAYS_EMPTY = 0.1  # seconds after daemon(8) has come back: long enough for a script to fall into
+
 DAEMON_USAGE = (
     "usage: daemon [-cfHrS] [-p child_pidfile] [-P supervisor_pidfile]\n"
     "              [-u user] [-o output_file] [-M output_mask]\n"
@@ -106,6 +108,7 @@ def _supervise(call: Call, given: dict[str, str], command: list[str]) -> int:
             status = 127
             break
         if "-p" in given:
+            threading.Event().wait(PIDFILE_STAYS_EMPTY)
             Path(given["-p"]).write_text(str(child.pid))
         status = child.wait()
         if stopping or not restart:

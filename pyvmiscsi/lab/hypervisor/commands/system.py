@@ -1,9 +1,10 @@
-"""uname(1), hostname(1), dmesg(8), logger(1), uuidgen(1), md5(1)."""
+"""uname(1), hostname(1), dmesg(8), logger(1), uuidgen(1), md5(1), truncate(1)."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
 from getopt import GetoptError, getopt
 
@@ -100,4 +101,39 @@ def digest(call: Call) -> int:
             call.out(f"{value}\n")
         else:
             call.out(f"{value} {name}\n" if "-r" in flags else f"{call.name.upper()} ({name}) = {value}\n")
+    return status
+
+
+SUFFIXES = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+
+
+def truncate(call: Call) -> int:
+    """`truncate [-c] -s [+|-]size[kKmMgGtT] file …`; `-r file` for the size of another."""
+    usage = "usage: truncate [-c] -s [+|-|%|/]size[K|k|M|m|G|g|T|t] file ...\n       truncate [-c] -r rfile file ...\n"
+    try:
+        options, names = getopt(list(call.argv[1:]), "cdr:s:")
+    except GetoptError as error:
+        call.err(f"truncate: illegal option -- {error.opt}\n{usage}")
+        return 1
+    given = dict(options)
+    sandbox = call.kernel.sandbox
+    match = re.fullmatch(r"([+-]?)(\d+)([kmgt]?)", given.get("-s", "").lower())
+    if not names or (match is None and "-r" not in given):
+        call.err(usage)
+        return 1
+    if match:
+        sign, size = match[1], int(match[2]) << SUFFIXES[match[3]]
+    else:
+        sign, size = "", sandbox.host_path(call.path(given["-r"])).stat().st_size
+    status = 0
+    for name in names:
+        path = sandbox.host_path(call.path(name))
+        if "-c" in given and not path.exists():
+            continue
+        try:
+            with path.open("ab") as stream:
+                old = path.stat().st_size
+                stream.truncate({"": size, "+": old + size, "-": max(old - size, 0)}[sign])
+        except OSError as error:
+            status = call.fail(f"{name}: {error.strerror}")
     return status

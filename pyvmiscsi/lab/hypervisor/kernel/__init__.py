@@ -154,9 +154,9 @@ class Kernel:
 
     # disks for guests
 
-    def open_disk(self, path: str, *, write: bool, pid: int) -> OpenedDisk:
+    def open_disk(self, path: str, *, write: bool, pid: int, read: bool = True) -> OpenedDisk:
         """Open a disk's node with GEOM's rules, and serve its blocks; see `applets.KernelServices`."""
-        opened = self.geom.open(node_name(path), write=write)
+        opened = self.geom.open(node_name(path), write=write, read=read)
         disk = opened.provider.backend
         if not isinstance(disk, Disk):
             self.geom.close(opened)

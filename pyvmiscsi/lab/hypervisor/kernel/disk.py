@@ -54,6 +54,7 @@ class Disk:
 
     def read(self, offset: int, length: int) -> bytes:
         """Whole sectors; OSError EIO."""
+        self._check(offset, length)
         data = bytearray(length)
         view = memoryview(data)
 
@@ -67,6 +68,7 @@ class Disk:
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Whole sectors; OSError EIO, also for a reservation of somebody else."""
         view = memoryview(data)
+        self._check(offset, len(view))
         if self.provider is not None:
             self.provider.written = True
 
@@ -113,10 +115,12 @@ class Disk:
     def _pieces(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
         """(start in the buffer, first sector, sectors) of commands of a size that every target takes."""
         sector = self.unit.lun.sector
-        if offset % sector or length % sector:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         for start in range(0, length, LARGEST):
             yield start, (offset + start) // sector, min(LARGEST, length - start) // sector
+
+    def _check(self, offset: int, length: int) -> None:
+        if offset % self.unit.lun.sector or length % self.unit.lun.sector:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     def _bytes(self, sectors: int) -> int:
         return sectors * self.unit.lun.sector

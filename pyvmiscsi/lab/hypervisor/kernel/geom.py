@@ -93,6 +93,7 @@ class Opened:
     provider: Provider
     label: Label | None
     write: bool
+    read: bool = True
     orphaned: bool = False
 
     @property
@@ -121,6 +122,8 @@ class Geom:
         self._providers: dict[str, Provider] = {}
         self._opened: list[Opened] = []
         self._order = itertools.count(1)
+        self._pending = 0
+        self._counting = threading.Lock()
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         for disk in LOCAL_DISKS:
             self._add(_local(disk))
@@ -137,28 +140,28 @@ class Geom:
 
     def new_disk(self, provider: Provider) -> None:
         """A disk has been announced: its node and its label appear when GEOM comes to it."""
-        self._events.put(lambda: self._arrive(provider))
+        self._post(lambda: self._arrive(provider))
 
     def gone(self, provider: Provider) -> None:
         """The disk is gone: node, label and name go when GEOM comes to it; open descriptors are dead."""
         for opened in list(self._opened):
             if opened.provider is provider:
                 opened.orphaned = True
-        self._events.put(lambda: self._depart(provider))
+        self._post(lambda: self._depart(provider))
 
-    def settle(self, deadline: float) -> None:
+    def settle(self, deadline: float | None) -> None:
         """Wait until all that came in so far is done, for so long at most."""
         done = threading.Event()
-        self._events.put(done.set)
+        self._post(done.set)
         done.wait(deadline)
 
     def taste(self, provider: Provider) -> None:
         """Let the label class look at it again."""
-        self._events.put(lambda: self._retaste(provider))
+        self._post(lambda: self._retaste(provider))
 
     # opening
 
-    def open(self, node: str, *, write: bool) -> Opened:
+    def open(self, node: str, *, write: bool, read: bool = True) -> Opened:
         """Open `da0` or `diskid/DISK-…`; OSError ENOENT, ENXIO, EPERM. Blocks while its session is not connected."""
         with self._topology:
             provider, label = self._find(node)
@@ -170,7 +173,7 @@ class Geom:
                 raise OSError(errno.EPERM, os.strerror(errno.EPERM), node)
             if provider.backend is not None:
                 self._resize(provider, provider.backend.reprobe())
-            opened = Opened(provider, label, write)
+            opened = Opened(provider, label, write, read)
             self._count(opened, 1, exclusive=exclusive)
             self._opened.append(opened)
             if label is None and write and provider.label is not None:
@@ -184,7 +187,7 @@ class Geom:
                 return
             self._opened.remove(opened)
             provider, label = opened.provider, opened.label
-            last = label is not None and label.mode.r + label.mode.w == 1 + int(opened.write)
+            last = label is not None and label.mode.r + label.mode.w == int(opened.read) + int(opened.write)
             self._count(opened, -1, exclusive=last)
             if opened.orphaned:
                 return
@@ -205,9 +208,12 @@ class Geom:
     # looking
 
     def providers(self) -> list[Provider]:
-        """All disks, the oldest first; waits for the topology lock."""
-        with self._topology:
-            return sorted(self._providers.values(), key=lambda provider: provider.order)
+        """All disks, the oldest first, after everything that has come and gone is dealt with."""
+        while True:
+            with self._topology:
+                if not self._pending:
+                    return sorted(self._providers.values(), key=lambda provider: provider.order)
+            self.settle(None)
 
     def find(self, node: str) -> Provider | None:
         """The disk under a node's name, without any lock."""
@@ -218,12 +224,20 @@ class Geom:
 
     # inside
 
+    def _post(self, event: Callable[[], None]) -> None:
+        with self._counting:
+            self._pending += 1
+        self._events.put(event)
+
     def _event_loop(self) -> None:
         while (event := self._events.get()) is not None:
             try:
                 event()
             except OSError as error:
                 self._console.print(f"lab: {error}")
+            finally:
+                with self._counting:
+                    self._pending -= 1
 
     def _arrive(self, provider: Provider) -> None:
         with self._topology:
@@ -295,7 +309,7 @@ class Geom:
     @staticmethod
     def _count(opened: Opened, step: int, *, exclusive: bool) -> None:
         for mode in [opened.provider.mode] + ([opened.label.mode] if opened.label else []):
-            mode.r += step
+            mode.r += step if opened.read else 0
             mode.w += step if opened.write else 0
         if exclusive:
             opened.provider.mode.e += step

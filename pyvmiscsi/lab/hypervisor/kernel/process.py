@@ -37,8 +37,8 @@ class Process:
             with contextlib.suppress(OSError):
                 self.close_disk(handle)
 
-    def open_disk(self, path: str, write: bool) -> OpenDisk:
-        opened = self._kernel.open_disk(path, write=write, pid=self._pid)
+    def open_disk(self, path: str, write: bool, read: bool = True) -> OpenDisk:
+        opened = self._kernel.open_disk(path, write=write, pid=self._pid, read=read)
         handle = next(_handles)
         self._disks[handle] = opened
         lun = opened.disk.unit.lun

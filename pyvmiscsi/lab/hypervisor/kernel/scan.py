@@ -133,6 +133,9 @@ class Scan:
         for number in sorted(self.bus.units):
             self.drop(number)
         self._host.cam.remove_bus(self.bus)
+
+    def settle(self) -> None:
+        """Wait a moment for GEOM to let go of the disks; longer only if another disk keeps GEOM busy."""
         self._host.geom.settle(1.0)
 
     def find(self, da: str) -> Disk | None:

@@ -77,6 +77,11 @@ class Conf:
             offload=self.offload[:7],
         )
 
+    @property
+    def is_active(self) -> bool:
+        """Whether the kernel tries to connect it: a discovery session is tried even when it is disabled."""
+        return self.enable or self.discovery
+
     def key(self) -> tuple[bool, str, str]:
         """What makes a session a duplicate: the strings, not what they mean."""
         return self.discovery, self.portal, self.target
@@ -111,7 +116,7 @@ class Row:
     @property
     def state(self) -> str:
         """What `iscsictl -L` prints."""
-        if self.reason and self.conf.enable:
+        if self.reason and self.conf.is_active:
             return self.reason
         if self.conf.discovery:
             return "Discovery"
@@ -159,7 +164,7 @@ class Session:
         self.conf = conf.cut()
         self.isid = secrets.randbits(40)
         self.changed = threading.Condition()
-        self.reason = WAITING if conf.enable else ""
+        self.reason = WAITING if conf.is_active else ""
         self.connected = False
         self.removed = False
         self.parameters = Parameters()
@@ -175,7 +180,7 @@ class Session:
 
     def row(self) -> Row:
         with self.changed:
-            devices, scbus = self._scan.devices() if self._scan and self.connected else ((), -1)
+            devices, scbus = self._scan.devices() if self._scan else ((), -1)
             return Row(
                 self.number, self.conf, self.reason, self.connected, self.parameters, devices, scbus if devices else -1
             )
@@ -183,16 +188,22 @@ class Session:
     # changes from outside
 
     def remove(self) -> None:
-        """Take it away: commands that wait end with an error, disks and row are gone at once."""
+        """Take it away: disks and row are gone at once, and then commands that wait end with an error.
+
+        In this order, so that whoever a dead disk kept waiting finds it gone already.
+        """
+        with self.changed:
+            scan, self._scan = self._scan, None
+            self._generation += 1
+        if scan is not None:
+            scan.detach()
         with self.changed:
             self.removed = True
-            self._generation += 1
             self.connected = False
             self.changed.notify_all()
         self._drop_link(log_out=True)
-        if self._scan is not None:
-            self._scan.detach()
-            self._scan = None
+        if scan is not None:
+            scan.settle()
 
     def modify(self, conf: Conf) -> None:
         """Another configuration; always reconnects."""
@@ -200,7 +211,7 @@ class Session:
             self.conf = conf.cut()
             self._generation += 1
             self.connected = False
-            self.reason = WAITING if conf.enable else ""
+            self.reason = WAITING if conf.is_active else ""
             self.changed.notify_all()
         self._drop_link(log_out=True)
 
@@ -239,7 +250,7 @@ class Session:
     def _live(self) -> None:
         while not self.removed:
             with self.changed:
-                while not self.conf.enable and not self.removed:
+                while not self.conf.is_active and not self.removed:
                     self.changed.wait()
                 generation, conf = self._generation, self.conf
                 self.reason = WAITING
@@ -363,6 +374,7 @@ class Session:
         if self._host.sysctl_number("kern.iscsi.fail_on_disconnection") and self._scan is not None:
             scan, self._scan = self._scan, None
             scan.detach()
+            scan.settle()
 
     def _drop_link(self, *, log_out: bool) -> None:
         with self.changed:

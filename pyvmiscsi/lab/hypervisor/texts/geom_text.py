@@ -56,7 +56,7 @@ def confxml(providers: Sequence[Provider]) -> str:
     newest = _newest_first(providers)
     return (
         "<mesh>\n"
-        + _class("DEV", "".join(_dev_geoms(disk) for disk in newest))
+        + _class("DEV", _dev_geoms(newest))
         + _class("PART", "")
         + _class("LABEL", "".join(_label_geom(disk, disk.label) for disk in newest if disk.label))
         + _class("SWAP", "")
@@ -104,18 +104,19 @@ def _consumer(order: int, part: int, geom: str, provider: str, mode: Mode | str,
     )
 
 
-def _dev_geoms(disk: Provider) -> str:
+def _dev_geoms(disks: Sequence[Provider]) -> str:
+    """A geom of class DEV for every node, the newest first."""
+    nodes: list[tuple[Provider | Label, Mode, int]] = []
+    for disk in disks:
+        nodes.append((disk, _own_mode(disk), 2))
+        if disk.label:
+            nodes.append((disk.label, disk.label.mode, 3))
     text = ""
-    if disk.label:
-        order = disk.label.order
-        consumer = _consumer(
-            order, DEV_CONSUMER, _pointer(order, DEV_GEOM), _pointer(order, DISK_PROVIDER), disk.label.mode
-        )
-        text += _geom("DEV", order, DEV_GEOM, name=disk.label.name, rank=3, inside=consumer, config=False)
-    consumer = _consumer(
-        disk.order, DEV_CONSUMER, _pointer(disk.order, DEV_GEOM), _pointer(disk.order, DISK_PROVIDER), _own_mode(disk)
-    )
-    return text + _geom("DEV", disk.order, DEV_GEOM, name=disk.name, rank=2, inside=consumer, config=False)
+    for node, mode, rank in sorted(nodes, key=lambda entry: entry[0].order, reverse=True):
+        order = node.order
+        consumer = _consumer(order, DEV_CONSUMER, _pointer(order, DEV_GEOM), _pointer(order, DISK_PROVIDER), mode)
+        text += _geom("DEV", order, DEV_GEOM, name=node.name, rank=rank, inside=consumer, config=False)
+    return text
 
 
 def _own_mode(disk: Provider) -> Mode:
@@ -270,12 +271,9 @@ def tree(providers: Sequence[Provider]) -> str:
         if disk.name == MOUNTED:
             rows.append((f"  ffs.{disk.name}", "VFS", ""))
         rows.append((f"  {disk.name}", "DEV", ""))
-    geoms = max(len("Geom"), *(len(row[0]) for row in rows))
-    classes = max(len("Class"), *(len(row[1]) for row in rows))
-    names = max(len("Provider"), *(len(row[2]) for row in rows))
-    del names  # the last column is padded only as far as its name goes
-    lines = [f"{'Geom':<{geoms}} {'Class':<{classes}}      Provider"]
-    lines += [f"{name:<{geoms}} {kind:<{classes}}      {provider}".rstrip() for name, kind, provider in rows]
+    width = max(len("Geom"), *(len(row[0]) for row in rows))
+    lines = [f"{'Geom':<{width}} {'Class':<10} Provider"]
+    lines += [f"{name:<{width}} {kind:<10}{f' {provider}' if provider else ''}" for name, kind, provider in rows]
     return "".join(f"{line}\n" for line in lines)
 
 
