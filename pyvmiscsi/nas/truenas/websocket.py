@@ -11,6 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from pyvmiscsi.errors import NasUnreachableError
 from pyvmiscsi.nas.truenas.endpoint import CONNECT_DEADLINE, USER_AGENT, Endpoint
+from pyvmiscsi.nas.truenas.shared_tls import SharedTlsSocket
 
 KEEP_ALIVE = 20.0
 """Seconds between pings: routers forget idle connections after a minute (nas-wire.md 1.8)."""
@@ -65,10 +66,13 @@ class WebSocket:
 
 
 def _open(endpoint: Endpoint, path: str) -> ClientConnection:
+    context = endpoint.context()
+    if context is not None:
+        context.sslsocket_class = SharedTlsSocket  # the library reads in a thread of its own
     try:
         return connect(
             endpoint.url("ws", path),
-            ssl=endpoint.context(),
+            ssl=context,
             compression=None,  # answers are short, and a nas is near
             proxy=None,  # a nas is near
             open_timeout=CONNECT_DEADLINE,
