@@ -37,6 +37,7 @@ class Caller:
 def caller(request: pytest.FixtureRequest, lab_factory: LabFactory) -> Iterator[Caller]:
     lab = lab_factory(profile=request.param, hypervisors=())
     context = ssl.create_default_context(cafile=lab.info.ca_file)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # see tests/lab/appliance/conftest.py
     with connect(str(lab.info.jsonrpc_url), ssl=context) as connection:
         by_hand = Caller(connection)
         key = {"mechanism": "API_KEY_PLAIN", "username": "root", "api_key": _key(lab)}

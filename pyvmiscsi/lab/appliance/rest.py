@@ -46,7 +46,7 @@ class RestFace:
         user = self._user(request)
         if isinstance(user, str):
             return web.Response(status=401, text=user)
-        path = request.raw_path.partition("?")[0].removeprefix(PREFIX)
+        path = request.raw_path.partition("?")[0].removeprefix(PREFIX).rstrip("/")
         try:
             route = self._routes.find(request.method, path)
         except NoSuchPathError:

@@ -122,8 +122,11 @@ class Snapshots:
             if self._release.number < (26,):
                 shown = dict(properties.snapshot_properties(snapshot, self._size(snapshot)))
                 wanted = extra.get("properties")
-                if wanted is not None:
-                    shown = {key: value for key, value in shown.items() if key in wanted}
+                if wanted is not None:  # of the native ones: user properties come with every answer
+                    shown = {key: value for key, value in shown.items() if key in wanted or ":" in key}
+                for key, value in self._zfs.user_properties(dataset).items():
+                    inherited = {"value": value.raw, "rawvalue": value.raw, "parsed": value.raw, "source": "INHERITED"}
+                    shown.setdefault(key, inherited)
             row["properties"] = shown
         if extra.get("holds"):
             row["holds"] = dict(snapshot.holds)
@@ -191,12 +194,15 @@ class Snapshots:
         return True
 
     def _destroy(self, full: str, *, recursive: bool, defer: bool) -> None:
+        """All or none, as lzc_destroy_snaps() does it."""
         name, _, leaf = full.partition("@")
-        if recursive:
-            for child in self._zfs.below(name):
-                if leaf in child.snapshots:
-                    self._zfs.destroy_snapshot(f"{child.name}@{leaf}", defer=defer)
-        self._zfs.destroy_snapshot(full, defer=defer)
+        below = self._zfs.below(name) if recursive else []
+        doomed = [f"{child.name}@{leaf}" for child in below if leaf in child.snapshots] + [full]
+        if not defer:
+            for one in doomed:
+                self._zfs.check_destroyable(one)
+        for one in doomed:
+            self._zfs.destroy_snapshot(one, defer=defer)
 
     def clone(self, data: Row) -> bool:
         self._find(data["snapshot"])
@@ -342,9 +348,13 @@ class Snapshots:
             "pool": dataset.pool,
             "type": "SNAPSHOT",
             "properties": shown,
-            "user_properties": dict(snapshot.user) if data["get_user_properties"] else None,
-            "holds": dict(snapshot.holds) if data["get_holds"] else None,
+            "user_properties": self._user_properties(dataset, snapshot) if data["get_user_properties"] else None,
+            "holds": list(snapshot.holds) if data["get_holds"] else None,
         }
+
+    def _user_properties(self, dataset: Dataset, snapshot: Snapshot) -> dict[str, str]:
+        """The snapshot's own over those of its dataset, which it inherits (zfsprops(7))."""
+        return {key: value.raw for key, value in self._zfs.user_properties(dataset).items()} | snapshot.user
 
     def _resource_call(self, attribute: str, call: Callable[[], None]) -> None:
         try:

@@ -239,7 +239,11 @@ class Zfs:
         if reserved:
             dataset.local["refreservation"] = str(reserved)
         dataset.user.update(user)
-        _make_sparse(self.file_of(dataset), volsize)
+        try:
+            _make_sparse(self.file_of(dataset), volsize)
+        except OSError as error:  # longer than this machine's file system allows
+            self.file_of(dataset).unlink(missing_ok=True)
+            raise ZfsError(errno.ENOSPC, f"cannot create '{name}': {error.strerror}") from error
         return self._add(dataset)
 
     def grow(self, name: str, volsize: int) -> None:

@@ -148,12 +148,16 @@ class Tgt:
     # what it serves
 
     def check(self, exports: Mapping[str, Export]) -> None:
-        """tgtd has no LUN 0 to give, and one secret for one user name whatever the target."""
+        """tgtd has no LUN 0 to give, one secret for one user name, and no initiator that must match twice."""
         secrets: dict[str, Account] = {}
         for iqn, export in exports.items():
             if 0 in export.units:
                 raise UnshowableError(
                     f"{iqn}: this lab's target, tgtd, keeps LUN 0 for its controller; map the extent to another LUN"
+                )
+            if export.initiators and export.networks:
+                raise UnshowableError(
+                    f"{iqn}: this lab's target, tgtd, lets in by name or by network; it cannot ask for both"
                 )
             for account in [*export.incoming, *([export.outgoing] if export.outgoing else [])]:
                 if secrets.setdefault(account.user, account).secret != account.secret:
@@ -315,10 +319,11 @@ def _accounts_of(export: Export) -> Iterator[Account]:
 
 
 def _rules(export: Export) -> Iterator[str]:
-    for network in export.networks or ("ALL",):
-        yield f"initiator-address={network}"
+    """Who may log in. To tgtd a matching name *or* a matching address suffices (tried with 1.0.85)."""
     for name in export.initiators:
         yield f"initiator-name={name}"
+    for network in export.networks or (() if export.initiators else ("ALL",)):
+        yield f"initiator-address={network}"
 
 
 def _same_but_size(one: Unit, other: Unit) -> bool:
