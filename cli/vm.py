@@ -139,6 +139,36 @@ def console(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None
     raise typer.Exit(of(ctx).site().configured_guest(str(name), datastore).console())
 
 
+@app.command("add")
+def add(
+    ctx: typer.Context,
+    name: Name,
+    size: Annotated[
+        Size, typer.Option("--size", "-s", parser=word(Size.parse), metavar="SIZE", help="The disk's size.")
+    ],
+    datastore: Datastore = None,
+    thick: Annotated[bool, typer.Option("--thick/--sparse", help="Reserve the whole size on the nas.")] = False,
+    block_size: Annotated[
+        Size | None,
+        typer.Option(parser=word(Size.parse), metavar="SIZE", help="The volume's block size (the nas chooses)."),
+    ] = None,
+    emulation: Annotated[str, typer.Option("--type", help="virtio-blk, nvme or ahci-hd.")] = "virtio-blk",
+    dry_run: DryRun = False,
+) -> None:
+    """Give a stopped guest another disk. None of its other devices moves."""
+    from pyvmiscsi.operations.create import DiskRequest
+
+    invocation = of(ctx)
+    guest = invocation.site().guest(str(name), datastore)
+    disk = DiskRequest(size, thick, block_size)
+    if dry_run:
+        _show_preview(invocation, guest.preview_add_disk(disk, emulation=emulation))
+        return
+    with run_of(invocation) as run:
+        added = guest.add_disk(disk, emulation=emulation, run=run)
+    show.text(invocation, f"guest {name} has a {added} of {size}", {"guest": str(name), "disk": added})
+
+
 @app.command("destroy")
 def destroy(
     ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False

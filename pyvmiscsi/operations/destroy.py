@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.model import DatastoreRecord, Target, Volume
+from pyvmiscsi.model import DatastoreRecord, Target
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DiskName, GuestName, Iqn, Lun
+from pyvmiscsi.operations.anchors import guest_anchor
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
 from pyvmiscsi.operations.scene import Scene
-from pyvmiscsi.plan.journal import DatasetAnchor, RemovalJournal, VolumeAnchor
+from pyvmiscsi.plan.journal import RemovalJournal
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.configuration import ConfigurationGone
 from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.volumes import VolumeGone
-from pyvmiscsi.units import Size
 
 VERB = "destroy"
 
@@ -99,10 +99,7 @@ def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Sce
 
 def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> RemovalJournal:
     """The mark is set first; the object that carries it is removed last."""
-    nas, path = scene.nas(datastore), datastore.anchor_of(request.guest)
-    if datastore.layout == "flat":
-        return RemovalJournal(VolumeAnchor(nas, Volume(path, Size(0))))
-    return RemovalJournal(DatasetAnchor(nas, path))
+    return RemovalJournal(guest_anchor(request.guest, datastore, scene))
 
 
 def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pyvmiscsi.errors import UnsupportedError
 from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
+from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
 from pyvmiscsi.operations.scene import Scene
@@ -49,6 +51,13 @@ def planned_destroy(
     return PlannedOperation(intent, plan, destroy_journal(request, datastore, scene))
 
 
+def planned_add_disk(
+    request: AddDiskRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = add_disk_plan(request, datastore, scene, intent.id)
+    return PlannedOperation(intent, plan, change_journal(request.guest, datastore, scene))
+
+
 def _create(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
     return planned_create(CreateRequest.from_json(intent.request), intent, datastore, scene)
 
@@ -57,7 +66,12 @@ def _destroy(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> Planne
     return planned_destroy(DestroyRequest.from_json(intent.request), intent, datastore, scene)
 
 
+def _add_disk(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_add_disk(AddDiskRequest.from_json(intent.request), intent, datastore, scene)
+
+
 _BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation]] = {
+    "add-disk": _add_disk,
     "create": _create,
     "destroy": _destroy,
 }

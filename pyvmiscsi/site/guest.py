@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import GuestConfig
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
@@ -15,9 +16,11 @@ from pyvmiscsi.bhyve.rules import check
 from pyvmiscsi.errors import BusyError, HostUnreachableError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, GuestName
+from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
+from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
-from pyvmiscsi.operations.pending import PlannedOperation, planned_destroy
+from pyvmiscsi.operations.pending import PlannedOperation, planned_add_disk, planned_destroy
 from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
 from pyvmiscsi.operations.stop import stop_plan
 from pyvmiscsi.plan.engine import Preview
@@ -110,6 +113,22 @@ class Guest:
         scene = SiteScene(self._connections)
         return scene.host(host).interact(["/usr/bin/cu", "-l", console(self._config(host, scene), end="B")])
 
+    def add_disk(self, disk: DiskRequest, *, emulation: str = "virtio-blk", run: Run | None = None) -> str:
+        """Give the stopped guest another disk; its name. No other device of the guest moves its slot."""
+        self._refuse_running()
+        scene = SiteScene(self._connections)
+        request = self._add_disk_request(disk, emulation, scene)
+        intent = new_intent("add-disk", str(self.name), request.as_json())
+        operation = planned_add_disk(request, intent, self.datastore, scene)
+        (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
+        return str(request.name)
+
+    def preview_add_disk(self, disk: DiskRequest, *, emulation: str = "virtio-blk") -> Preview:
+        """The steps that `add_disk` would take; nothing is changed."""
+        scene = SiteScene(self._connections)
+        request = self._add_disk_request(disk, emulation, scene)
+        return Run().engine().preview(add_disk_plan(request, self.datastore, scene, ""))
+
     @contextmanager
     def open_disk(self, name: str = "disk0") -> Iterator[BlockDevice]:
         """A disk of the guest, read and written from this process as long as the context lasts.
@@ -155,12 +174,19 @@ class Guest:
             )
         return StartRequest.of(record, self._config(host, scene), self.datastore, host)
 
+    def _add_disk_request(self, disk: DiskRequest, emulation: str, scene: SiteScene) -> AddDiskRequest:
+        text = self._config_text(scene.host_names(self.datastore)[0], scene)
+        return AddDiskRequest.of(self.record(), text, disk, emulation)
+
     def _config(self, host: str, scene: SiteScene) -> GuestConfig:
+        return parse_guest(self.name, self._config_text(host, scene))
+
+    def _config_text(self, host: str, scene: SiteScene) -> ConfText:
         path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
         found = scene.host(host).read_file(path)
         if found is None:
             raise NotFoundError(f"guest {self.name}: no {path} on {host}", hint="is the config path mounted there?")
-        return parse_guest(self.name, found.decode(errors="replace"))
+        return ConfText(found.decode(errors="surrogateescape"))
 
     def _refuse_running(self) -> None:
         state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))

@@ -8,6 +8,7 @@ from functools import partial
 
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import HostUnreachableError
+from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.operations.pending import PlannedOperation, planned_again
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
@@ -56,8 +57,13 @@ def _on_the_nas(datastore: Datastore, connections: Connections) -> Iterator[Pend
             yield PendingOperation(
                 intent,
                 datastore.record.name,
-                partial(planned_again, intent, datastore.record, SiteScene(connections)),
+                partial(_planned_afresh, intent, datastore.record, connections),
             )
+
+
+def _planned_afresh(intent: Intent, datastore: DatastoreRecord, connections: Connections) -> PlannedOperation:
+    """With a scene of its own each time: between a preview and a resume others may have been at work."""
+    return planned_again(intent, datastore, SiteScene(connections))
 
 
 def _in_locks(datastore: Datastore, connections: Connections) -> Iterator[PendingOperation]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.errors import AlreadyExistsError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.difference import refuse_difference
 
@@ -38,14 +40,51 @@ class ConfigurationWritten:
         return True
 
     def make(self) -> None:
+        """Never over a file that is there: it may be the configuration of a guest that is no concern of ours."""
         self.host.make_directory(self.directory)
-        self.host.write_file(self.path, str(self.text).encode(), mode=0o640)
+        if not self.host.create_file(self.path, str(self.text).encode(), mode=0o640):
+            raise AlreadyExistsError(f"{self.title}: is there already")
 
     def undo(self) -> None:
         found = self.host.read_file(self.path)
         if found is None or ConfText(found.decode(errors="replace")).get("uuid") == self.text.get("uuid"):
             self.host.remove_file(self.path)
             self.host.remove_directory(self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSays:
+    """A guest's configuration has these settings, none of which it had before; everything else in it stays."""
+
+    host: Host
+    path: str
+    settings: Mapping[str, str]
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"configuration {self.path} with {', '.join(self.settings)}"
+
+    def holds(self) -> bool:
+        pairs = self._read().pairs()
+        return all(pairs.get(key) == value for key, value in self.settings.items())
+
+    def make(self) -> None:
+        self._write(dict(self.settings))
+
+    def undo(self) -> None:
+        pairs = self._read().pairs()
+        self._write({key: None for key, value in self.settings.items() if pairs.get(key) == value})
+
+    def _read(self) -> ConfText:
+        found = self.host.read_file(self.path)
+        if found is None:
+            raise NotFoundError(f"{self.path}: not on {self.host.name}", hint="is the config path mounted there?")
+        return ConfText(found.decode(errors="surrogateescape"))
+
+    def _write(self, changes: Mapping[str, str | None]) -> None:
+        text = str(self._read().changed(changes))
+        self.host.write_file(self.path, text.encode(errors="surrogateescape"), mode=0o640)
 
 
 @dataclass(frozen=True, slots=True)

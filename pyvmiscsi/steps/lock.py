@@ -31,6 +31,10 @@ class LockJournal:
     def withdraw(self, intent: Intent) -> None:
         self.lock.release(intent.id)
 
+    def has_ended(self, intent: Intent) -> bool:  # noqa: ARG002 - the same for all
+        """Never: a supervisor that failed has released the lock, and what is left is still to be taken back."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class NoJournal:
@@ -47,3 +51,6 @@ class NoJournal:
 
     def withdraw(self, intent: Intent) -> None:
         """Nothing to forget."""
+
+    def has_ended(self, intent: Intent) -> bool:  # noqa: ARG002 - nobody knows of any
+        return False

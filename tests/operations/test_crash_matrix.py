@@ -1,4 +1,4 @@
-"""Every call of create and destroy x (killed before, killed after, answer lost) x (resume, rewind), in memory.
+"""Every call of every operation x (killed before, killed after, answer lost) x (resume, rewind), in memory.
 
 The same matrix runs through the real command on the lab in `tests/lab/test_crashes.py`; this one is quick and complete.
 """
@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.errors import NasUnansweredError, PastNoReturnError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.add_disk import AddDiskRequest
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.operations.destroy import DestroyRequest
-from pyvmiscsi.operations.guests import guest_records
-from pyvmiscsi.operations.pending import PlannedOperation, planned_again, planned_create, planned_destroy
+from pyvmiscsi.operations.guests import GuestRecord, guest_records
+from pyvmiscsi.operations.pending import (
+    PlannedOperation,
+    planned_add_disk,
+    planned_again,
+    planned_create,
+    planned_destroy,
+)
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.units import Size
@@ -38,11 +46,18 @@ def creation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
 
 
 def destruction(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
-    inventory = scene.store.inventory(datastore.parent)
-    record = next(record for record in guest_records(datastore, inventory) if record.name == GUEST)
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     request = DestroyRequest.of(record, datastore)
     intent = Intent("dd01", "destroy", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
     return planned_destroy(request, intent, datastore, scene)
+
+
+def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    conf = ConfText((scene.directory / "web1" / "web1.conf").read_text())
+    request = AddDiskRequest.of(record, conf, DiskRequest(Size.parse("3G")))
+    intent = Intent("ad01", "add-disk", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_add_disk(request, intent, datastore, scene)
 
 
 def execute(operation: PlannedOperation) -> None:
@@ -56,7 +71,7 @@ def prepare(operation: Operation, directory: Path, layout: str) -> tuple[FakeSce
     neighbour = CreateRequest(NEIGHBOUR, DISKS[:1])
     intent = Intent("bb01", "create", str(NEIGHBOUR), neighbour.as_json(), "root@control", "2026-11-22T09:00:00Z")
     execute(planned_create(neighbour, intent, datastore, scene.another()))
-    if operation is destruction:
+    if operation is not creation:
         execute(creation(scene.another(), datastore))
     scene.store.calls.clear()
     return scene, datastore
@@ -95,12 +110,12 @@ def bad_luck(number: int, kind: str) -> Callable[[Call], None]:
 @pytest.mark.parametrize("layout", ["nested", "flat"])
 @pytest.mark.parametrize("ending", ["resume", "rewind"])
 @pytest.mark.parametrize("kind", ["killed before", "killed after", "answer lost"])
-@pytest.mark.parametrize("operation", [creation, destruction], ids=["create", "destroy"])
+@pytest.mark.parametrize("operation", [creation, destruction, addition])
 def test_leaves_no_orphan_and_loses_no_volume(
     operation: Operation, kind: str, ending: str, layout: str, tmp_path: Path
 ) -> None:
     cases = count_of_calls(operation, tmp_path / "rehearsal", layout)
-    assert cases > 10
+    assert cases >= 9
     for number in range(cases):
         scene, datastore = prepare(operation, tmp_path / str(number), layout)
         before = everything(scene)
@@ -136,19 +151,24 @@ def test_leaves_no_orphan_and_loses_no_volume(
         assert not _pending(scene, datastore), moment
 
 
+def _records(scene: FakeScene, datastore: DatastoreRecord) -> tuple[GuestRecord, ...]:
+    return guest_records(datastore, scene.store.inventory(datastore.parent))
+
+
 def _pending(scene: FakeScene, datastore: DatastoreRecord) -> list[Intent]:
-    inventory = scene.store.inventory(datastore.parent)
-    return [intent for record in guest_records(datastore, inventory) for intent in record.intents]
+    return [intent for record in _records(scene, datastore) for intent in record.intents]
 
 
 def _is_done(operation: Operation, scene: FakeScene, datastore: DatastoreRecord) -> bool:
     """The guest is whole, or nothing of it is left; the neighbour is untouched."""
-    records = {record.name: record for record in guest_records(datastore, scene.store.inventory(datastore.parent))}
+    records = {record.name: record for record in _records(scene, datastore)}
     neighbour = records.pop(NEIGHBOUR)
     assert len(neighbour.disks) == 1
     assert neighbour.disks[0].mapping is not None
     state = repr(scene.store.state())
     if operation is destruction:
         return not records and str(GUEST) not in state and not (scene.directory / str(GUEST)).exists()
-    guest = records[GUEST]
-    return all(disk.mapping and disk.extent and disk.target for disk in guest.disks) and len(guest.disks) == len(DISKS)
+    guest, wanted = records[GUEST], len(DISKS) + (operation is addition)
+    assert all(disk.mapping and disk.extent and disk.target for disk in guest.disks)
+    assert state.count(f"{GUEST}-disk2") == 0 or operation is addition
+    return len(guest.disks) == wanted

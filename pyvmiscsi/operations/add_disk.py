@@ -1,0 +1,110 @@
+"""Add a disk to a guest: volume, target, extent, LUN, and the lines of its configuration. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config import LABEL, Disk
+from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
+from pyvmiscsi.errors import ConflictError, RuleError
+from pyvmiscsi.model import DatastoreRecord, Extent, Target, Volume
+from pyvmiscsi.model import Mapping as LunMapping
+from pyvmiscsi.names import DiskName, GuestName, Serial
+from pyvmiscsi.operations.create import DiskRequest
+from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.step import Plan
+from pyvmiscsi.steps.configuration import ConfigurationSays
+from pyvmiscsi.steps.exports import ExtentExists, MappingExists, TargetExists
+from pyvmiscsi.steps.signature import Signature
+from pyvmiscsi.steps.volumes import VolumeExists
+
+VERB = "add-disk"
+LUN_EMULATIONS = ("virtio-blk", "nvme", "ahci-hd")
+
+
+@dataclass(frozen=True, slots=True)
+class AddDiskRequest:
+    """A disk to add: its number, what it is, whose CHAP account opens it, and the configuration lines that name it."""
+
+    guest: GuestName
+    uuid: UUID
+    name: DiskName
+    disk: DiskRequest
+    chap_tag: int | None
+    mutual: bool
+    settings: Mapping[str, str]
+
+    @classmethod
+    def of(cls, record: GuestRecord, conf: ConfText, disk: DiskRequest, emulation: str = "virtio-blk") -> Self:
+        """The next free disk of the guest. Slots of other devices are written down, so that none of them moves.
+
+        ConflictError when nas and configuration already disagree about the disks; RuleError for a hundred disks.
+        """
+        if emulation not in LUN_EMULATIONS:
+            raise RuleError(f"disk type {emulation}: not one that a LUN can have", hint=", ".join(LUN_EMULATIONS))
+        config = parse_guest(record.name, conf)
+        number = max((found.number for found in config.disks), default=-1) + 1
+        if any(found.name.number >= number for found in record.disks):
+            raise ConflictError(f"guest {record.name}: the nas has disks that the configuration does not name")
+        if number > 99:
+            raise RuleError(f"guest {record.name}: it has a hundred disks, and names for no more")
+        name = DiskName(number)
+        serial = Serial.of_disk(record.uuid, name)
+        added = Disk(number, emulation, f"{LABEL}{serial}", dev="custom", serial=serial)
+        before = conf.pairs()
+        after = write_guest(config.pinned().with_disk(added).pinned(), conf).pairs()
+        settings = {key: value for key, value in after.items() if before.get(key) != value}
+        target = next((found.target for found in record.disks if found.target), None)
+        tag, mutual = (target.chap_tag, target.mutual) if target else (None, False)
+        return cls(record.name, record.uuid, name, disk, tag, mutual, settings)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "guest": str(self.guest),
+            "uuid": str(self.uuid),
+            "name": str(self.name),
+            "disk": self.disk.as_json(),
+            "chap_tag": self.chap_tag,
+            "mutual": self.mutual,
+            "settings": dict(self.settings),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            guest=GuestName.parse(data["guest"]),
+            uuid=UUID(data["uuid"]),
+            name=DiskName.parse(data["name"]),
+            disk=DiskRequest.from_json(data["disk"]),
+            chap_tag=data["chap_tag"],
+            mutual=bool(data["mutual"]),
+            settings=data["settings"],
+        )
+
+
+def add_disk_plan(request: AddDiskRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+    """The disk first, the configuration that names it last; every step can be undone."""
+    nas = scene.nas(datastore)
+    signature = Signature(request.uuid, operation)
+    path = datastore.volume_of(request.guest, request.name)
+    iqn, extent = datastore.target_of(request.guest, request.name), request.name.of(request.guest)
+    disk = request.disk
+    target = Target(iqn, datastore.portal_group, datastore.initiator_group, request.chap_tag, request.mutual)
+    host = scene.host(scene.host_names(datastore)[0])
+    conf = f"{datastore.config_path}/{request.guest}/{request.guest}.conf"
+    return Plan(
+        VERB,
+        str(request.guest),
+        (
+            VolumeExists(nas, Volume(path, disk.size, disk.thick, disk.block_size), signature),
+            TargetExists(nas, target),
+            ExtentExists(nas, Extent(extent, path, Serial.of_disk(request.uuid, request.name)), signature),
+            MappingExists(nas, LunMapping(iqn, extent, datastore.lun)),
+            ConfigurationSays(host, conf, request.settings),
+        ),
+    )

@@ -1,0 +1,22 @@
+"""The object on the nas that carries a guest's marks, and the journals of operations on a guest that is there. Pure."""
+
+from __future__ import annotations
+
+from pyvmiscsi.model import DatastoreRecord, Volume
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.journal import Anchor, ChangeJournal, DatasetAnchor, VolumeAnchor
+from pyvmiscsi.units import Size
+
+
+def guest_anchor(guest: GuestName, datastore: DatastoreRecord, scene: Scene) -> Anchor:
+    """The guest's dataset (nested layout) or its disk0's volume (flat), which is there already."""
+    nas, path = scene.nas(datastore), datastore.anchor_of(guest)
+    if datastore.layout == "flat":
+        return VolumeAnchor(nas, Volume(path, Size(0)))
+    return DatasetAnchor(nas, path)
+
+
+def change_journal(guest: GuestName, datastore: DatastoreRecord, scene: Scene) -> ChangeJournal:
+    """The journal of an operation that leaves the guest in place."""
+    return ChangeJournal(guest_anchor(guest, datastore, scene))
