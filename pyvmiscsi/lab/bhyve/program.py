@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyvmiscsi.lab.bhyve import control, firmware
+from pyvmiscsi.lab.bhyve.errno_text import EBUSY
 from pyvmiscsi.lab.bhyve.guest import Ending, Guest, Outside, Stdio
 from pyvmiscsi.lab.bhyve.host import SandboxHost
 from pyvmiscsi.lab.bhyve.machine import Machine
@@ -35,9 +36,13 @@ def bhyve(call: Call) -> int:
         return verdict.status
     call.err("".join(f"{line}\n" for line in verdict.warnings))
     machine = verdict.machine
-    if machine.name not in call.kernel.vmm_names():
-        call.kernel.vmm_create(machine.name)
-    call.kernel.vmm_run(machine.name)
+    try:
+        if machine.name not in call.kernel.vmm_names():
+            call.kernel.vmm_create(machine.name)
+        call.kernel.vmm_run(machine.name)
+    except OSError:  # another bhyve was quicker by a moment
+        call.err(f"vm_create: {EBUSY}\n")
+        return 4
     set_title("bhyve", machine.name)
     try:
         ending = _Run(call, host, machine).run()

@@ -110,6 +110,13 @@ def test_killed_with_9_the_machine_stays_busy_until_it_is_destroyed(stage: Stage
     assert stage.ssh(f"bhyvectl --vm={guest} --destroy").stdout == f"VM:{guest} is not created.\n"
 
 
+def test_of_two_at_once_one_runs(stage: Stage, guest: str) -> None:
+    command = f"{_rom(stage, guest, roms.HALT)} {guest}"
+    done = stage.ssh(f"({command}; echo $?) & {command}; echo $?; wait")
+    assert sorted(done.stdout.split()) == ["2", "4"]
+    assert done.said == ["vm_create: Device busy"]
+
+
 def test_destroying_a_running_machine_ends_its_guest(stage: Stage, guest: str) -> None:
     stage.start(guest, _rom(stage, guest, roms.IDLE))
     stage.wait_for_pid(guest)
