@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.errors import ConflictError
+from pyvmiscsi.errors import AlreadyExistsError, ConflictError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.steps.configuration import ConfigurationGone, ConfigurationWritten
@@ -42,6 +42,14 @@ def test_another_guests_configuration_is_a_conflict_and_stays(step: Configuratio
         step.holds()
     step.undo()
     assert Path(step.path).exists()
+
+
+def test_making_it_never_writes_over_a_file_that_is_there(step: ConfigurationWritten) -> None:
+    Path(step.directory).mkdir()
+    Path(step.path).write_text('uuid="u-2"\n')
+    with pytest.raises(AlreadyExistsError):
+        step.make()
+    assert Path(step.path).read_text() == 'uuid="u-2"\n'
 
 
 def test_gone_takes_the_whole_directory_and_only_it(step: ConfigurationWritten, tmp_path: Path) -> None:
