@@ -2,7 +2,7 @@
 
     disk = build(Path("web1.img"), marker="web1-0001", behaviour="stay")
 
-It boots from virtio-blk and nvme disks: the cloud kernel has no driver for AHCI.
+It boots from virtio-blk and nvme disks (the cloud kernel has no driver for AHCI) in 256 MiB of memory and more.
 What the guest says on its serial console, a fact a line (`init.sh`):
 
     GUEST-UP uptime=2.13
