@@ -73,12 +73,17 @@ class Engine:
         self._finish(plan, journal, intent)
 
     def resume(self, plan: Plan, journal: Journal, intent: Intent) -> None:
-        """Go on with an operation that somebody began, whatever it reached."""
+        """Go on with an operation that somebody began, whatever it reached; ConflictError when it has ended."""
+        _refuse_ended(journal, intent)
         self._bring_about(plan, intent, fresh=False)
         self._finish(plan, journal, intent)
 
     def rewind(self, plan: Plan, journal: Journal, intent: Intent) -> None:
-        """Take back what the operation made; PastNoReturnError when a step that has no way back was taken."""
+        """Take back what the operation made; PastNoReturnError when a step that has no way back was taken.
+
+        ConflictError when it has ended meanwhile, in somebody else's hands: what it made is in use by now.
+        """
+        _refuse_ended(journal, intent)
         passed = self._passed(plan, intent)
         if passed is not None:
             raise PastNoReturnError(
@@ -156,6 +161,14 @@ def _open(journal: Journal, intent: Intent) -> None:
 
 def _is_open(journal: Journal, intent: Intent) -> bool:
     return any(pending.id == intent.id for pending in journal.pending())
+
+
+def _refuse_ended(journal: Journal, intent: Intent) -> None:
+    if journal.has_ended(intent):
+        raise ConflictError(
+            f"operation {intent.id}: {intent.verb} {intent.subject} was completed or taken back meanwhile",
+            hint="nothing was changed; pyvmiscsi ops list shows what is unfinished",
+        )
 
 
 def _make(step: Step) -> None:

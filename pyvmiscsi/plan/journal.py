@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pyvmiscsi.errors import BusyError
+from pyvmiscsi.errors import BusyError, NasUnansweredError
 from pyvmiscsi.model import Marks, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
@@ -27,6 +28,9 @@ class Journal(Protocol):
 
     def withdraw(self, intent: Intent) -> None:
         """The operation was taken back: nothing of it is left."""
+
+    def has_ended(self, intent: Intent) -> bool:
+        """Whether somebody else closed or withdrew it: what bears its names may be another operation's by now."""
 
 
 class Anchor(Protocol):
@@ -105,8 +109,11 @@ class CreationJournal:
         _clear(self.anchor, intent)
 
     def withdraw(self, intent: Intent) -> None:
-        if any(pending.id == intent.id for pending in self.pending()):
+        if not self.has_ended(intent):
             self.anchor.delete()
+
+    def has_ended(self, intent: Intent) -> bool:
+        return _is_missing(intent, self.pending())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +126,15 @@ class ChangeJournal:
         return read_intents(self.anchor.path, self.anchor.marks() or {})
 
     def open(self, intent: Intent) -> None:
-        self.anchor.change_marks(intent_marks(self.anchor.path, intent))
+        try:
+            self.anchor.change_marks(intent_marks(self.anchor.path, intent))
+        except NasUnansweredError:
+            if self.has_ended(intent):
+                raise
         others = [other for other in self.pending() if other.id != intent.id]
         if others:
-            self.withdraw(intent)
+            with suppress(NasUnansweredError):  # a mark that stays does no harm, and `ops list` shows it
+                self.withdraw(intent)
             first = others[0]
             raise BusyError(
                 f"{intent.subject}: {first.verb} begun {first.since} by {first.by} is unfinished",
@@ -135,6 +147,9 @@ class ChangeJournal:
     def withdraw(self, intent: Intent) -> None:
         _clear(self.anchor, intent)
 
+    def has_ended(self, intent: Intent) -> bool:
+        return _is_missing(intent, self.pending())
+
 
 @dataclass(frozen=True, slots=True)
 class RemovalJournal(ChangeJournal):
@@ -142,6 +157,10 @@ class RemovalJournal(ChangeJournal):
 
     def close(self, intent: Intent) -> None:  # noqa: ARG002 - the intent goes with the object
         self.anchor.delete()
+
+
+def _is_missing(intent: Intent, pending: tuple[Intent, ...]) -> bool:
+    return all(other.id != intent.id for other in pending)
 
 
 def _clear(anchor: Anchor, intent: Intent) -> None:

@@ -11,7 +11,8 @@ from pyvmiscsi.model import Mapping, Target
 from pyvmiscsi.names import Lun
 from pyvmiscsi.nas.recall import RecallingNas
 from tests.contracts.nas_contract import CREDENTIAL, DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract
-from tests.fakes.nas import BASENAME, Call, FakeNas, lose_answer
+from tests.contracts.nas_snapshot_contract import NasSnapshotContract
+from tests.fakes.nas import BASENAME, Call, FakeNas, FakeNasBench, lose_answer
 
 TARGET = Target(BASENAME.child("web1-disk0"), portal_group=1)
 MAPPING = Mapping(TARGET.iqn, EXTENT.name, Lun(1))
@@ -21,6 +22,16 @@ class TestRecallingNas(NasContract):
     @pytest.fixture
     def nas(self) -> RecallingNas:
         return RecallingNas(FakeNas())
+
+
+class TestRecallingNasSnapshots(NasSnapshotContract):
+    @pytest.fixture
+    def nas(self, fake: FakeNas) -> RecallingNas:
+        return RecallingNas(fake)
+
+    @pytest.fixture
+    def bench(self, fake: FakeNas) -> FakeNasBench:
+        return FakeNasBench(fake)
 
 
 @pytest.fixture
@@ -42,7 +53,7 @@ def test_a_read_is_asked_once(fake: FakeNas, nas: RecallingNas) -> None:
 
 
 def test_creating_a_disk_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
-    dataset = nas.create_dataset(GUEST, {MARK: "web1"})
+    nas.create_dataset(GUEST, {MARK: "web1"})
     assert nas.find_volume(DISK) is None
     volume = nas.create_volume(VOLUME)
     assert nas.extents_of(DISK) == ()
@@ -51,12 +62,19 @@ def test_creating_a_disk_is_checked_without_a_read(fake: FakeNas, nas: Recalling
     assert nas.find_mapping(TARGET.iqn, EXTENT.name) is None
     mapping = nas.create_mapping(MAPPING)
 
-    assert nas.find_dataset(GUEST) == dataset
     assert nas.find_volume(DISK) == volume
     assert nas.find_target(TARGET.iqn) == target
     assert nas.find_extent(EXTENT.name) == extent
     assert nas.find_mapping(TARGET.iqn, EXTENT.name) == mapping
     assert fake.count(writes=False) == 0
+
+
+def test_the_marks_of_a_dataset_are_always_asked_for(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.create_dataset(GUEST, {MARK: "web1"})
+    fake.change_marks(GUEST, {MARK: "by somebody else"})
+    found = nas.find_dataset(GUEST)
+    assert found is not None
+    assert found.marks[MARK] == "by somebody else"
 
 
 def test_taking_a_disk_away_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
@@ -77,7 +95,6 @@ def test_taking_a_disk_away_is_checked_without_a_read(fake: FakeNas, nas: Recall
     assert nas.find_target(TARGET.iqn) is None
     assert nas.find_extent(EXTENT.name) is None
     assert nas.find_volume(DISK) is None
-    assert nas.find_dataset(GUEST) is None
     assert fake.count(writes=False) == 1
 
 

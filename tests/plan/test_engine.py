@@ -265,3 +265,27 @@ def test_a_process_killed_anywhere_is_resumed_to_the_same_end_or_taken_back_to_t
                 continue
             assert world.facts == before
         assert world.intents == {}
+
+
+def test_what_somebody_else_completed_meanwhile_is_neither_resumed_nor_taken_back() -> None:
+    world = World(facts={"a": "op1"})
+    for again in (Engine().resume, Engine().rewind):
+        with pytest.raises(ConflictError, match="completed or taken back meanwhile"):
+            again(plan_of(world, "a", "b"), WorldJournal(world), INTENT)
+    assert world.facts == {"a": "op1"}
+    assert world.log == []
+
+
+def test_an_error_takes_nothing_back_once_somebody_else_completed_the_operation() -> None:
+    world = World()
+
+    def colleague_is_faster(moment: str) -> None:
+        if moment == "before make b":
+            world.facts["b"] = "op1"
+            world.intents.clear()
+            raise NasRefusedError("no")
+
+    world.luck = colleague_is_faster
+    with pytest.raises(NasRefusedError):
+        Engine().execute(plan_of(world, "a", "b"), WorldJournal(world), INTENT)
+    assert world.facts == {"a": "op1", "b": "op1"}

@@ -72,3 +72,6 @@ class WorldJournal:
 
     def withdraw(self, intent: Intent) -> None:
         self.world.effect("withdraw", lambda: self.world.intents.pop(intent.id, None))
+
+    def has_ended(self, intent: Intent) -> bool:
+        return intent.id not in self.world.intents

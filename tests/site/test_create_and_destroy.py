@@ -10,13 +10,22 @@ from uuid import uuid4
 
 import pytest
 
-from pyvmiscsi.errors import BusyError, ConflictError, NasSpaceError, NasUnreachableError, NotFoundError, RuleError
+from pyvmiscsi.errors import (
+    BusyError,
+    ConflictError,
+    NasRefusedError,
+    NasSpaceError,
+    NasUnreachableError,
+    NotFoundError,
+    RuleError,
+)
 from pyvmiscsi.model import Extent, NasSession, Target, Volume
 from pyvmiscsi.names import DatasetPath, GuestName, Serial
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
+from pyvmiscsi.plan.intent import Intent, intent_marks
 from pyvmiscsi.steps import exports
 from pyvmiscsi.units import Size
-from tests.fakes.nas import BASENAME, Call, FakeNas
+from tests.fakes.nas import BASENAME, Call, FakeNas, lose_answer, nothing
 from tests.site.worlds import World, web1
 
 GIB = DiskRequest(Size.parse("1G"))
@@ -156,6 +165,50 @@ def test_a_guest_with_an_unfinished_operation_is_not_destroyed_behind_its_back(w
     with pytest.raises(BusyError, match="create begun"):
         world.site().guest("web1").destroy()
     assert len(world.site().operations()) == 1
+
+
+def test_not_even_when_the_answer_to_its_own_mark_is_lost(nested: World) -> None:
+    guest = nested.site().datastore().create(web1())
+    anchor = guest.record().anchor
+    other = Intent("0a1b", "rename", "web1", {}, "root@elsewhere[1]", "2026-11-22T10:00:00Z")
+    nested.nas.change_marks(anchor, intent_marks(anchor, other))
+    before = nested.nas.state()
+    nested.nas.watch = lose_answer("change_marks")
+    with pytest.raises(BusyError, match="rename begun"):
+        guest.destroy()
+    assert nested.nas.state() == before
+
+
+def test_a_create_that_a_colleague_completed_is_not_taken_back_by_the_error_of_its_author(nested: World) -> None:
+    def colleague_is_faster(call: Call) -> None:
+        if call.method == "create_mapping" and call.when == "before":
+            nested.nas.watch = nothing
+            nested.site().operations()[0].resume()
+            raise NasRefusedError("no")
+
+    nested.nas.watch = colleague_is_faster
+    with pytest.raises(NasRefusedError):
+        nested.site().datastore().create(web1())
+    assert [disk.size_text for disk in nested.site().guest("web1").info().disks] == ["1G"]
+
+
+def test_an_unfinished_destroy_once_completed_does_not_touch_the_next_guest_of_that_name(nested: World) -> None:
+    def away(call: Call) -> None:
+        if call.method == "delete_volume" and call.when == "before":
+            raise NasUnreachableError("nas1: no connection")
+
+    nested.site().datastore().create(web1())
+    nested.nas.watch = away
+    with pytest.raises(NasUnreachableError):
+        nested.site().guest("web1").destroy()
+    nested.nas.watch = nothing
+    held = nested.site().operations()[0]
+    nested.site().operations()[0].resume()
+    nested.site().datastore().create(web1())
+    before = nested.nas.state()
+    with pytest.raises(ConflictError, match="completed or taken back meanwhile"):
+        held.resume()
+    assert nested.nas.state() == before
 
 
 def test_a_pool_without_space_leaves_nothing_behind(tmp_path: Path) -> None:
