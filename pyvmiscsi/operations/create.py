@@ -60,7 +60,10 @@ class DiskRequest:
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A guest to create. `settings` are vm-bhyve's keys, from a template and from what was asked."""
+    """A guest to create; `settings` are vm-bhyve's keys, from a template and from what was asked.
+
+    RuleError for a password among them: a request becomes an intent, and no intent holds a secret.
+    """
 
     guest: GuestName
     disks: tuple[DiskRequest, ...]
@@ -68,6 +71,13 @@ class CreateRequest:
     chap: bool = True
     mutual: bool = False
     uuid: _uuid.UUID = field(default_factory=_uuid.uuid4)
+
+    def __post_init__(self) -> None:
+        if "vnc_password" in self.settings:
+            raise RuleError(
+                f"guest {self.guest}: vnc_password would be written into the operation's record on the nas",
+                hint="leave it out, and add it to the guest's configuration afterwards",
+            )
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -96,16 +106,11 @@ class CreateRequest:
 
 
 def settings_of(template: str, *, cpu: int | None, memory: Size | None, switches: tuple[str, ...]) -> dict[str, str]:
-    """vm-bhyve's keys of a template, with what was asked for in their place; RuleError for a secret in it.
+    """vm-bhyve's keys of a template, with what was asked for in their place.
 
     Of the template's disks only their emulation and options are kept: where the data is, the nas decides.
     """
     pairs = {key: value for key, value in ConfText(template).pairs().items() if not _PLACE_OF_DISK.fullmatch(key)}
-    if "vnc_password" in pairs:
-        raise RuleError(
-            "template: vnc_password would be written into the operation's record on the nas",
-            hint="leave it out, and add it to the guest's configuration afterwards",
-        )
     if cpu is not None:
         pairs["cpu"] = str(cpu)
     if memory is not None:

@@ -84,7 +84,8 @@ def test_building_a_plan_touches_nothing(tmp_path: Path) -> None:
 
 def test_no_intent_holds_a_secret() -> None:
     with pytest.raises(RuleError, match="vnc_password"):
-        settings_of('vnc_password="hunter22"', cpu=None, memory=None, switches=())
+        settings = settings_of('vnc_password="hunter22"', cpu=None, memory=None, switches=())
+        CreateRequest(GuestName("web1"), (), settings)
 
 
 def test_a_template_keeps_how_its_disks_are_shown_but_not_where_they_were() -> None:
