@@ -198,11 +198,11 @@ class Snapshots:
         name, _, leaf = full.partition("@")
         below = self._zfs.below(name) if recursive else []
         doomed = [f"{child.name}@{leaf}" for child in below if leaf in child.snapshots] + [full]
-        if not defer:
-            for one in doomed:
-                self._zfs.check_destroyable(one)
-        for one in doomed:
+        for one in sorted(doomed, key=self._may_go):  # so that what must stay is refused before anything goes
             self._zfs.destroy_snapshot(one, defer=defer)
+
+    def _may_go(self, full: str) -> bool:
+        return not self._zfs.clones_of(full) and not self._zfs.split_snapshot(full)[1].holds
 
     def clone(self, data: Row) -> bool:
         self._find(data["snapshot"])
