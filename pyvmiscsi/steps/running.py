@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pyvmiscsi.bhyve.argv import bhyve_argv
 from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
-from pyvmiscsi.bhyve.config import Disk, GuestConfig, Loader
+from pyvmiscsi.bhyve.config import Disk, GuestConfig
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console, loader_argv
@@ -53,8 +53,7 @@ class GuestRunning:
         hypervisor.keep_variables(self.config, self.directory)
         backends = Networks(self.host, self._switches()).plug_in(self.config)
         devices = Devices(self.directory, self._found_disks(), backends)
-        if self.config.loader is Loader.GRUB:
-            hypervisor.write_device_map(self.config, devices)
+        hypervisor.write_device_map(self.config, devices)
         argv, conf = self._command(hypervisor, devices)
         supervision = Supervision(
             guest=self.config.name,
