@@ -91,14 +91,20 @@ class Tgt:
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
-            log = self._log.read_text(errors="replace").strip().splitlines()
             self._process = None
-            raise TgtError(f"cannot listen at {self._listen}: {log[-1] if log else 'no message'}", 1)
+            raise TgtError(f"ended: {self._last_words()}", 1)
         try:
-            self._ask("look", Mode.TARGET, Op.SHOW)
+            portals = self._ask("look", Mode.PORTAL, Op.SHOW)
         except OSError:
             return False
+        if f"Portal: {self._listen}," not in portals:  # where it cannot listen it runs all the same
+            self.stop()
+            raise TgtError(f"cannot listen at {self._listen}: {self._last_words()}", 1)
         return True
+
+    def _last_words(self) -> str:
+        said = self._log.read_text(errors="replace").strip().splitlines()
+        return next((line for line in reversed(said) if "unable to bind" in line), said[-1] if said else "no message")
 
     def stop(self) -> None:
         if self._process is None:
