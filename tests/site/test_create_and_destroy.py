@@ -304,3 +304,29 @@ def unreachable_from(method: str) -> Callable[[Call], None]:
             raise NasUnreachableError("nas1: no answer")
 
     return watch
+
+
+def test_a_disk_added_moves_no_other_device_and_goes_with_the_guest(world: World) -> None:
+    before = world.nas.state()
+    guest = world.site().datastore().create(web1("1G", settings={"network0_type": "virtio-net"}))
+    conf = world.directory / "web1" / "web1.conf"
+    slots = {line for line in conf.read_text().splitlines() if "_slot=" in line}
+    assert guest.add_disk(DiskRequest(Size.parse("2G")), emulation="nvme") == "disk1"
+    view = guest.info()
+    assert [(disk.name, disk.size_text, disk.chap_tag == view.disks[0].chap_tag) for disk in view.disks] == [
+        ("disk0", "1G", True),
+        ("disk1", "2G", True),
+    ]
+    text = conf.read_text()
+    assert slots <= set(text.splitlines())
+    assert f'disk1_serial="{view.disks[1].serial}"' in text
+    assert 'disk1_type="nvme"' in text
+    guest.destroy()
+    assert world.nas.state() == before
+
+
+def test_a_disk_type_that_no_lun_can_have_is_refused(world: World) -> None:
+    guest = world.site().datastore().create(web1())
+    with pytest.raises(RuleError, match="ahci-cd"):
+        guest.add_disk(GIB, emulation="ahci-cd")
+    assert world.site().operations() == ()
