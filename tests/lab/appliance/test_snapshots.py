@@ -135,7 +135,7 @@ def test_26_has_snapshots_by_path(benches: Benches) -> None:
     assert made["name"] == "tank/vm/d1@s1"
     asked = {"paths": ["tank/vm"], "recursive": True, "get_user_properties": True}
     (row,) = rpc.call("zfs.resource.snapshot.query", asked)
-    assert row["user_properties"] == {"org.example:a": "1"}
+    assert row["user_properties"]["org.example:a"] == "1"
     assert isinstance(row["createtxg"], int)
     assert rpc.call("zfs.resource.snapshot.count", {"paths": ["tank/vm/d1"]}) == {"tank/vm/d1": 1}
     rpc.call("zfs.resource.snapshot.clone", {"snapshot": "tank/vm/d1@s1", "dataset": "tank/vm/c1"})
@@ -144,3 +144,38 @@ def test_26_has_snapshots_by_path(benches: Benches) -> None:
     rpc.call("zfs.resource.snapshot.rollback", {"path": "tank/vm/d1@s1"})
     rpc.call("zfs.resource.snapshot.destroy", {"path": "tank/vm/d1@s1"})
     assert rpc.call("zfs.resource.snapshot.query", asked) == []
+
+
+def test_a_snapshot_inherits_the_user_properties_of_its_dataset(benches: Benches, release: str) -> None:
+    nas, verb = benches.of(release), service(release)
+    nas.volume(comments="", user_properties=[{"key": "org.example:a", "value": "1"}])
+    nas.call(f"{verb}.create", {"dataset": "tank/vm/d1", "name": "s1", "properties": {"org.example:b": "2"}})
+    if release == "26.0":
+        (row,) = nas.call("zfs.resource.snapshot.query", {"paths": ["tank/vm/d1"], "get_user_properties": True})
+        assert row["user_properties"].items() >= {"org.example:a": "1", "org.example:b": "2"}.items()
+        return
+    (row,) = nas.call(f"{verb}.query", [["id", "=", "tank/vm/d1@s1"]], {"extra": {"properties": ["creation"]}})
+    sources = {key: row["properties"][key]["source"] for key in ("org.example:a", "org.example:b", "creation")}
+    assert sources == {"org.example:a": "INHERITED", "org.example:b": "LOCAL", "creation": "NONE"}
+    assert "used" not in row["properties"]
+
+
+def test_a_recursive_delete_is_all_or_none(benches: Benches, release: str) -> None:
+    nas, verb = benches.of(release), service(release)
+    nas.call("pool.dataset.create", {"name": "tank/vm/web1", "comments": ""})
+    for disk in ("disk0", "disk1"):
+        nas.volume(f"tank/vm/web1/{disk}", comments="")
+    nas.call(f"{verb}.create", {"dataset": "tank/vm/web1", "name": "s1", "recursive": True})
+    nas.call(f"{verb}.hold", "tank/vm/web1/disk1@s1")
+    with pytest.raises(Exception, match="held"):
+        nas.call(f"{verb}.delete", "tank/vm/web1@s1", {"recursive": True})
+    assert len(nas.call(f"{verb}.query", [["snapshot_name", "=", "s1"]])) == 3
+
+
+def test_26_tells_holds_as_a_list(benches: Benches) -> None:
+    nas = benches.of("26.0")
+    nas.volume()
+    nas.call("pool.snapshot.create", {"dataset": "tank/vm/d1", "name": "s1"})
+    nas.call("pool.snapshot.hold", "tank/vm/d1@s1")
+    (row,) = nas.call("zfs.resource.snapshot.query", {"paths": ["tank/vm/d1"], "get_holds": True})
+    assert row["holds"] == ["truenas"]
