@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping as _Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, LunAddress, Portal, Serial
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, LunAddress, Portal, Serial, SnapshotName
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import SECTOR, Size
 
@@ -33,6 +34,22 @@ class Volume:
     marks: Marks = field(default_factory=dict)
     used: Size | None = None
     origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a dataset or volume was at a moment, kept by the nas until it is deleted."""
+
+    path: DatasetPath
+    name: SnapshotName
+    created: datetime
+    """In UTC, to the second."""
+    marks: Marks = field(default_factory=dict)
+    """Its own, and those that its dataset hands down to it: ZFS lets snapshots inherit."""
+
+    def __str__(self) -> str:
+        """As ZFS writes it, and a clone's `origin` names it: `tank/vm/web1/disk0@monday`."""
+        return f"{self.path}@{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,6 +260,22 @@ class DatasetPath(_Name):
         return self.text.startswith(f"{other.text}/")
 
 
+class SnapshotName(_Name):
+    """What follows the `@` in a snapshot's name: letters, digits, blanks and `-_.:`, at most 255 (zfs(8))."""
+
+    __slots__ = ()
+
+    _FORM = re.compile(r"[A-Za-z0-9_.: -]{1,255}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if cls._FORM.fullmatch(text) is None:
+            raise InputError(
+                f"snapshot {text!r}: not a snapshot name", hint="use letters, digits, '-', '_', '.' and ':'"
+            )
+        return cls(text)
+
+
 @dataclass(frozen=True, slots=True)
 class DatastoreSpec:
     """The ancestor's `iscsi:<nas>:<iqn basename>[:<config path>]`.

@@ -29,11 +29,12 @@ from pyvmiscsi.model import (
     NasCapabilities,
     NasSession,
     SessionState,
+    Snapshot,
     Target,
     Volume,
 )
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn, LunAddress
+from pyvmiscsi.names import DatasetPath, Iqn, LunAddress, SnapshotName
 from pyvmiscsi.units import Size
 
 
@@ -65,6 +66,38 @@ class Nas(Protocol):
 
     def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
         """Set marks of a dataset or volume, and remove those whose value is None, in one call."""
+
+    def grow_volume(self, path: DatasetPath, size: Size) -> Volume:
+        """Make a zvol larger, and its LUN with it; ConflictError for a smaller size, NasSpaceError, NotFoundError."""
+
+    # snapshots
+
+    def snapshots(self, path: DatasetPath) -> tuple[Snapshot, ...]:
+        """Those of this dataset or volume, oldest first; not of what lies below."""
+
+    def find_snapshot(self, path: DatasetPath, name: SnapshotName) -> Snapshot | None: ...
+
+    def create_snapshot(
+        self, path: DatasetPath, name: SnapshotName, *, marks: Mapping[str, str] | None = None, recursive: bool = False
+    ) -> Snapshot:
+        """Keep what a dataset or volume is now, in one call; with `recursive` all below too, at the same moment.
+
+        Each snapshot made bears the marks: they cannot be changed later on every release. AlreadyExistsError when any
+        of them is there already, and then none is made.
+        """
+
+    def delete_snapshot(self, path: DatasetPath, name: SnapshotName, *, recursive: bool = False) -> None:
+        """Remove it; with `recursive` those of its name below too, all or none.
+
+        BusyError, naming what keeps it, while clones depend on it or somebody holds it. Never put off till later.
+        """
+
+    def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
+        """Make a dataset or volume what it was at its newest snapshot, size included; never what lies below.
+
+        ConflictError, naming the newer snapshots, for one that is not the newest. The nas does it under the feet of
+        whoever is logged in: see to it before that nobody is.
+        """
 
     # exports
 

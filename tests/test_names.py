@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import InputError
-from pyvmiscsi.names import DatasetPath, DatastoreSpec, DiskName, GuestName, Iqn, Lun, LunAddress, Mac, Portal, Serial
+from pyvmiscsi.names import (
+    DatasetPath,
+    DatastoreSpec,
+    DiskName,
+    GuestName,
+    Iqn,
+    Lun,
+    LunAddress,
+    Mac,
+    Portal,
+    Serial,
+    SnapshotName,
+)
 
 WEB1 = UUID("9d6ba19c-6dbb-11ee-b1ab-00e081c5ea7a")
 KELVIN = "\N{KELVIN SIGN}"  # lower() makes a plain k of it
@@ -343,6 +355,20 @@ def test_a_dataset_has_at_most_200_characters() -> None:
     DatasetPath.parse("t/".ljust(200, "x"))
     with pytest.raises(InputError, match="201 characters"):
         DatasetPath.parse("t/".ljust(201, "x"))
+
+
+# SnapshotName
+
+
+@pytest.mark.parametrize("text", ["monday", "auto-2026-11-22_16-37", "before upgrade", "a:b.c", "x" * 255])
+def test_takes_every_name_that_zfs_gives_a_snapshot(text: str) -> None:
+    assert str(SnapshotName.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "a@b", "a/b", "a#b", "a,b", "a%b", "a\n", "é", "x" * 256])
+def test_refuses_what_is_not_a_snapshot_name(text: str) -> None:
+    with pytest.raises(InputError, match="not a snapshot name"):
+        SnapshotName.parse(text)
 
 
 # DatastoreSpec

@@ -7,11 +7,22 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
+from pyvmiscsi.model import (
+    Credential,
+    Dataset,
+    Extent,
+    Inventory,
+    NasCapabilities,
+    NasSession,
+    Snapshot,
+    Target,
+    Volume,
+)
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.together import together
 from pyvmiscsi.ports import Nas
+from pyvmiscsi.units import Size
 
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
@@ -23,8 +34,8 @@ class RecallingNas:
     What a `create_*` answered is what the next `find_*` says; a dataset, volume, target or extent that was just made
     has nothing below it or mapped to it, and a target that is not there has no mappings, so nothing is asked about that
     either. A write that fails, or whose answer is
-    lost, makes its names unknown again. Marks are never remembered past `change_marks`, sessions and inventories never
-    at all: others write those. Safe to call from several threads at once.
+    lost, makes its names unknown again. Marks are never remembered past `change_marks`; sessions, inventories and lists
+    of snapshots never at all: others write those. Safe to call from several threads at once.
     """
 
     def __init__(self, nas: Nas) -> None:
@@ -81,6 +92,10 @@ class RecallingNas:
         with self._lock:
             return [key for key in self._known if key[0] == "mapping" and (key[1] == target or key[2] == extent)]
 
+    def _known_of(self, *kinds: str) -> list[Key]:
+        with self._lock:
+            return [key for key in self._known if key[0] in kinds]
+
     # about the appliance
 
     def capabilities(self) -> NasCapabilities:
@@ -126,6 +141,39 @@ class RecallingNas:
     def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
         with self._changing(("dataset", path), ("volume", path)):
             self._nas.change_marks(path, changes)
+
+    def grow_volume(self, path: DatasetPath, size: Size) -> Volume:
+        with self._changing(("volume", path)) as learnt:
+            grown = self._nas.grow_volume(path, size)
+            learnt["volume", path] = grown
+        return grown
+
+    # snapshots
+
+    def snapshots(self, path: DatasetPath) -> tuple[Snapshot, ...]:
+        return self._nas.snapshots(path)
+
+    def find_snapshot(self, path: DatasetPath, name: SnapshotName) -> Snapshot | None:
+        return self._recall(("snapshot", path, name), lambda: self._nas.find_snapshot(path, name))
+
+    def create_snapshot(
+        self, path: DatasetPath, name: SnapshotName, *, marks: Mapping[str, str] | None = None, recursive: bool = False
+    ) -> Snapshot:
+        key = ("snapshot", path, name)
+        with self._changing(key, *self._known_of("snapshot")) as learnt:
+            made = self._nas.create_snapshot(path, name, marks=marks, recursive=recursive)
+            learnt[key] = made
+        return made
+
+    def delete_snapshot(self, path: DatasetPath, name: SnapshotName, *, recursive: bool = False) -> None:
+        key = ("snapshot", path, name)
+        with self._changing(key, *self._known_of("snapshot")) as learnt:
+            self._nas.delete_snapshot(path, name, recursive=recursive)
+            learnt[key] = None
+
+    def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
+        with self._changing(("volume", path), ("dataset", path)):
+            self._nas.rollback(path, name)
 
     # exports
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from pyvmiscsi.errors import (
@@ -17,9 +18,19 @@ from pyvmiscsi.errors import (
     NasUnansweredError,
     NotFoundError,
 )
-from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
+from pyvmiscsi.model import (
+    Credential,
+    Dataset,
+    Extent,
+    Inventory,
+    NasCapabilities,
+    NasSession,
+    Snapshot,
+    Target,
+    Volume,
+)
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.units import KIB, Size
 
 BASENAME = Iqn.parse("iqn.2005-10.org.freenas.ctl")
@@ -39,7 +50,17 @@ class Call:
 
     @property
     def writes(self) -> bool:
-        return self.method.startswith(("create_", "delete_", "change_"))
+        return self.method.startswith(("create_", "delete_", "change_", "grow_", "rollback"))
+
+
+@dataclass
+class Kept:
+    """A snapshot as the nas keeps it: with what was on the volume, how large it was, and who holds it."""
+
+    snapshot: Snapshot
+    content: bytes
+    size: Size | None
+    holds: list[str] = field(default_factory=list)
 
 
 Watch = Callable[[Call], None]
@@ -66,13 +87,16 @@ class FakeNas:
 
     Every call is told to `watch` before and after its effect; what `watch` raises reaches the caller. `calls` lists
     the calls made. Marks are inherited by what lies below, as ZFS does, and shown without their source.
-    `sessions_now` is whatever the test puts there.
+    `sessions_now` is whatever the test puts there, and `contents` what is on each volume: any bytes will do.
     """
 
     def __init__(self, *, watch: Watch = nothing, pool_size: Size | None = None) -> None:
         self.watch = watch
         self.calls: list[Call] = []
         self.sessions_now: list[NasSession] = []
+        self.contents: dict[DatasetPath, bytes] = {}
+        self.kept: list[Kept] = []
+        """All snapshots, in the order in which they were taken."""
         self._pool_size = pool_size or Size.parse("100G")
         self._datasets = {path: Dataset(path) for path in (DatasetPath("tank"), PARENT)}
         self._volumes: dict[DatasetPath, Volume] = {}
@@ -91,6 +115,7 @@ class FakeNas:
             "targets": tuple(self._targets[iqn] for iqn in sorted(self._targets)),
             "mappings": tuple(self._mappings[key] for key in sorted(self._mappings)),
             "credentials": tuple(self._credentials[key] for key in sorted(self._credentials)),
+            "snapshots": tuple(str(kept.snapshot) for kept in sorted(self.kept, key=lambda kept: str(kept.snapshot))),
         }
 
     def count(self, *, writes: bool) -> int:
@@ -144,7 +169,12 @@ class FakeNas:
         with self._call("delete_dataset", path):
             if any(other.is_below(path) for other in (*self._datasets, *self._volumes)):
                 raise BusyError(f"dataset {path}: has children")
+            self._refuse_with_snapshots(path)
             self._datasets.pop(path, None)
+
+    def _refuse_with_snapshots(self, path: DatasetPath) -> None:
+        if self._kept_of(path):
+            raise BusyError(f"dataset {path}: has snapshots")
 
     def find_volume(self, path: DatasetPath) -> Volume | None:
         with self._call("find_volume", path):
@@ -161,6 +191,7 @@ class FakeNas:
                 raise NasSpaceError(f"volume {volume.path}: more than 80% of the available space")
             made = replace(volume, block_size=block, marks=dict(volume.marks), used=Size(0))
             self._volumes[volume.path] = made
+            self.contents[volume.path] = b""
             return replace(made, marks=self._marks_of(volume.path))
 
     def _available(self) -> int:
@@ -170,7 +201,9 @@ class FakeNas:
         with self._call("delete_volume", path):
             if any(extent.volume == path for extent in self._extents.values()):
                 raise BusyError(f"volume {path}: an extent uses it")
+            self._refuse_with_snapshots(path)
             self._volumes.pop(path, None)
+            self.contents.pop(path, None)
 
     def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
         with self._call("change_marks", path, changes):
@@ -183,6 +216,87 @@ class FakeNas:
                 self._datasets[path] = replace(thing, marks=marks)
             else:
                 self._volumes[path] = replace(thing, marks=marks)
+
+    def grow_volume(self, path: DatasetPath, size: Size) -> Volume:
+        with self._call("grow_volume", path, size):
+            volume = self._volumes.get(path)
+            if volume is None:
+                raise NotFoundError(f"volume {path}: does not exist")
+            if size.bytes < volume.size.bytes:
+                raise ConflictError(f"volume {path}: it cannot be made smaller")
+            if not size.is_multiple_of(volume.block_size or _BLOCK):
+                raise NasRefusedError(f"volume {path}: size {size} is not a multiple of its block")
+            if volume.thick and size.bytes > (self._available() + volume.size.bytes) * 8 // 10:
+                raise NasSpaceError(f"volume {path}: more than 80% of the available space")
+            self._volumes[path] = replace(volume, size=size)
+            return replace(self._volumes[path], marks=self._marks_of(path))
+
+    # snapshots
+
+    def _kept_of(self, path: DatasetPath) -> list[Kept]:
+        return [kept for kept in self.kept if kept.snapshot.path == path]
+
+    def kept_as(self, full: str) -> Kept | None:
+        """The snapshot of this full name, `tank/vm/web1@monday`."""
+        return next((kept for kept in self.kept if str(kept.snapshot) == full), None)
+
+    def _shown(self, kept: Kept) -> Snapshot:
+        handed_down = self._marks_of(kept.snapshot.path)
+        return replace(kept.snapshot, marks={**handed_down, **kept.snapshot.marks})
+
+    def _at_or_below(self, path: DatasetPath, *, recursive: bool) -> list[DatasetPath]:
+        every = (*self._datasets, *self._volumes)
+        return [other for other in every if other == path or (recursive and other.is_below(path))]
+
+    def snapshots(self, path: DatasetPath) -> tuple[Snapshot, ...]:
+        with self._call("snapshots", path):
+            return tuple(self._shown(kept) for kept in self._kept_of(path))
+
+    def find_snapshot(self, path: DatasetPath, name: SnapshotName) -> Snapshot | None:
+        with self._call("find_snapshot", path, name):
+            kept = self.kept_as(f"{path}@{name}")
+            return self._shown(kept) if kept else None
+
+    def create_snapshot(
+        self, path: DatasetPath, name: SnapshotName, *, marks: Mapping[str, str] | None = None, recursive: bool = False
+    ) -> Snapshot:
+        with self._call("create_snapshot", path, name, marks, recursive):
+            if path not in self._datasets and path not in self._volumes:
+                raise NotFoundError(f"dataset {path}: does not exist")
+            chosen = self._at_or_below(path, recursive=recursive)
+            if any(self.kept_as(f"{one}@{name}") for one in chosen):
+                raise AlreadyExistsError(f"snapshot {path}@{name}: already exists")
+            now = datetime.now(UTC).replace(microsecond=0)
+            for one in chosen:
+                volume = self._volumes.get(one)
+                snapshot = Snapshot(one, name, now, dict(marks or {}))
+                self.kept.append(Kept(snapshot, self.contents.get(one, b""), volume.size if volume else None))
+            return self._shown(next(kept for kept in self.kept if str(kept.snapshot) == f"{path}@{name}"))
+
+    def delete_snapshot(self, path: DatasetPath, name: SnapshotName, *, recursive: bool = False) -> None:
+        with self._call("delete_snapshot", path, name, recursive):
+            if self.kept_as(f"{path}@{name}") is None:
+                return
+            names = {f"{one}@{name}" for one in self._at_or_below(path, recursive=recursive)}
+            doomed = [kept for kept in self.kept if str(kept.snapshot) in names]
+            keepers = [f"clone {volume.path}" for volume in self._volumes.values() if volume.origin in names]
+            keepers += [f"hold {tag}" for kept in doomed for tag in kept.holds]
+            if keepers:
+                raise BusyError(f"snapshot {path}@{name}: kept by {', '.join(keepers)}")
+            self.kept = [kept for kept in self.kept if kept not in doomed]
+
+    def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
+        with self._call("rollback", path, name):
+            kept = self.kept_as(f"{path}@{name}")
+            if kept is None:
+                raise NotFoundError(f"snapshot {path}@{name}: does not exist")
+            siblings = self._kept_of(path)
+            newer = [str(other.snapshot.name) for other in siblings[siblings.index(kept) + 1 :]]
+            if newer:
+                raise ConflictError(f"snapshot {path}@{name}: there are newer ones, {', '.join(newer)}")
+            if kept.size is not None:
+                self._volumes[path] = replace(self._volumes[path], size=kept.size)
+                self.contents[path] = kept.content
 
     # exports
 
@@ -310,3 +424,27 @@ class FakeNas:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+@dataclass
+class FakeNasBench:
+    """What a test does to the nas in memory beside its port."""
+
+    nas: FakeNas
+
+    def write(self, volume: DatasetPath, data: bytes) -> None:
+        self.nas.contents[volume] = data
+
+    def read(self, volume: DatasetPath) -> bytes:
+        return self.nas.contents[volume]
+
+    def hold(self, snapshot: str) -> None:
+        self._kept(snapshot).holds.append("truenas")
+
+    def release(self, snapshot: str) -> None:
+        self._kept(snapshot).holds.clear()
+
+    def _kept(self, snapshot: str) -> Kept:
+        kept = self.nas.kept_as(snapshot)
+        assert kept is not None, snapshot
+        return kept

@@ -9,13 +9,24 @@ from pyvmiscsi.model import Mapping, NasSession, Target
 from pyvmiscsi.names import Lun
 from pyvmiscsi.ports import Nas
 from tests.contracts.nas_contract import DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract, NasInUseContract
-from tests.fakes.nas import BASENAME, Call, FakeNas, lose_answer
+from tests.contracts.nas_snapshot_contract import NasSnapshotContract
+from tests.fakes.nas import BASENAME, Call, FakeNas, FakeNasBench, lose_answer
 
 
 class TestFakeNas(NasContract):
     @pytest.fixture
     def nas(self) -> Nas:
         return FakeNas()
+
+
+class TestFakeNasSnapshots(NasSnapshotContract):
+    @pytest.fixture
+    def nas(self) -> FakeNas:
+        return FakeNas()
+
+    @pytest.fixture
+    def bench(self, nas: FakeNas) -> FakeNasBench:
+        return FakeNasBench(nas)
 
 
 class TestFakeNasInUse(NasInUseContract):

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 
-from pyvmiscsi.errors import (
-    AlreadyExistsError,
-    BusyError,
-    DeadlineError,
-    NasProtocolError,
-    NotFoundError,
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NasProtocolError, NotFoundError
+from pyvmiscsi.model import (
+    Credential,
+    Dataset,
+    Extent,
+    Inventory,
+    NasCapabilities,
+    NasSession,
+    Snapshot,
+    Target,
+    Volume,
 )
-from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.together import begin
 from pyvmiscsi.nas.truenas import requests_text as ask
 from pyvmiscsi.nas.truenas import shapes
+from pyvmiscsi.nas.truenas.calls import Calls, nothing_to_delete
 from pyvmiscsi.nas.truenas.just_seen import JustSeen
-from pyvmiscsi.nas.truenas.refusals import error_of, is_device_busy, is_device_missing
+from pyvmiscsi.nas.truenas.refusals import is_device_busy, is_device_missing
 from pyvmiscsi.nas.truenas.releases import Release, traits_of
-from pyvmiscsi.nas.truenas.rpc import Json, Refused, Request, Rpc
+from pyvmiscsi.nas.truenas.rpc import Refused, Rpc
+from pyvmiscsi.nas.truenas.snapshots import Snapshots
 from pyvmiscsi.nas.truenas.whole import whole
 from pyvmiscsi.ports import Clock
-from pyvmiscsi.waiting import backoff, wait_for
+from pyvmiscsi.units import Size
 
 _LET_GO = 60.0
 """Seconds in which the target lets go of a volume whose LUN was removed (nas-wire.md 4.2)."""
@@ -44,47 +49,18 @@ class TrueNas:
     def __init__(self, rpc: Rpc, *, clock: Clock | None = None) -> None:
         self.rpc = rpc
         """For what no port asks of a nas."""
-        self._clock = clock
         self._traits = traits_of(rpc.series, rpc.dialect)
+        self._calls = Calls(rpc, clock)
+        self._snapshots = Snapshots(self._calls, self._traits, self._below)
         self._basename: Iqn | None = None
         self._basename_lock = threading.Lock()
         self._numbers: JustSeen[int] = JustSeen(clock)
         self._users: JustSeen[frozenset[str]] = JustSeen(clock)
 
-    def _call(self, request: Request) -> Json:
-        with _our_errors():
-            return self.rpc.call(request)
-
-    def _rows(self, request: Request) -> list[shapes.Row]:
-        return shapes.rows(request.method, self._call(request))
-
-    def _made(self, request: Request) -> shapes.Row:
-        return shapes.Row(request.method, self._call(request))
-
-    def _call_when_ready(self, request: Request, not_yet: Callable[[Refused], bool], deadline: float) -> Json:
-        """The answer of a call that is made again as long as it is refused for a reason that passes."""
-        last: list[Refused] = []
-
-        def attempt() -> tuple[Json] | None:
-            try:
-                return (self.rpc.call(request),)
-            except Refused as refused:
-                if not not_yet(refused):
-                    raise
-                last[:] = [refused]
-                return None
-
-        with _our_errors():
-            try:
-                pauses = backoff(0.25, 2, 8)
-                return wait_for(attempt, what=request.method, deadline=deadline, clock=self._clock, pauses=pauses)[0]
-            except DeadlineError as late:
-                raise last[0] from late
-
     # about the appliance
 
     def capabilities(self) -> NasCapabilities:
-        release = Release.parse(shapes.version(self._call(ask.version())))
+        release = Release.parse(shapes.version(self._calls.call(ask.version())))
         return NasCapabilities(
             release.text,
             self.rpc.dialect,
@@ -96,13 +72,13 @@ class TrueNas:
     def basename(self) -> Iqn:
         with self._basename_lock:
             if self._basename is None:
-                self._basename = shapes.basename(self._call(ask.basename()))
+                self._basename = shapes.basename(self._calls.call(ask.basename()))
             return self._basename
 
     # datasets and volumes
 
     def _find_resource(self, path: DatasetPath) -> shapes.Resource | None:
-        found = self._rows(ask.find_dataset(path))
+        found = self._calls.rows(ask.find_dataset(path))
         return shapes.resource(found[0]) if found else None
 
     def find_dataset(self, path: DatasetPath) -> Dataset | None:
@@ -110,7 +86,7 @@ class TrueNas:
         return found.dataset() if found and not found.is_volume else None
 
     def create_dataset(self, path: DatasetPath, marks: Mapping[str, str]) -> Dataset:
-        return shapes.resource(self._made(ask.create_dataset(path, marks))).dataset()
+        return shapes.resource(self._calls.made(ask.create_dataset(path, marks))).dataset()
 
     def delete_dataset(self, path: DatasetPath) -> None:
         if self.find_dataset(path) is not None:
@@ -121,11 +97,11 @@ class TrueNas:
         return found.volume() if found and found.is_volume else None
 
     def create_volume(self, volume: Volume) -> Volume:
-        return shapes.resource(self._made(ask.create_volume(volume))).volume()
+        return shapes.resource(self._calls.made(ask.create_volume(volume))).volume()
 
     def delete_volume(self, path: DatasetPath) -> None:
         """Also looks for extents first: up to 25.10 the appliance would take those along, and their sessions."""
-        there, extents = begin(lambda: self.find_volume(path)), begin(lambda: self._rows(ask.extents_of(path)))
+        there, extents = begin(lambda: self.find_volume(path)), begin(lambda: self._calls.rows(ask.extents_of(path)))
         for row in extents.result():
             raise BusyError(f"volume {path}: extent {row.take('name', str)} offers it")
         if there.result() is not None:
@@ -133,22 +109,49 @@ class TrueNas:
 
     def _delete_resource(self, path: DatasetPath) -> None:
         """Remove it, waiting while the target still holds its device."""
-        with _nothing_to_delete():
-            self._call_when_ready(ask.delete_dataset(path, self._traits), is_device_busy, _LET_GO)
+        with nothing_to_delete():
+            self._calls.when_ready(ask.delete_dataset(path, self._traits), is_device_busy, _LET_GO)
 
     def change_marks(self, path: DatasetPath, changes: Mapping[str, str | None]) -> None:
-        self._call(ask.change_marks(path, changes))
+        self._calls.call(ask.change_marks(path, changes))
+
+    def grow_volume(self, path: DatasetPath, size: Size) -> Volume:
+        there = self.find_volume(path)
+        if there is None:
+            raise NotFoundError(f"volume {path}: the nas has none of this name")
+        if size.bytes < there.size.bytes:
+            raise ConflictError(f"volume {path}: it has {there.size}, and cannot be made smaller")
+        return shapes.resource(self._calls.made(ask.grow_volume(path, size, thick=there.thick))).volume()
+
+    # snapshots
+
+    def snapshots(self, path: DatasetPath) -> tuple[Snapshot, ...]:
+        return self._snapshots.all_of(path)
+
+    def find_snapshot(self, path: DatasetPath, name: SnapshotName) -> Snapshot | None:
+        return self._snapshots.find(path, name)
+
+    def create_snapshot(
+        self, path: DatasetPath, name: SnapshotName, *, marks: Mapping[str, str] | None = None, recursive: bool = False
+    ) -> Snapshot:
+        return self._snapshots.create(path, name, marks or {}, recursive=recursive)
+
+    def delete_snapshot(self, path: DatasetPath, name: SnapshotName, *, recursive: bool = False) -> None:
+        self._snapshots.delete(path, name, recursive=recursive)
+
+    def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
+        self._snapshots.rollback(path, name)
 
     # exports
 
     def find_extent(self, name: str) -> Extent | None:
-        for row in self._rows(ask.find_extent(name)):
+        for row in self._calls.rows(ask.find_extent(name)):
             self._numbers.note(("extent", name), shapes.row_id(row))
             return shapes.extent(row)
         return None
 
     def extents_of(self, volume: DatasetPath) -> tuple[Extent, ...]:
-        return tuple(shapes.extent(row) for row in self._rows(ask.extents_of(volume)))
+        return tuple(shapes.extent(row) for row in self._calls.rows(ask.extents_of(volume)))
 
     def create_extent(self, extent: Extent) -> Extent:
         """Waits for the device of a volume that is there: it can be a little late (nas-wire.md 3, rule 8)."""
@@ -157,18 +160,18 @@ class TrueNas:
             return is_device_missing(refused) and self.find_volume(extent.volume) is not None
 
         request = ask.create_extent(extent)
-        row = shapes.Row(request.method, self._call_when_ready(request, late, _APPEAR))
+        row = shapes.Row(request.method, self._calls.when_ready(request, late, _APPEAR))
         self._numbers.note(("extent", extent.name), shapes.row_id(row))
         return shapes.extent(row)
 
     def delete_extent(self, name: str) -> None:
         self._numbers.drop(("extent", name))
-        with _nothing_to_delete():
-            for row in self._rows(ask.find_extent(name)):
-                self._call(ask.delete_extent(shapes.row_id(row)))
+        with nothing_to_delete():
+            for row in self._calls.rows(ask.find_extent(name)):
+                self._calls.call(ask.delete_extent(shapes.row_id(row)))
 
     def _find_target_rows(self, iqn: Iqn) -> list[shapes.Row]:
-        return self._rows(ask.find_target(iqn, self.basename()))
+        return self._calls.rows(ask.find_target(iqn, self.basename()))
 
     def find_target(self, iqn: Iqn) -> Target | None:
         for row in self._find_target_rows(iqn):
@@ -178,15 +181,15 @@ class TrueNas:
 
     def create_target(self, target: Target) -> Target:
         base = self.basename()
-        row = self._made(ask.create_target(target, base))
+        row = self._calls.made(ask.create_target(target, base))
         self._numbers.note(("target", target.iqn), shapes.row_id(row))
         return shapes.target(row, base)
 
     def delete_target(self, iqn: Iqn) -> None:
         self._numbers.drop(("target", iqn))
-        with _nothing_to_delete():
+        with nothing_to_delete():
             for row in self._find_target_rows(iqn):
-                self._call(ask.delete_target(shapes.row_id(row), self._traits))
+                self._calls.call(ask.delete_target(shapes.row_id(row), self._traits))
 
     def _number_of_target(self, iqn: Iqn) -> int | None:
         if self._numbers.get(("target", iqn)) is None:
@@ -202,7 +205,7 @@ class TrueNas:
         numbers = self._number_of_target(target), self._number_of_extent(extent)
         if numbers[0] is None or numbers[1] is None:
             return None
-        found = self._rows(ask.find_mapping(numbers[0], numbers[1]))
+        found = self._calls.rows(ask.find_mapping(numbers[0], numbers[1]))
         return shapes.mapping(found[0]) if found else None
 
     def find_mapping(self, target: Iqn, extent: str) -> LunMapping | None:
@@ -215,7 +218,7 @@ class TrueNas:
             raise NotFoundError(f"target {mapping.target}: the nas has none of this name")
         if extent is None:
             raise NotFoundError(f"extent {mapping.extent}: the nas has none of this name")
-        made = shapes.mapping(self._made(ask.create_mapping(mapping, target, extent)))
+        made = shapes.mapping(self._calls.made(ask.create_mapping(mapping, target, extent)))
         if (made.target, made.extent) != (target, extent):
             raise NasProtocolError("iscsi.targetextent.create: the answer is another mapping")
         return made.mapping(mapping.target, mapping.extent)
@@ -225,11 +228,11 @@ class TrueNas:
         self._numbers.drop(("extent", extent))
         found = self._find_mapping_row(target, extent)
         if found is not None:
-            with _nothing_to_delete():
-                self._call(ask.delete_mapping(found.number))
+            with nothing_to_delete():
+                self._calls.call(ask.delete_mapping(found.number))
 
     def find_credentials(self, *, tag: int) -> tuple[Credential, ...]:
-        found = tuple(shapes.credential(row) for row in self._rows(ask.find_credentials(tag=tag)))
+        found = tuple(shapes.credential(row) for row in self._calls.rows(ask.find_credentials(tag=tag)))
         self._users.note(tag, frozenset(credential.user for credential in found))
         return found
 
@@ -241,32 +244,32 @@ class TrueNas:
         if credential.user in users:
             raise AlreadyExistsError(f"account {credential.user}: already exists under tag {credential.tag}")
         self._users.drop(credential.tag)
-        made = shapes.credential(self._made(ask.create_credential(credential)))
+        made = shapes.credential(self._calls.made(ask.create_credential(credential)))
         self._users.note(credential.tag, users | {made.user})
         return made
 
     def delete_credential(self, *, tag: int, user: str) -> None:
         self._users.drop(tag)
-        with _nothing_to_delete():
-            for row in self._rows(ask.find_credentials(tag=tag)):
+        with nothing_to_delete():
+            for row in self._calls.rows(ask.find_credentials(tag=tag)):
                 if row.take("user", str) == user:
-                    self._call(ask.delete_credential(shapes.row_id(row)))
+                    self._calls.call(ask.delete_credential(shapes.row_id(row)))
 
     def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
         wanted = None if targets is None else frozenset(targets)
         if wanted is not None and not wanted:
             return ()
-        found = (shapes.session(row) for row in self._rows(ask.sessions(wanted)))
+        found = (shapes.session(row) for row in self._calls.rows(ask.sessions(wanted)))
         return tuple(session for session in found if wanted is None or session.target in wanted)
 
     # the whole
 
     def inventory(self, parent: DatasetPath) -> Inventory:
         below = begin(lambda: self._below(parent))
-        extents = begin(lambda: self._rows(ask.all_extents()))
-        targets = begin(lambda: self._rows(ask.all_targets()))
-        mappings = begin(lambda: self._rows(ask.all_mappings()))
-        sessions = begin(lambda: self._rows(ask.sessions()))
+        extents = begin(lambda: self._calls.rows(ask.all_extents()))
+        targets = begin(lambda: self._calls.rows(ask.all_targets()))
+        mappings = begin(lambda: self._calls.rows(ask.all_mappings()))
+        sessions = begin(lambda: self._calls.rows(ask.sessions()))
         base = begin(self.basename)
         return whole(
             parent,
@@ -281,27 +284,10 @@ class TrueNas:
     def _below(self, parent: DatasetPath) -> list[shapes.Resource]:
         request = ask.all_below(parent, self._traits)
         try:
-            answer = self._call(request)
+            answer = self._calls.call(request)
         except NotFoundError:
             return []
         return shapes.zfs_resources(answer) if self._traits.resource_query else shapes.resources(request.method, answer)
 
     def close(self) -> None:
         self.rpc.close()
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except Refused as refused:
-        raise error_of(refused) from refused
-
-
-@contextmanager
-def _nothing_to_delete() -> Iterator[None]:
-    """Somebody was faster: what should go is gone."""
-    try:
-        yield
-    except NotFoundError:
-        return

@@ -28,12 +28,13 @@ _NOT_AUTHENTICATED = 207
 _NO_SUCH_METHOD = 201
 _FREEBSD_ENOTEMPTY = 66
 
-_DATASET_ROLES = {
-    "query": "DATASET_READ",
-    "create": "DATASET_WRITE",
-    "update": "DATASET_WRITE",
-    "delete": "DATASET_DELETE",
+_ROLES = {
+    "pool.dataset": {"query": "DATASET_READ", "delete": "DATASET_DELETE"},
+    "pool.snapshot": {"query": "SNAPSHOT_READ", "delete": "SNAPSHOT_DELETE"},
+    "zfs.snapshot": {"query": "SNAPSHOT_READ", "delete": "SNAPSHOT_DELETE", "rollback": "", "clone": ""},
+    "zfs.resource.snapshot": {"query": "SNAPSHOT_READ"},
 }
+"""The least role for a method, where it is not its service's `*_WRITE`; none but FULL_ADMIN where it is empty."""
 
 RATE_LIMIT_HINT = (
     "a TrueNAS takes 20 logins a minute from one address: wait a minute, and let one process make many calls"
@@ -62,6 +63,7 @@ RULES = (
         hint="portal_group and initiator_group of the datastore are the ids that the appliance shows",
     ),
     Rule(NasRefusedError, "^(disk: )?device .* does not exist"),
+    Rule(ConflictError, "more recent snapshots|cannot shrink"),
     Rule(
         AlreadyExistsError,
         "already exists|must be unique|already being used|already in (use|this target)",
@@ -70,7 +72,7 @@ RULES = (
     Rule(ConflictError, "currently in use by (extent|nvme)"),
     Rule(
         BusyError,
-        "in use|is busy|has children|dependent clones|has the following holds|has snapshots",
+        "in use|is busy|has children|dependent clones|has the following holds|being held|has snapshots",
         frozenset({errno.EBUSY, errno.ENOTEMPTY, _FREEBSD_ENOTEMPTY}),
     ),
     Rule(
@@ -79,7 +81,7 @@ RULES = (
         frozenset({errno.ENOSPC, errno.EDQUOT}),
         hint="free some space in the pool, or make the disk smaller or sparse",
     ),
-    Rule(NotFoundError, "does not exist", frozenset({errno.ENOENT})),
+    Rule(NotFoundError, "does not exist|(dataset|snapshot) .* not found", frozenset({errno.ENOENT})),
     Rule(UnsupportedError, "method does not exist", frozenset({_NO_SUCH_METHOD})),
 )
 
@@ -97,19 +99,12 @@ def error_of(refused: Refused) -> PyvmiscsiError:
     return NasRefusedError(message)
 
 
-_DATASET_ROLES = {
-    "query": "DATASET_READ",
-    "create": "DATASET_WRITE",
-    "update": "DATASET_WRITE",
-    "delete": "DATASET_DELETE",
-}
-
-
 def _role_hint(method: str) -> str:
     """The least role for a method (nas-wire.md 1.4), where it is known."""
     service, _, word = method.rpartition(".")
-    if service == "pool.dataset" and word in _DATASET_ROLES:
-        return f"give the account of this key the role {_DATASET_ROLES[word]}"
+    if service in _ROLES:
+        least = _ROLES[service].get(word, "DATASET_WRITE" if service == "pool.dataset" else "SNAPSHOT_WRITE")
+        return f"give the account of this key the role {least or 'FULL_ADMIN, as before 25.10 no lesser one will do'}"
     if service.startswith("iscsi."):
         kind = "READ" if Request(method).is_read else "WRITE"
         return f"give the account of this key the role SHARING_ISCSI_{service.partition('.')[2].upper()}_{kind}"

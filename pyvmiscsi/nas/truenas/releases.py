@@ -75,14 +75,18 @@ class Traits:
     """`zfs.resource.query` finds all below a path without reading the whole pool, and hides where marks come from."""
     resource_destroy: bool
     """`zfs.resource.destroy` reports a failure, which `pool.dataset.delete` keeps to itself."""
+    resource_snapshots: bool
+    """`zfs.resource.snapshot.*` tells the times and marks of snapshots, which `pool.snapshot.*` ceased to do."""
     rename_dataset: bool
+    snapshots: str
+    """What the service of snapshots is called."""
 
 
 TRAITS = (
-    Traits((26, 0), True, resource_query=True, resource_destroy=True, rename_dataset=True),
-    Traits((25, 10), True, resource_query=True, resource_destroy=False, rename_dataset=True),
-    Traits((25, 4), True, resource_query=False, resource_destroy=False, rename_dataset=False),
-    Traits((0, 0), False, resource_query=False, resource_destroy=False, rename_dataset=False),
+    Traits((26, 0), True, True, True, resource_snapshots=True, rename_dataset=True, snapshots="pool.snapshot"),
+    Traits((25, 10), True, True, False, resource_snapshots=False, rename_dataset=True, snapshots="pool.snapshot"),
+    Traits((25, 4), True, False, False, resource_snapshots=False, rename_dataset=False, snapshots="zfs.snapshot"),
+    Traits((0, 0), False, False, False, resource_snapshots=False, rename_dataset=False, snapshots="zfs.snapshot"),
 )
 
 

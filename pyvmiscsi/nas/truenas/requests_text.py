@@ -1,7 +1,7 @@
 """What we ask of a TrueNAS, and how each release wants it said. Pure.
 
 Every delete sends all of its flags: REST appends only the arguments that are present, in order, so that a lone `force`
-would arrive as `remove` (nas-wire.md 1.6). Nothing is ever forced, and nothing deleted recursively.
+would arrive as `remove` (nas-wire.md 1.6). Nothing is ever forced, and no dataset deleted with what is in it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from pyvmiscsi.errors import NasRefusedError
 from pyvmiscsi.model import Credential, Extent, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.truenas.releases import Traits
 from pyvmiscsi.nas.truenas.rpc import Json, Request
+from pyvmiscsi.units import Size
 
 MARK_PREFIX = "org.pyvmiscsi:"
 
@@ -89,10 +90,61 @@ def change_marks(path: DatasetPath, changes: Mapping[str, str | None]) -> Reques
     return Request("pool.dataset.update", (str(path), {"user_properties_update": updates}))
 
 
+def grow_volume(path: DatasetPath, size: Size, *, thick: bool) -> Request:
+    """By the rule of `create_volume`: only a sparse one may promise more than the pool holds."""
+    return Request("pool.dataset.update", (str(path), {"volsize": size.bytes, "force_size": not thick}))
+
+
 def delete_dataset(path: DatasetPath, traits: Traits) -> Request:
     if traits.resource_destroy:
         return Request("zfs.resource.destroy", ({"path": str(path), "recursive": False},))
     return Request("pool.dataset.delete", (str(path), {"recursive": False, "force": False}))
+
+
+# snapshots
+
+
+def snapshots(path: DatasetPath, traits: Traits, *, holds: bool = False) -> Request:
+    """All of one dataset or volume.
+
+    Up to 25.10 the appliance reads every snapshot it has to answer this, and so is asked for one property alone; user
+    properties come with every answer. From 26 it looks at this path only, and its older call tells neither time nor
+    marks (nas-wire.md 2.12).
+    """
+    if traits.resource_snapshots:
+        wanted = {"paths": [str(path)], "properties": ["creation"], "get_user_properties": True, "get_holds": holds}
+        return Request("zfs.resource.snapshot.query", (wanted,))
+    return _snapshot_query([["dataset", "=", str(path)]], traits, holds=holds)
+
+
+def find_snapshot(path: DatasetPath, name: SnapshotName, traits: Traits, *, holds: bool = False) -> Request:
+    """At least the one of this name: from 26 only datasets can be asked for, and that is as quick."""
+    if traits.resource_snapshots:
+        return snapshots(path, traits, holds=holds)
+    return _snapshot_query([["id", "=", f"{path}@{name}"]], traits, holds=holds)
+
+
+def _snapshot_query(filters: list[Json], traits: Traits, *, holds: bool) -> Request:
+    options = {"extra": {"properties": ["creation"], "holds": holds}}
+    return Request(f"{traits.snapshots}.query", (filters, options))
+
+
+def create_snapshot(
+    path: DatasetPath, name: SnapshotName, marks: Mapping[str, str], traits: Traits, *, recursive: bool
+) -> Request:
+    entry: dict[str, Json] = {"dataset": str(path), "name": str(name), "recursive": recursive}
+    if traits.resource_snapshots:
+        return Request("zfs.resource.snapshot.create", ({**entry, "user_properties": dict(marks)},))
+    return Request(f"{traits.snapshots}.create", ({**entry, "properties": dict(marks)},))
+
+
+def delete_snapshot(path: DatasetPath, name: SnapshotName, traits: Traits, *, recursive: bool) -> Request:
+    return Request(f"{traits.snapshots}.delete", (f"{path}@{name}", {"defer": False, "recursive": recursive}))
+
+
+def rollback(path: DatasetPath, name: SnapshotName, traits: Traits) -> Request:
+    options = {"recursive": False, "recursive_clones": False, "force": False, "recursive_rollback": False}
+    return Request(f"{traits.snapshots}.rollback", (f"{path}@{name}", options))
 
 
 # extents

@@ -22,7 +22,9 @@ _FILTERED = {"query", "sessions", "get_jobs"}
 _ARGUMENTS = {
     "iscsi.extent.delete": ("remove", "force"),
     "iscsi.target.delete": ("force", "delete_extents"),
+    "pool.snapshot.rollback": ("id", "options"),
     "service.control": ("verb", "service", "options"),
+    "zfs.snapshot.rollback": ("id", "options"),
 }
 """How the arguments in the body are called, where there can be more than one of them."""
 

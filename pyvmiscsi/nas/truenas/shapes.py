@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from pyvmiscsi.errors import ConflictError, NasAuthError, NasProtocolError
-from pyvmiscsi.model import Credential, Dataset, Extent, Marks, NasSession, Target, Volume
+from pyvmiscsi.model import Credential, Dataset, Extent, Marks, NasSession, Snapshot, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial
+from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial, SnapshotName
 from pyvmiscsi.nas.truenas.requests_text import MARK_PREFIX
 from pyvmiscsi.nas.truenas.rpc import Json
 from pyvmiscsi.secrets import REDACTED, Secret
@@ -43,6 +44,9 @@ class Row:
 
     def take_or_none(self, name: str, kind: type[T]) -> T | None:
         return None if self._fields.get(name) is None else self.take(name, kind)
+
+    def has(self, name: str) -> bool:
+        return self._fields.get(name) is not None
 
     def row(self, name: str) -> Row:
         return Row(f"{self.method}: {name!r}", self.take(name, dict))
@@ -148,10 +152,10 @@ def _origin(raw: str | None) -> str | None:
     return None if raw in (None, "", "none", "-") else raw
 
 
-def _marks(row: Row) -> Marks:
+def _marks(row: Row, place: str = "user_properties") -> Marks:
     """The object's own marks; those it inherits too where the answer does not tell them apart."""
     marks: dict[str, str] = {}
-    properties = row.take_or_none("user_properties", dict) or {}
+    properties = row.take_or_none(place, dict) or {}
     for key, value in properties.items():
         if not key.startswith(MARK_PREFIX):
             continue
@@ -193,6 +197,68 @@ def _zfs_resource(row: Row) -> Resource:
         _marks(row),
         row.method,
     )
+
+
+# snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """A snapshot as `*.snapshot.*` tells it, before it is a noun: an answer to a create may keep its time to itself."""
+
+    path: DatasetPath
+    name: str
+    order: int
+    """The transaction in which it was taken: later ones have higher numbers, within one second too."""
+    created: datetime | None
+    marks: Marks
+    holds: tuple[str, ...]
+    method: str
+
+    def snapshot(self) -> Snapshot:
+        if self.created is None:
+            raise NasProtocolError(f"{self.method}: the answer has no 'creation' for {self.path}@{self.name}")
+        return Snapshot(self.path, SnapshotName.parse(self.name), self.created, self.marks)
+
+
+def snapshot(row: Row) -> SnapshotRow:
+    """One row of a release up to 25.10, where marks are among the properties, or of `zfs.resource.snapshot.*`."""
+    properties = row.row("properties") if _has(row, "properties") else None
+    created = properties.row("creation") if properties and _has(properties, "creation") else None
+    return SnapshotRow(
+        DatasetPath.parse(row.take("dataset", str)),
+        row.take("snapshot_name", str),
+        _digits(row, "createtxg"),
+        None if created is None else datetime.fromtimestamp(_seconds(created), UTC),
+        {**_marks(row, "properties"), **_marks(row)},
+        _holds(row),
+        row.method,
+    )
+
+
+def _holds(row: Row) -> tuple[str, ...]:
+    """The tags; up to 25.10 they are the keys of an object."""
+    tags = row.take_or_none("holds", object)
+    return tuple(str(tag) for tag in tags) if isinstance(tags, (list, dict)) else ()
+
+
+def snapshots(found: list[Row], path: DatasetPath) -> tuple[Snapshot, ...]:
+    """Those of one dataset or volume, oldest first."""
+    told = [row for row in map(snapshot, found) if row.path == path]
+    return tuple(row.snapshot() for row in sorted(told, key=lambda row: row.order))
+
+
+def _digits(row: Row, name: str) -> int:
+    """A number, which some calls tell as a text."""
+    value = row.take(name, object)
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return row.take(name, int)
+
+
+def _seconds(creation: Row) -> int:
+    """Since 1970. Its parsed form is a date in some answers, a number in others: the raw one is always seconds."""
+    return _digits(creation, "raw" if creation.has("raw") else "rawvalue")
 
 
 # extents

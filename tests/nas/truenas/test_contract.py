@@ -13,7 +13,8 @@ from pyvmiscsi.nas.connect import connect
 from pyvmiscsi.nas.recall import RecallingNas
 from pyvmiscsi.ports import Nas
 from tests.contracts.nas_contract import EXTENT, GUEST, VOLUME, NasContract, NasInUseContract
-from tests.nas.appliances import Appliance
+from tests.contracts.nas_snapshot_contract import NasSnapshotContract
+from tests.nas.appliances import Appliance, ApplianceBench
 
 DIALECTS = [
     ("24.04", "rest2"),
@@ -47,6 +48,22 @@ class TestTrueNas(NasContract):
 
 
 class TestRecallingTrueNas(NasContract):
+    @pytest.fixture
+    def nas(self, spoken: tuple[Appliance, Nas], appliance: Appliance) -> Nas:  # noqa: ARG002 - it is emptied
+        return RecallingNas(spoken[1])
+
+
+class TestTrueNasSnapshots(NasSnapshotContract):
+    @pytest.fixture
+    def nas(self, spoken: tuple[Appliance, Nas], appliance: Appliance) -> Nas:  # noqa: ARG002 - it is emptied
+        return spoken[1]
+
+    @pytest.fixture
+    def bench(self, appliance: Appliance) -> ApplianceBench:
+        return ApplianceBench(appliance)
+
+
+class TestRecallingTrueNasSnapshots(TestTrueNasSnapshots):
     @pytest.fixture
     def nas(self, spoken: tuple[Appliance, Nas], appliance: Appliance) -> Nas:  # noqa: ARG002 - it is emptied
         return RecallingNas(spoken[1])

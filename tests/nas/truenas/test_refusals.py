@@ -49,6 +49,16 @@ def call_error(reason: str, errno: int = 14) -> Refused:
         (call_error("cannot destroy 'x': volume has dependent clones"), BusyError),
         (call_error('Authorized access "1" is in use by following object(s): web1'), BusyError),
         (fault("None", "tank/vm/web1 has children", 39), BusyError),
+        (call_error("cannot destroy snapshot x@s1: it's being held. Run 'zfs holds -r x@s1' to see"), BusyError),
+        (fault("options.defer", "Please set this attribute as 'x@s' snapshot has dependent clones: a, b"), BusyError),
+        (call_error("Failed to rollback snapshot: more recent snapshots or bookmarks exist"), ConflictError),
+        (call_error("cannot rollback to 'x@s1': more recent snapshots or bookmarks exist", 17), ConflictError),
+        (
+            fault("pool_dataset_update.volsize", "You cannot shrink a zvol from GUI, this may lead to data loss."),
+            ConflictError,
+        ),
+        (call_error("[EFAULT] Failed to snapshot tank/d@s1: Dataset tank/d not found"), NotFoundError),
+        (call_error("[EFAULT] Failed to rollback snapshot: Snapshot tank/d@s1 not found"), NotFoundError),
         (fault("pool_dataset_create.volsize", "It is not recommended to use more than 80% of x"), NasSpaceError),
         (call_error("[ENOSPC] out of space", 28), NasSpaceError),
         (fault("", "iSCSITargetExtent 7 does not exist", 2), NotFoundError),
@@ -100,6 +110,11 @@ def test_a_device_still_held_is_told_from_a_volume_with_snapshots() -> None:
         ("iscsi.auth.query", "SHARING_ISCSI_AUTH_READ"),
         ("iscsi.global.config", "SHARING_ISCSI_GLOBAL_READ"),
         ("zfs.resource.destroy", "a role that allows"),
+        ("pool.snapshot.create", "SNAPSHOT_WRITE"),
+        ("zfs.snapshot.delete", "SNAPSHOT_DELETE"),
+        ("zfs.resource.snapshot.query", "SNAPSHOT_READ"),
+        ("pool.snapshot.rollback", "SNAPSHOT_WRITE"),
+        ("zfs.snapshot.rollback", "FULL_ADMIN"),
     ],
 )
 def test_a_missing_role_is_named(method: str, role: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pyvmiscsi.errors import NasRefusedError
 from pyvmiscsi.model import Credential, Extent, Mapping, Target, Volume
-from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial
+from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial, SnapshotName
 from pyvmiscsi.nas.truenas import requests_text as ask
 from pyvmiscsi.nas.truenas.releases import KNOWN_SERIES, traits_of
 from pyvmiscsi.nas.truenas.rpc import Request
@@ -19,6 +19,7 @@ BASE = Iqn.parse("iqn.2005-10.org.freenas.ctl")
 GUEST = DatasetPath.parse("tank/vm/web1")
 DISK = GUEST.child("disk0")
 TARGET = Target(BASE.child("web1-disk0"), portal_group=1)
+MONDAY = SnapshotName("monday")
 EVERY_SERIES = [(24, 10), *KNOWN_SERIES]
 
 
@@ -85,6 +86,8 @@ def test_nothing_is_ever_forced_or_deleted_with_what_hangs_on_it(series: tuple[i
         ask.delete_target(5, traits),
         ask.delete_extent(7),
         ask.delete_mapping(9),
+        ask.delete_snapshot(DISK, MONDAY, traits, recursive=False),
+        ask.rollback(DISK, MONDAY, traits),
     ]
 
     assert "true" not in json.dumps([request.params for request in deletes])
@@ -104,6 +107,70 @@ def test_from_26_a_volume_is_destroyed_where_a_failure_is_told() -> None:
     assert ask.delete_dataset(DISK, traits_of((26, 0))) == Request(
         "zfs.resource.destroy", ({"path": "tank/vm/web1/disk0", "recursive": False},)
     )
+
+
+def test_growth_sends_the_size_and_lets_only_a_sparse_volume_promise_too_much() -> None:
+    assert ask.grow_volume(DISK, Size.parse("20G"), thick=True) == Request(
+        "pool.dataset.update", ("tank/vm/web1/disk0", {"volsize": 21474836480, "force_size": False})
+    )
+    assert ask.grow_volume(DISK, Size.parse("20G"), thick=False).params[1]["force_size"] is True
+
+
+@pytest.mark.parametrize(
+    ("series", "service"),
+    [((24, 10), "zfs.snapshot"), ((25, 4), "zfs.snapshot"), ((25, 10), "pool.snapshot"), ((26, 0), "pool.snapshot")],
+)
+def test_snapshots_have_another_name_from_25_10(series: tuple[int, int], service: str) -> None:
+    traits = traits_of(series)
+
+    assert ask.rollback(DISK, MONDAY, traits) == Request(
+        f"{service}.rollback",
+        (
+            "tank/vm/web1/disk0@monday",
+            {"recursive": False, "recursive_clones": False, "force": False, "recursive_rollback": False},
+        ),
+    )
+    assert ask.delete_snapshot(DISK, MONDAY, traits, recursive=True) == Request(
+        f"{service}.delete", ("tank/vm/web1/disk0@monday", {"defer": False, "recursive": True})
+    )
+
+
+def test_a_snapshot_is_stamped_as_it_is_made() -> None:
+    """Marks cannot be added later: 26 accepts that and forgets it (nas-wire.md 2.12)."""
+    marks = {"org.pyvmiscsi:guest": "web1"}
+
+    assert ask.create_snapshot(GUEST, MONDAY, marks, traits_of((25, 4)), recursive=True) == Request(
+        "zfs.snapshot.create",
+        ({"dataset": "tank/vm/web1", "name": "monday", "recursive": True, "properties": marks},),
+    )
+    assert ask.create_snapshot(GUEST, MONDAY, marks, traits_of((26, 0)), recursive=True) == Request(
+        "zfs.resource.snapshot.create",
+        ({"dataset": "tank/vm/web1", "name": "monday", "recursive": True, "user_properties": marks},),
+    )
+
+
+def test_snapshots_are_asked_for_in_the_cheapest_way_the_release_has() -> None:
+    one_property = {"extra": {"properties": ["creation"], "holds": False}}
+
+    assert ask.snapshots(DISK, traits_of((25, 10))) == Request(
+        "pool.snapshot.query", ([["dataset", "=", "tank/vm/web1/disk0"]], one_property)
+    )
+    assert ask.find_snapshot(DISK, MONDAY, traits_of((25, 10))) == Request(
+        "pool.snapshot.query", ([["id", "=", "tank/vm/web1/disk0@monday"]], one_property)
+    )
+    by_path = Request(
+        "zfs.resource.snapshot.query",
+        (
+            {
+                "paths": ["tank/vm/web1/disk0"],
+                "properties": ["creation"],
+                "get_user_properties": True,
+                "get_holds": False,
+            },
+        ),
+    )
+    assert ask.snapshots(DISK, traits_of((26, 0))) == by_path
+    assert ask.find_snapshot(DISK, MONDAY, traits_of((26, 0))) == by_path
 
 
 def test_an_extent_has_512_byte_blocks_and_its_own_serial() -> None:
@@ -204,6 +271,10 @@ def test_everything_below_a_parent_is_asked_by_its_path() -> None:
         (ask.change_marks(DISK, {}), False),
         (ask.delete_dataset(DISK, traits_of((26, 0))), False),
         (ask.delete_credential(1), False),
+        (ask.snapshots(DISK, traits_of((25, 4))), True),
+        (ask.find_snapshot(DISK, MONDAY, traits_of((26, 0))), True),
+        (ask.create_snapshot(DISK, MONDAY, {}, traits_of((26, 0)), recursive=False), False),
+        (ask.rollback(DISK, MONDAY, traits_of((26, 0))), False),
     ],
 )
 def test_only_what_changes_nothing_may_be_repeated(request_: Request, is_read: bool) -> None:

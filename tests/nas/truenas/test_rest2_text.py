@@ -40,6 +40,14 @@ JSON = "application/json; charset=utf-8"
             Request("pool.dataset.delete", ("tank/d", {"recursive": False, "force": False})),
             HttpCall("DELETE", "/api/v2.0/pool/dataset/id/tank%2Fd", '{"recursive": false, "force": false}'),
         ),
+        (
+            Request("zfs.snapshot.delete", ("tank/d@s 1", {"defer": False, "recursive": False})),
+            HttpCall("DELETE", "/api/v2.0/zfs/snapshot/id/tank%2Fd%40s%201", '{"defer": false, "recursive": false}'),
+        ),
+        (
+            Request("zfs.snapshot.rollback", ("tank/d@s1", {"recursive": False})),
+            HttpCall("POST", "/api/v2.0/zfs/snapshot/rollback", '{"id": "tank/d@s1", "options": {"recursive": false}}'),
+        ),
         (Request("iscsi.auth.delete", (3,)), HttpCall("DELETE", "/api/v2.0/iscsi/auth/id/3")),
         (Request("service.start", ("iscsitarget",)), HttpCall("POST", "/api/v2.0/service/start", '"iscsitarget"')),
         (Request("core.ping"), HttpCall("GET", "/api/v2.0/core/ping")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ConflictError, NasAuthError, NasProtocolError, PyvmiscsiError
-from pyvmiscsi.model import Credential, Dataset, Extent, NasSession, Target, Volume
-from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial
+from pyvmiscsi.model import Credential, Dataset, Extent, NasSession, Snapshot, Target, Volume
+from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial, SnapshotName
 from pyvmiscsi.nas.truenas import shapes
 from pyvmiscsi.nas.truenas.shapes import Row
 from pyvmiscsi.nas.truenas.whole import whole
@@ -310,3 +311,78 @@ def test_no_field_is_so_strange_that_the_error_is_not_ours(
             read(changed)
         except PyvmiscsiError:
             continue
+
+
+# snapshots
+
+SNAPSHOT: dict[str, Any] = {
+    "id": "tank/vm/web1/disk0@monday",
+    "name": "tank/vm/web1/disk0@monday",
+    "snapshot_name": "monday",
+    "dataset": "tank/vm/web1/disk0",
+    "pool": "tank",
+    "type": "SNAPSHOT",
+    "createtxg": "4336320",
+    "properties": {
+        "creation": {
+            "parsed": {"$date": 1789610000000},
+            "rawvalue": "1789610000",
+            "value": "Thu Sep 17 01:53:20 2026",
+            "source": "NONE",
+        },
+        "org.pyvmiscsi:guest": prop("web1"),
+        "org.pyvmiscsi:disk": prop("handed down", "INHERITED"),
+        "org.example:other": prop("theirs"),
+    },
+    "holds": {"truenas": 1789610001},
+}
+RESOURCE_SNAPSHOT: dict[str, Any] = {
+    "createtxg": 4336320,
+    "guid": 7646103735757245000,
+    "name": "tank/vm/web1/disk0@monday",
+    "snapshot_name": "monday",
+    "dataset": "tank/vm/web1/disk0",
+    "pool": "tank",
+    "type": "SNAPSHOT",
+    "properties": {"creation": {"raw": "1789610000", "source": None, "value": 1789610000}},
+    "user_properties": {"org.pyvmiscsi:guest": "web1", "org.freenas:description": "INHERIT"},
+    "holds": ["truenas"],
+}
+
+
+@pytest.mark.parametrize("told", [SNAPSHOT, RESOURCE_SNAPSHOT], ids=["25.10", "26"])
+def test_a_snapshot_is_read_whichever_way_it_is_told(told: dict[str, Any]) -> None:
+    found = shapes.snapshot(Row("m", told))
+
+    assert found.holds == ("truenas",)
+    assert found.snapshot() == Snapshot(
+        DatasetPath("tank/vm/web1/disk0"),
+        SnapshotName("monday"),
+        datetime(2026, 9, 17, 1, 53, 20, tzinfo=UTC),
+        {"org.pyvmiscsi:guest": "web1"},
+    )
+
+
+@pytest.mark.parametrize("properties", [None, {}])
+def test_a_snapshot_may_come_without_its_time_but_is_none_then(properties: object) -> None:
+    found = shapes.snapshot(Row("m", {**SNAPSHOT, "properties": properties, "holds": None}))
+
+    assert (found.created, found.holds) == (None, ())
+    with pytest.raises(NasProtocolError, match="m: the answer has no 'creation' for tank/vm/web1/disk0@monday"):
+        found.snapshot()
+
+
+def test_snapshots_are_sorted_by_transaction_and_those_of_others_left_out() -> None:
+    late = {**SNAPSHOT, "snapshot_name": "a", "createtxg": "10"}
+    early = {**SNAPSHOT, "snapshot_name": "b", "createtxg": "9"}
+    other = {**SNAPSHOT, "dataset": "tank/vm/web1"}
+
+    found = shapes.snapshots([Row("m", row) for row in (late, other, early)], DatasetPath("tank/vm/web1/disk0"))
+
+    assert [str(snapshot) for snapshot in found] == ["tank/vm/web1/disk0@b", "tank/vm/web1/disk0@a"]
+
+
+@pytest.mark.parametrize("createtxg", [None, "soon", 1.5, True])
+def test_a_transaction_that_is_no_number_is_a_protocol_error(createtxg: object) -> None:
+    with pytest.raises(NasProtocolError, match="'createtxg'"):
+        shapes.snapshot(Row("m", {**SNAPSHOT, "createtxg": createtxg}))

@@ -1,0 +1,78 @@
+"""The snapshots of a TrueNAS: names in, names out, one call for each method that changes something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pyvmiscsi.errors import BusyError, ConflictError
+from pyvmiscsi.model import Snapshot
+from pyvmiscsi.names import DatasetPath, SnapshotName
+from pyvmiscsi.nas.truenas import requests_text as ask
+from pyvmiscsi.nas.truenas import shapes
+from pyvmiscsi.nas.truenas.calls import Calls, nothing_to_delete
+from pyvmiscsi.nas.truenas.releases import Traits
+
+
+class Snapshots:
+    """See `pyvmiscsi.ports.Nas` for what each method does.
+
+    Refusals are the appliance's own, so that nothing can happen between a look and a deed; what stood in the way is
+    looked up afterwards, since only some releases say it.
+    """
+
+    def __init__(self, calls: Calls, traits: Traits, below: Callable[[DatasetPath], list[shapes.Resource]]) -> None:
+        self._calls = calls
+        self._traits = traits
+        self._below = below
+
+    def all_of(self, path: DatasetPath) -> tuple[Snapshot, ...]:
+        return shapes.snapshots(self._calls.rows(ask.snapshots(path, self._traits)), path)
+
+    def find(self, path: DatasetPath, name: SnapshotName) -> Snapshot | None:
+        found = self._calls.rows(ask.find_snapshot(path, name, self._traits))
+        return next((one for one in shapes.snapshots(found, path) if one.name == name), None)
+
+    def create(self, path: DatasetPath, name: SnapshotName, marks: Mapping[str, str], *, recursive: bool) -> Snapshot:
+        """Looks again for an answer that keeps the time to itself."""
+        made = shapes.snapshot(
+            self._calls.made(ask.create_snapshot(path, name, marks, self._traits, recursive=recursive))
+        )
+        return (self.find(path, name) if made.created is None else None) or made.snapshot()
+
+    def delete(self, path: DatasetPath, name: SnapshotName, *, recursive: bool) -> None:
+        try:
+            with nothing_to_delete():
+                self._calls.call(ask.delete_snapshot(path, name, self._traits, recursive=recursive))
+        except BusyError as busy:
+            keepers = self._keepers(path, name, recursive=recursive)
+            raise BusyError(f"snapshot {path}@{name}: kept by {keepers}" if keepers else busy.message) from busy
+
+    def _keepers(self, path: DatasetPath, name: SnapshotName, *, recursive: bool) -> str:
+        """The clones and holds that keep a snapshot, or with `recursive` those of its name below as well."""
+        datasets = {str(path), *(found.name for found in self._below(path) if recursive)}
+        clones = sorted(
+            found.name
+            for found in self._below(DatasetPath(path.pool))
+            if found.origin in {f"{dataset}@{name}" for dataset in datasets}
+        )
+        tags = {
+            tag
+            for dataset in map(DatasetPath.parse, sorted(datasets))
+            for row in map(
+                shapes.snapshot, self._calls.rows(ask.find_snapshot(dataset, name, self._traits, holds=True))
+            )
+            if row.name == str(name)
+            for tag in row.holds
+        }
+        return ", ".join([*(f"clone {clone}" for clone in clones), *(f"hold {tag}" for tag in sorted(tags))])
+
+    def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
+        try:
+            self._calls.call(ask.rollback(path, name, self._traits))
+        except ConflictError as refused:
+            names = [snapshot.name for snapshot in self.all_of(path)]
+            newer = names[names.index(name) + 1 :] if name in names else []
+            if not newer:
+                raise
+            newest = ", ".join(map(str, newer))
+            raise ConflictError(f"snapshot {path}@{name}: there are newer ones, {newest}") from refused
