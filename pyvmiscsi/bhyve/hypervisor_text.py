@@ -70,6 +70,10 @@ class GuestOnHost:
     def is_running(self) -> bool:
         return self.process is not None
 
+    def is_made_by(self, operation: str) -> bool:
+        """Whether this start brought about what runs."""
+        return self.status is not None and self.status.operation == operation and not self.status.was_refused
+
     @property
     def is_gone(self) -> bool:
         """Nothing of it is left: no process, no virtual machine, nobody who would start it again."""

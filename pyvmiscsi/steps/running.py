@@ -68,7 +68,12 @@ class GuestRunning:
         hypervisor.start(supervision, conf)
 
     def undo(self) -> None:
-        Hypervisor(self.host).end(self.config.name)
+        """A guest that another start made run meanwhile, or vm-bhyve, keeps its machine and its taps."""
+        hypervisor = Hypervisor(self.host)
+        found = hypervisor.guest(self.config.name)
+        if (found.is_running or found.is_supervised) and not found.is_made_by(self.operation):
+            return
+        hypervisor.end(self.config.name)
         Networks(self.host).unplug(self.config.name)
 
     def _switches(self) -> dict[str, Switch]:

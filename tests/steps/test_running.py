@@ -1,0 +1,44 @@
+"""A running guest as a step: taken back only by the start that made it run."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyvmiscsi.bhyve import hypervisor_text
+from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.steps.running import GuestRunning
+from tests.fakes.host import Call, FakeHost, Reply
+from tests.operations.scenes import RememberingInitiator
+
+RUNS = "vmm web1\nprocess web1 4201\n"
+ANOTHER_START = (
+    f"{RUNS}status web1 state=running\nstatus web1 operation=ffff\nstatus web1 supervisor=42\nsupervised web1\n"
+)
+STILL_LOADING = ANOTHER_START.replace("process web1 4201\n", "")
+REFUSED = f"{RUNS}status web1 state=refused\nstatus web1 operation=0a1b\n"
+
+
+def step_on(answer: str) -> tuple[GuestRunning, FakeHost]:
+    def reply(call: Call) -> Reply:
+        return Reply(answer.encode() if call.script == hypervisor_text.QUESTION else b"")
+
+    host = FakeHost(answer=reply)
+    config = parse_guest(GuestName.parse("web1"), 'loader="uefi"\ncpu="1"\nmemory="512M"\n')
+    return GuestRunning(
+        host, RememberingInitiator(), config, "/vmconfig/web1", {}, "/vmconfig/.config/system.conf", "0a1b"
+    ), host
+
+
+@pytest.mark.parametrize("shown", [RUNS, ANOTHER_START, STILL_LOADING, REFUSED])
+def test_what_another_start_or_vm_bhyve_made_run_is_left_alone(shown: str) -> None:
+    step, host = step_on(shown)
+    step.undo()
+    assert [call.script for call in host.calls] == [hypervisor_text.QUESTION]
+
+
+def test_what_is_left_of_a_start_that_nothing_came_of_is_swept() -> None:
+    step, host = step_on("")
+    step.undo()
+    titles = [call.script.partition("\n")[0] for call in host.calls]
+    assert titles[-2:] == ["# sweep what is left of a guest", "# destroy the taps of a guest"]
