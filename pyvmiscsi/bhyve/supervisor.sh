@@ -30,7 +30,10 @@ tell() {
     {
         echo "state=$phase"
         echo "operation=$OPERATION"
-        echo "supervisor=$$"
+        case $phase in
+        stopped | failed | refused) echo "supervisor=" ;; # the number will be another process's one day
+        *) echo "supervisor=$$" ;;
+        esac
         echo "bhyve=${child:-}"
         echo "exit=${2:-}"
         echo "reason=${3:-}"
@@ -268,6 +271,12 @@ fi
 if "$PGREP" -fx "$PROCESS" >/dev/null; then
     say "refused: a bhyve of this name is running already"
     tell refused "" "a bhyve of this name is running already"
+    exit 75
+fi
+# A stop may have called this start off; without the lock, another host may be about to run the guest.
+if ! holds "$LOCK.op"; then
+    say "refused: run.lock is not ours any more"
+    tell refused "" "it was called off meanwhile: run.lock is not its own any more"
     exit 75
 fi
 tell starting

@@ -225,6 +225,21 @@ def test_a_second_supervisor_of_a_running_guest_touches_nothing(tmp_path: Path) 
         assert (tmp_path / "guest/run.lock").exists()
 
 
+def test_a_start_that_lost_its_lock_runs_nothing(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell) as stage:
+        (tmp_path / "guest/run.lock").unlink()
+        (tmp_path / "guest/run.lock.op").unlink()
+        stage.start()
+        assert stage.until_ended()["state"] == "refused"
+        assert stage.events() == []
+
+
+def test_a_supervisor_that_has_ended_leaves_no_process_id_to_be_signalled(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2") as stage:
+        stage.start()
+        assert stage.until_ended()["supervisor"] == ""
+
+
 def test_a_bhyve_whose_supervisor_was_lost_is_ended_with_all_that_is_left(
     tmp_path: Path, shell: tuple[str, ...]
 ) -> None:
