@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
+from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord, Target
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DiskName, GuestName, Iqn, Lun
@@ -19,6 +20,7 @@ from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.configuration import ConfigurationGone
 from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
+from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.volumes import VolumeGone
 
 VERB = "destroy"
@@ -72,6 +74,14 @@ class DestroyRequest:
 
     @classmethod
     def of(cls, record: GuestRecord, datastore: DatastoreRecord) -> Self:
+        """ConflictError when a volume of such a name was not made for this guest: it would go with it."""
+        for disk in record.disks:
+            signature = Signature.in_marks(disk.volume.path, disk.volume.marks)
+            if disk.volume.path != record.anchor and (signature is None or signature.guest != record.uuid):
+                raise ConflictError(
+                    f"volume {disk.volume.path}: it was not made for guest {record.name}, and would be deleted with it",
+                    hint="rename it on the nas, or delete it there",
+                )
         disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
         return cls(record.name, record.uuid, record.chap_tag, disks)
 
@@ -127,4 +137,5 @@ def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, nas: Na
 
 def _configuration_step(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
     host = scene.host(scene.host_names(datastore)[0])
-    return ConfigurationGone(host, f"{datastore.config_path}/{request.guest}")
+    directory = f"{datastore.config_path}/{request.guest}"
+    return ConfigurationGone(host, directory, str(request.guest), str(request.uuid))

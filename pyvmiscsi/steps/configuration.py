@@ -89,10 +89,15 @@ class ConfigurationSays:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationGone:
-    """The guest's directory in the config path is no more, with its logs and its variables file."""
+    """The guest's directory in the config path is no more, with its logs and its variables file.
+
+    A directory whose configuration has another uuid belongs to another guest of the same name: it stays.
+    """
 
     host: Host
     directory: str
+    guest: str
+    uuid: str
     signed: ClassVar[bool] = False
 
     @property
@@ -100,10 +105,15 @@ class ConfigurationGone:
         return f"no configuration {self.directory}"
 
     def holds(self) -> bool:
-        return not self.host.list_directory(self.directory)
+        return not self.host.list_directory(self.directory) or self._is_anothers()
 
     def make(self) -> None:
         self.host.run(["/bin/rm", "-R", "-f", self.directory])
 
     def undo(self) -> None:
         """What was written in it does not come back; plans put this step past the point of no return."""
+
+    def _is_anothers(self) -> bool:
+        found = self.host.read_file(f"{self.directory}/{self.guest}.conf")
+        uuid = None if found is None else ConfText(found.decode(errors="replace")).get("uuid")
+        return uuid is not None and uuid.lower() != self.uuid

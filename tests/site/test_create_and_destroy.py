@@ -20,7 +20,7 @@ from pyvmiscsi.errors import (
     RuleError,
 )
 from pyvmiscsi.model import Extent, NasSession, Target, Volume
-from pyvmiscsi.names import DatasetPath, GuestName, Serial
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.plan.intent import Intent, intent_marks
 from pyvmiscsi.steps import exports
@@ -209,6 +209,16 @@ def test_an_unfinished_destroy_once_completed_does_not_touch_the_next_guest_of_t
     with pytest.raises(ConflictError, match="completed or taken back meanwhile"):
         held.resume()
     assert nested.nas.state() == before
+
+
+def test_a_volume_of_such_a_name_that_was_not_made_for_the_guest_is_not_destroyed_with_it(world: World) -> None:
+    guest = world.site().datastore().create(web1())
+    stranger = guest.datastore.volume_of(guest.name, DiskName(1))
+    world.nas.create_volume(Volume(stranger, Size.parse("1G")))
+    before = world.nas.state()
+    with pytest.raises(ConflictError, match=f"volume {stranger}: it was not made for guest web1"):
+        guest.destroy()
+    assert world.nas.state() == before
 
 
 def test_a_pool_without_space_leaves_nothing_behind(tmp_path: Path) -> None:

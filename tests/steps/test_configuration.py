@@ -56,8 +56,15 @@ def test_gone_takes_the_whole_directory_and_only_it(step: ConfigurationWritten, 
     step.make()
     (tmp_path / "web1" / "uefi-vars.fd").write_bytes(b"x")
     (tmp_path / "web10").mkdir()
-    gone = ConfigurationGone(step.host, step.directory)
+    gone = ConfigurationGone(step.host, step.directory, "web1", "u-1")
     assert not gone.holds()
     gone.make()
     assert gone.holds()
     assert [path.name for path in tmp_path.iterdir()] == ["web10"]
+
+
+def test_gone_leaves_the_directory_of_another_guest_of_that_name(step: ConfigurationWritten) -> None:
+    step.make()
+    gone = ConfigurationGone(step.host, step.directory, "web1", "u-2")
+    assert gone.holds()
+    assert Path(step.path).exists()
