@@ -108,6 +108,11 @@ class Stage:
     def control(self) -> Control:
         return Control(self.running.control_socket)
 
+    def console(self) -> list[str]:
+        """What the kernel has printed."""
+        with self.control() as control:
+            return control.console_messages()
+
     def attach(self, portal: object, target: str, node: str, *, deadline: int = 20) -> None:
         """Log in, and wait until the device node is there."""
         self.ok(f"iscsictl -A -p {portal} -t {target}")

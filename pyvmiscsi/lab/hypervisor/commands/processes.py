@@ -84,7 +84,7 @@ def _inside(outside: int) -> int:
 
 def shown(name: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Name and arguments without the lab's interpreter: `python3 -ISB /usr/bin/iscsictl -L` is `iscsictl -L`."""
-    if words and words[0] == INTERPRETER and len(words) > 2:
+    if len(words) > 2 and words[0] == INTERPRETER and words[2].startswith(("/bin/", "/sbin/", "/usr/")):
         script = words[2].rsplit("/", 1)[-1]
         return script, (script, *words[3:])
     if words and ": " in words[0] and len([word for word in words if word]) == 1:
