@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.errors import AlreadyExistsError, NotFoundError
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.difference import refuse_difference
 
@@ -49,7 +50,8 @@ class ConfigurationWritten:
         found = self.host.read_file(self.path)
         if found is None or ConfText(found.decode(errors="replace")).get("uuid") == self.text.get("uuid"):
             self.host.remove_file(self.path)
-            self.host.remove_directory(self.directory)
+            with suppress(BusyError):  # what else is in it was there before
+                self.host.remove_directory(self.directory)
 
 
 @dataclass(frozen=True, slots=True)

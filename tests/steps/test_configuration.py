@@ -68,3 +68,12 @@ def test_gone_leaves_the_directory_of_another_guest_of_that_name(step: Configura
     gone = ConfigurationGone(step.host, step.directory, "web1", "u-2")
     assert gone.holds()
     assert Path(step.path).exists()
+
+
+def test_undone_it_leaves_what_else_was_in_the_directory(step: ConfigurationWritten) -> None:
+    log = Path(step.directory) / "vm-bhyve.log"
+    log.parent.mkdir()
+    log.touch()
+    step.make()
+    step.undo()
+    assert list(Path(step.directory).iterdir()) == [log]
