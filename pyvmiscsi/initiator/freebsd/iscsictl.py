@@ -82,11 +82,15 @@ class Iscsictl:
         return self._checked(done)
 
     def _checked(self, done: Completed) -> Completed:
-        """The same, unless it failed: CommandError with its complaint, and a hint where one is known."""
+        """The same, unless it failed: CommandError with its complaint, and a hint where one is known.
+
+        Standard output is never repeated: a listing holds CHAP secrets in clear.
+        """
         if done.status == 0:
             return done
-        hint = next((hint for text, hint in _HINTS if text in done.complaint), "")
-        raise CommandError(f"{self.name}: {done.complaint or f'exit status {done.status}'}", hint=hint)
+        complaint = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        hint = next((hint for text, hint in _HINTS if text in complaint), "")
+        raise CommandError(f"{self.name}: {complaint or f'exit status {done.status}'}", hint=hint)
 
 
 _ANY = range(256)
