@@ -146,8 +146,9 @@ class Leash:
         """Wait until it has gone, for so long at most; whether it has."""
         if self._link is None:
             return False
-        ready, _, _ = select.select([self._link], [], [], seconds)
-        return bool(ready)
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 @dataclass
