@@ -1,4 +1,4 @@
-"""Start: lock, log in, prove every disk, run the guest. Pure."""
+"""Start: lock, see that nobody else has the disks, log in, prove every disk, run the guest. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.steps.lock import LockJournal
 from pyvmiscsi.steps.running import GuestRunning, other_disks
-from pyvmiscsi.steps.sessions import DiskAttached
+from pyvmiscsi.steps.sessions import DiskAttached, NobodyElseLoggedIn
 
 VERB = "start"
 
@@ -59,6 +59,8 @@ def supposed_devices(request: StartRequest) -> Devices:
 def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
     """Every step can be undone; once the last one holds, the guest's supervisor looks after all of it."""
     nas, initiator = scene.nas(datastore), scene.initiator(request.host)
+    targets = tuple(proof.address.target for proof in request.disks.values())
+    alone = (NobodyElseLoggedIn(nas, initiator, request.host, targets),) if targets else ()
     logins = tuple(
         DiskAttached(nas, initiator, request.host, proof, request.chap_tag) for proof in request.disks.values()
     )
@@ -71,7 +73,7 @@ def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, 
         system_conf=f"{datastore.config_path}/.config/system.conf",
         operation=operation,
     )
-    return Plan(VERB, str(request.config.name), (*logins, running))
+    return Plan(VERB, str(request.config.name), (*alone, *logins, running))
 
 
 def start_journal(request: StartRequest, scene: Scene, intent: Intent) -> LockJournal:

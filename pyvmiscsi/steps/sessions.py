@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyvmiscsi.errors import ConflictError
+from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import Credential, DiskProof
 from pyvmiscsi.names import Iqn
 from pyvmiscsi.ports import Initiator, Nas
+from pyvmiscsi.steps.exports import SEEN_GONE_WITHIN
+from pyvmiscsi.waiting import wait_for
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyElseLoggedIn:
+    """The nas sees no session on these targets but the host's own: a second writer would ruin the disks.
+
+    `run.lock` keeps hosts apart that share the config path. This holds also where they do not, or where somebody
+    removed the lock of a host that was only thought dead.
+    """
+
+    nas: Nas
+    initiator: Initiator
+    host: str
+    targets: tuple[Iqn, ...]
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"no session but {self.host}'s on " + ", ".join(str(target) for target in self.targets)
+
+    def holds(self) -> bool:
+        return not self._others()
+
+    def make(self) -> None:
+        try:
+            wait_for(self.holds, what=self.title, deadline=SEEN_GONE_WITHIN)
+        except TimeoutError as late:
+            raise BusyError(
+                f"{self._others()[0]}, and the guest was to start on {self.host}",
+                hint="stop the guest there, or log that initiator out",
+            ) from late
+
+    def undo(self) -> None:
+        """Nothing was done."""
+
+    def _others(self) -> list[str]:
+        own = Counter(session.target for session in self.initiator.sessions() if session.connected)
+        seen = self.nas.sessions(self.targets)
+        counts = Counter(session.target for session in seen)
+        return [
+            f"target {session.target}: {session.initiator} at {session.address} is logged in"
+            for session in seen
+            if counts[session.target] > own[session.target]
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""Sessions as steps: a disk that somebody else has is not given to a second host."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyvmiscsi.errors import BusyError
+from pyvmiscsi.model import DiskProof, NasSession
+from pyvmiscsi.names import Lun, LunAddress, Portal, Serial
+from pyvmiscsi.steps import sessions
+from pyvmiscsi.steps.sessions import NobodyElseLoggedIn
+from pyvmiscsi.units import GIB
+from tests.fakes.nas import BASENAME, FakeNas
+from tests.operations.scenes import RememberingInitiator
+
+TARGET = BASENAME.child("web1-disk0")
+PROOF = DiskProof(LunAddress(Portal("10.0.0.10"), TARGET, Lun(1)), Serial.parse("5f0c2d9a1b3e-00"), GIB)
+HV1 = NasSession(TARGET, "iqn.1994-09.org.freebsd:hv1", "10.0.0.11")
+HV2 = NasSession(TARGET, "iqn.1994-09.org.freebsd:hv2", "10.0.0.12")
+
+
+@pytest.fixture
+def nas() -> FakeNas:
+    return FakeNas()
+
+
+@pytest.fixture
+def hv1() -> RememberingInitiator:
+    return RememberingInitiator()
+
+
+@pytest.fixture
+def step(nas: FakeNas, hv1: RememberingInitiator) -> NobodyElseLoggedIn:
+    return NobodyElseLoggedIn(nas, hv1, "hv1", (TARGET,))
+
+
+def test_holds_without_any_session(step: NobodyElseLoggedIn) -> None:
+    assert step.holds()
+
+
+def test_the_hosts_own_session_is_no_others(step: NobodyElseLoggedIn, nas: FakeNas, hv1: RememberingInitiator) -> None:
+    hv1.attach(PROOF, None)
+    nas.sessions_now = [HV1]
+    assert step.holds()
+
+
+def test_another_hosts_session_is_somebody_elses_and_is_named(
+    step: NobodyElseLoggedIn, nas: FakeNas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "SEEN_GONE_WITHIN", 0)
+    nas.sessions_now = [HV2]
+    assert not step.holds()
+    with pytest.raises(BusyError, match=r"freebsd:hv2 at 10\.0\.0\.12 is logged in"):
+        step.make()
+
+
+def test_a_second_session_beside_the_hosts_own_is_somebody_elses(
+    step: NobodyElseLoggedIn, nas: FakeNas, hv1: RememberingInitiator
+) -> None:
+    hv1.attach(PROOF, None)
+    nas.sessions_now = [HV1, HV2]
+    assert not step.holds()
