@@ -83,6 +83,7 @@ NOT_COMPARED: tuple[transcripts.Rule, ...] = (
     (r"ls /dev/da0 /dev/diskid; camcontrol", "ls(1) tells of what is missing at another place"),
     (r"^iscsictl -R -p 10\.0\.2\.2:15160", "the recorder's shell tells of the jobs that end"),
     (r"^cat /tmp/ddd|/tmp/z\.i", "the shell's words about a child that was killed"),
+    (r"tail1", "a script of the recorder that was not there"),
     (r"^kill \$\(pgrep tool2\)", "the recorder's shell tells of the jobs that end"),
 )
 

@@ -250,3 +250,21 @@ def test_secrets_are_cut_at_sixteen_characters_and_shown_to_root(host: Stage, da
     assert session["auth"]["secret"] == "0123456789abcdef"
     with host.control() as control:
         assert not any("0123456789" in word for call in control.calls() for word in call.argv)
+
+
+def test_a_session_turned_to_another_target_keeps_the_old_disk_until_a_rescan(
+    host: Stage, daemon: Tgtd, facts: str
+) -> None:
+    other = f"{facts}.other"
+    add_target(daemon, 30000 + number_of(facts), other)
+    add_lun(daemon, number_of(facts), 1, serial="OLDSER", size=8 << 20)
+    add_lun(daemon, 30000 + number_of(facts), 1, serial="NEWSER", size=8 << 20)
+    host.attach(daemon.portal, facts, "diskid/DISK-OLDSER")
+    host.ok(f"iscsictl -M -i 1 -t {other}")
+    host.wait("iscsictl -L | grep -q 'Connected: da0'")
+    assert host.ok("diskinfo -s da0") == "OLDSER\n"
+    assert host.ok("camcontrol inquiry da0 -S").strip() == "NEWSER"
+    assert host.run("test -c /dev/diskid/DISK-OLDSER").status == 0
+    host.ok("camcontrol rescan all")
+    host.wait("test -c /dev/diskid/DISK-NEWSER")
+    assert host.ok("diskinfo -s da0") == "NEWSER\n"

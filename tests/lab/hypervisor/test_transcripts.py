@@ -20,6 +20,7 @@ RUN_B = {name: TARGETS[name] for name in ("web01", "chap", "mut", "long", "acl")
 NONE_DEAD = {name: disks for name, disks in TARGETS.items() if name != "dead"}
 ONLY_SERIALS = {"web01": TARGETS["web01"]} | SERIALS
 DEAD_AND_GOOD = {name: TARGETS[name] for name in ("dead", "good", "new")}
+GOOD_AND_NEW = {name: TARGETS[name] for name in ("good", "new")}
 WEB_WITH_TWO = {"web01": {1: Disk("WEB01SER"), 2: Disk("WEB01SER2")}}
 
 TASTING = ((r"confxml", "the order in which a burst of twelve disks was tasted"),)
@@ -49,6 +50,7 @@ CASES = (
     Case("f-duplicates", ("B-f-duplicates",), RUN_B, 18),
     Case("g-remove", ("B-g-remove",), RUN_B, 15),
     Case("h-modify", ("F-h-modify",), RUN_B, 15, one_more=True),
+    Case("h-modify", ("H-t-modify-to-another-target-keeps-da",), GOOD_AND_NEW, 4),
     Case("i-wait", ("F-i-wait",), RUN_B, 14, one_more=True),
     Case("i-wait", ("H-s-exit-code-sum",), NONE_DEAD, 3),
     Case("k-resize", ("G-k-resize",), WEB_WITH_TWO, 25, LOGGED_IN),
