@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pyvmiscsi.errors import ConflictError, NotFoundError, PyvmiscsiError
+from pyvmiscsi.errors import ConflictError, InputError, NotFoundError, PyvmiscsiError
 from pyvmiscsi.lab.appliance.control import Control
 from pyvmiscsi.lab.appliance.limiter import BUDGET
-from pyvmiscsi.lab.appliance.options import ApplianceOptions
+from pyvmiscsi.lab.appliance.options import TARGETS, ApplianceOptions
 from pyvmiscsi.lab.appliance.readiness import CONTROL_SOCKET, OPTIONS_FILE, READY_FILE, Ready
 from pyvmiscsi.lab.appliance.releases import release
 from pyvmiscsi.lab.info import HypervisorInfo, LabInfo
@@ -82,6 +82,9 @@ class Lab:
         ConflictError when a lab already runs there; LabError when a part does not start: nothing is left running.
         """
         root = Path(directory).absolute()
+        if target not in TARGETS:
+            raise InputError(f"target {target!r}: no such iSCSI target", hint=f"one of {', '.join(TARGETS)}")
+        plays = release(profile).name
         if (root / _INFO).exists() and cls.at(root).status().up:
             raise ConflictError(f"{root}: a lab is up there already", hint="pyvmiscsi lab down takes it down")
         root.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ class Lab:
         options = ApplianceOptions(
             directory=str(appliance),
             runtime=tempfile.mkdtemp(prefix="pyvmiscsi-"),
-            release=release(profile).name,
+            release=plays,
             pool_size=pool_size,
             http_port=0 if plain_http else None,
             portal_port=_kept_port(appliance) or free_port(),

@@ -18,6 +18,7 @@ from pyvmiscsi.lab.appliance.services import ISCSI, System
 from pyvmiscsi.lab.appliance.sessions import Sessions
 from pyvmiscsi.lab.appliance.snapshots import Snapshots
 from pyvmiscsi.lab.appliance.state import State
+from pyvmiscsi.lab.appliance.target.istgt import Istgt
 from pyvmiscsi.lab.appliance.target.plane import TargetPlane
 from pyvmiscsi.lab.appliance.target.tgt import Tgt
 from pyvmiscsi.lab.appliance.zfs import Zfs
@@ -151,6 +152,8 @@ class Appliance:
 def make_plane(options: ApplianceOptions, directory: Path) -> TargetPlane:
     """The program that serves the LUNs."""
     noted = directory / "target.pid"
+    if options.target == "istgt":
+        return Istgt(directory / "istgt", options.portal_host, options.portal_port, noted)
     return Tgt(Path(options.runtime), directory, options.portal_host, options.portal_port, noted)
 
 

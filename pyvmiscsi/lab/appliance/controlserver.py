@@ -7,11 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pyvmiscsi.errors import PyvmiscsiError
 from pyvmiscsi.lab.appliance.appliance import Appliance
 from pyvmiscsi.lab.appliance.canonical import canonical
 from pyvmiscsi.lab.appliance.errors import RefusalError, jsonrpc_error
-from pyvmiscsi.lab.appliance.zfs import ZfsError
 
 
 class ControlServer:
@@ -55,7 +53,7 @@ class ControlServer:
                 "errno": data.get("error"),
                 "extra": data.get("extra"),
             }
-        except (PyvmiscsiError, ZfsError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - whoever asks must hear what went wrong here
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
     async def _do(self, op: str, request: dict[str, Any]) -> Any:  # noqa: PLR0911, PLR0912 - one line for each request

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from pyvmiscsi.lab.appliance.limiter import BUDGET
 
+TARGETS = ("tgt", "istgt")
+"""Programs that can serve the LUNs."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApplianceOptions:
