@@ -105,7 +105,7 @@ def openapi_book(path: Path, neighbour: Book) -> Book:
             method = method_of(verb.upper(), template)
             if body is not None and verb == "post" and method in neighbour.operations:
                 body = required_also(_resolved(body, definitions), _required_by(neighbour, method))
-            parameters = () if body is None else (Parameter("body", _body_needed(verb, body), body),)
+            parameters = () if body is None else (Parameter("body", _body_needed(name, body), body),)
             answer = _content(entry["responses"].get("200"))
             operations[name] = Operation(parameters, answer, method in _JOBS, casts=True)
     return Book(path.stem, operations, definitions)
@@ -154,8 +154,9 @@ def _must(schema: Mapping[str, Any]) -> bool:
     return schema.get("_required_") is True or "default" not in schema
 
 
-def _body_needed(verb: str, body: Schema) -> bool:
-    return verb == "post" or bool(body.get("required"))
+def _body_needed(name: str, body: Schema) -> bool:
+    """A POST for one row may have all it needs in its path, such as `POST /pool/dataset/id/{id}/promote`."""
+    return (name.startswith("POST ") and "/id/" not in name) or bool(body.get("required"))
 
 
 def _content(part: Any) -> Any:

@@ -92,6 +92,10 @@ def test_a_body_that_is_missing_is_a_violation(judge: Judge) -> None:
     assert not judge.request("rest2", "24.10", "GET /iscsi/target", NOTHING)
 
 
+def test_a_call_whose_only_argument_is_in_its_path_has_no_body(judge: Judge) -> None:
+    assert not judge.request("rest2", "24.10", "POST /pool/dataset/id/tank%2Fvm%2Fdisk0/promote", NOTHING)
+
+
 def test_a_call_that_is_not_published_is_a_violation(judge: Judge) -> None:
     assert judge.request("jsonrpc", "26.0.0", "service.start", ["iscsitarget"])
     assert judge.request("jsonrpc", "25.04.2", "pool.snapshot.create", [{}])
