@@ -99,6 +99,29 @@ class Nas(Protocol):
         whoever is logged in: see to it before that nobody is.
         """
 
+    def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> Volume:
+        """Make a volume that begins as this snapshot of another, with these marks, in one call; it copies no data.
+
+        It is sparse, whatever the other is, and inherits what its new place hands down, never the other's marks.
+        AlreadyExistsError when `to` is taken, NotFoundError without such a snapshot. Until it is promoted it keeps the
+        snapshot from being deleted.
+        """
+
+    def promote(self, path: DatasetPath) -> None:
+        """Make a clone the owner of its `origin` and of all older snapshots, and what it came from the clone of it.
+
+        ConflictError for what is no clone, or has a snapshot whose name one of them bears too.
+        """
+
+    # another name
+
+    def rename_dataset(self, old: DatasetPath, new: DatasetPath) -> None:
+        """Move a dataset or volume, with all below and its snapshots, to another place of the same pool.
+
+        Extents go on naming the old place, where nothing is: `change_extent` tells them. AlreadyExistsError when `new`
+        is taken, NotFoundError without `old`; UnsupportedError before TrueNAS 25.10 (`capabilities().rename_dataset`).
+        """
+
     # exports
 
     def find_extent(self, name: str) -> Extent | None: ...
@@ -108,12 +131,27 @@ class Nas(Protocol):
 
     def create_extent(self, extent: Extent) -> Extent: ...
 
+    def change_extent(
+        self, name: str, *, volume: DatasetPath | None = None, new_name: str | None = None, comment: str | None = None
+    ) -> Extent:
+        """Give an extent another volume, name or comment, in one call; its serial, NAA and mapping stay.
+
+        NotFoundError without such an extent, AlreadyExistsError when the new name is taken, NasRefusedError for a
+        volume that is not there. The nas does it under the feet of whoever is logged in.
+        """
+
     def delete_extent(self, name: str) -> None:
         """Forget the extent, never the volume; BusyError while a session has its target."""
 
     def find_target(self, iqn: Iqn) -> Target | None: ...
 
     def create_target(self, target: Target) -> Target: ...
+
+    def rename_target(self, old: Iqn, new: Iqn) -> Target:
+        """Give a target another name, in one call; groups, CHAP and mappings stay.
+
+        NotFoundError without `old`, AlreadyExistsError when `new` is taken. Whoever is logged in loses the target.
+        """
 
     def delete_target(self, iqn: Iqn) -> None:
         """Remove the target and its mappings, in one call, never its extents; BusyError while it has a session."""

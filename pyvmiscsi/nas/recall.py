@@ -27,6 +27,8 @@ from pyvmiscsi.units import Size
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
 
+_MAPPINGS = ("mapping", "mappings of target", "mappings of extent")
+
 
 class RecallingNas:
     """Another nas, and its answers of this process: each thing is asked for once, until a write touches it.
@@ -175,6 +177,27 @@ class RecallingNas:
         with self._changing(("volume", path), ("dataset", path)):
             self._nas.rollback(path, name)
 
+    def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> Volume:
+        with self._changing(("volume", to), ("extents of", to)) as learnt:
+            made = self._nas.clone(path, name, to, marks)
+            learnt["volume", to] = made
+            learnt["extents of", to] = ()
+        return made
+
+    def promote(self, path: DatasetPath) -> None:
+        """Origins change, and who owns which snapshot, also of others."""
+        with self._changing(*self._known_of("volume", "snapshot")):
+            self._nas.promote(path)
+
+    # another name
+
+    def rename_dataset(self, old: DatasetPath, new: DatasetPath) -> None:
+        """What lies below moves too, and the origins of clones elsewhere."""
+        moved = self._known_of("dataset", "volume", "below", "snapshot")
+        with self._changing(("dataset", old), ("volume", old), ("dataset", new), ("volume", new), *moved) as learnt:
+            self._nas.rename_dataset(old, new)
+            learnt["volume", old] = None
+
     # exports
 
     def find_extent(self, name: str) -> Extent | None:
@@ -189,6 +212,16 @@ class RecallingNas:
             learnt["extent", extent.name] = made
             learnt["mappings of extent", extent.name] = "nothing"
         return made
+
+    def change_extent(
+        self, name: str, *, volume: DatasetPath | None = None, new_name: str | None = None, comment: str | None = None
+    ) -> Extent:
+        others = self._known_of("extents of", *_MAPPINGS)
+        with self._changing(("extent", name), ("extent", new_name or name), *others) as learnt:
+            changed = self._nas.change_extent(name, volume=volume, new_name=new_name, comment=comment)
+            learnt["extent", name] = None
+            learnt["extent", changed.name] = changed
+        return changed
 
     def delete_extent(self, name: str) -> None:
         with self._lock:
@@ -209,6 +242,13 @@ class RecallingNas:
             learnt["target", target.iqn] = made
             learnt["mappings of target", target.iqn] = "nothing"
         return made
+
+    def rename_target(self, old: Iqn, new: Iqn) -> Target:
+        with self._changing(("target", old), ("target", new), *self._known_of(*_MAPPINGS)) as learnt:
+            renamed = self._nas.rename_target(old, new)
+            learnt["target", old] = None
+            learnt["target", renamed.iqn] = renamed
+        return renamed
 
     def delete_target(self, iqn: Iqn) -> None:
         mapped = self._mappings_known(target=iqn)

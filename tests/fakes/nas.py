@@ -17,6 +17,7 @@ from pyvmiscsi.errors import (
     NasSpaceError,
     NasUnansweredError,
     NotFoundError,
+    UnsupportedError,
 )
 from pyvmiscsi.model import (
     Credential,
@@ -37,6 +38,8 @@ BASENAME = Iqn.parse("iqn.2005-10.org.freenas.ctl")
 PARENT = DatasetPath.parse("tank/vm")
 _BLOCK = Size(16 * KIB.bytes)
 
+_WRITES = ("create_", "delete_", "change_", "grow_", "rollback", "clone", "promote", "rename_")
+
 When = Literal["before", "after"]
 
 
@@ -50,7 +53,7 @@ class Call:
 
     @property
     def writes(self) -> bool:
-        return self.method.startswith(("create_", "delete_", "change_", "grow_", "rollback"))
+        return self.method.startswith(_WRITES)
 
 
 @dataclass
@@ -90,8 +93,9 @@ class FakeNas:
     `sessions_now` is whatever the test puts there, and `contents` what is on each volume: any bytes will do.
     """
 
-    def __init__(self, *, watch: Watch = nothing, pool_size: Size | None = None) -> None:
+    def __init__(self, *, watch: Watch = nothing, pool_size: Size | None = None, renames_datasets: bool = True) -> None:
         self.watch = watch
+        self.renames_datasets = renames_datasets
         self.calls: list[Call] = []
         self.sessions_now: list[NasSession] = []
         self.contents: dict[DatasetPath, bytes] = {}
@@ -136,7 +140,9 @@ class FakeNas:
     # about the appliance
 
     def capabilities(self) -> NasCapabilities:
-        return NasCapabilities("fake", "memory", marks=True, delete_target_with_extents=True, rename_dataset=True)
+        return NasCapabilities(
+            "fake", "memory", marks=True, delete_target_with_extents=True, rename_dataset=self.renames_datasets
+        )
 
     def basename(self) -> Iqn:
         with self._call("basename"):
@@ -279,7 +285,7 @@ class FakeNas:
                 return
             names = {f"{one}@{name}" for one in self._at_or_below(path, recursive=recursive)}
             doomed = [kept for kept in self.kept if str(kept.snapshot) in names]
-            keepers = [f"clone {volume.path}" for volume in self._volumes.values() if volume.origin in names]
+            keepers = [f"clone {path}" for path in sorted(self._volumes) if self._volumes[path].origin in names]
             keepers += [f"hold {tag}" for kept in doomed for tag in kept.holds]
             if keepers:
                 raise BusyError(f"snapshot {path}@{name}: kept by {', '.join(keepers)}")
@@ -297,6 +303,64 @@ class FakeNas:
             if kept.size is not None:
                 self._volumes[path] = replace(self._volumes[path], size=kept.size)
                 self.contents[path] = kept.content
+
+    def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> Volume:
+        with self._call("clone", path, name, to, marks):
+            kept = self.kept_as(f"{path}@{name}")
+            if kept is None or kept.size is None:
+                raise NotFoundError(f"snapshot {path}@{name}: does not exist")
+            self._refuse_taken(to)
+            block = self._volumes[path].block_size
+            self._volumes[to] = Volume(
+                to, kept.size, block_size=block, marks=dict(marks), used=Size(0), origin=str(kept.snapshot)
+            )
+            self.contents[to] = kept.content
+            return replace(self._volumes[to], marks=self._marks_of(to))
+
+    def promote(self, path: DatasetPath) -> None:
+        with self._call("promote", path):
+            clone = self._volumes.get(path)
+            if clone is None:
+                raise NotFoundError(f"volume {path}: does not exist")
+            origin = self.kept_as(clone.origin) if clone.origin else None
+            if origin is None:
+                raise ConflictError(f"volume {path}: not a clone")
+            source = origin.snapshot.path
+            older = self._kept_of(source)
+            moving = older[: older.index(origin) + 1]
+            if {kept.snapshot.name for kept in moving} & {kept.snapshot.name for kept in self._kept_of(path)}:
+                raise ConflictError(f"volume {path}: it has a snapshot of the same name as its origin's")
+            self._volumes[path] = replace(clone, origin=self._volumes[source].origin)
+            self._volumes[source] = replace(self._volumes[source], origin=str(origin.snapshot))
+            for kept in moving:
+                self._move_snapshot(kept, path)
+
+    def _move_snapshot(self, kept: Kept, to: DatasetPath) -> None:
+        """Give a snapshot to another dataset; the clones that came of it follow."""
+        before = str(kept.snapshot)
+        kept.snapshot = replace(kept.snapshot, path=to)
+        for path, volume in self._volumes.items():
+            if volume.origin == before:
+                self._volumes[path] = replace(volume, origin=str(kept.snapshot))
+
+    # another name
+
+    def rename_dataset(self, old: DatasetPath, new: DatasetPath) -> None:
+        with self._call("rename_dataset", old, new):
+            if not self.renames_datasets:
+                raise UnsupportedError(f"dataset {old}: this nas cannot rename it")
+            if old not in self._datasets and old not in self._volumes:
+                raise NotFoundError(f"dataset {old}: does not exist")
+            self._refuse_taken(new)
+            for one in self._at_or_below(old, recursive=True):
+                moved = DatasetPath(new.text + one.text.removeprefix(old.text))
+                if one in self._datasets:
+                    self._datasets[moved] = replace(self._datasets.pop(one), path=moved)
+                else:
+                    self._volumes[moved] = replace(self._volumes.pop(one), path=moved)
+                    self.contents[moved] = self.contents.pop(one)
+                for kept in self._kept_of(one):
+                    self._move_snapshot(kept, moved)
 
     # exports
 
@@ -319,6 +383,33 @@ class FakeNas:
                     raise ConflictError(f"extent {extent.name}: {other.name} has the same volume or serial")
             self._extents[extent.name] = replace(extent, naa=f"0x6589cfc000000{len(self.calls):019x}")
             return self._extents[extent.name]
+
+    def change_extent(
+        self, name: str, *, volume: DatasetPath | None = None, new_name: str | None = None, comment: str | None = None
+    ) -> Extent:
+        with self._call("change_extent", name, volume, new_name, comment):
+            before = self._extents.get(name)
+            if before is None:
+                raise NotFoundError(f"extent {name}: does not exist")
+            after = replace(
+                before,
+                name=new_name or name,
+                volume=volume or before.volume,
+                comment=before.comment if comment is None else comment,
+            )
+            others = [extent for extent in self._extents.values() if extent != before]
+            if any(other.name == after.name for other in others):
+                raise AlreadyExistsError(f"extent {after.name}: already exists")
+            if any(other.volume == after.volume for other in others):
+                raise ConflictError(f"extent {name}: another offers volume {after.volume}")
+            if after.volume not in self._volumes:
+                raise NasRefusedError(f"extent {name}: volume {after.volume} does not exist")
+            del self._extents[name]
+            self._extents[after.name] = after
+            for mapping in [mapping for mapping in self._mappings.values() if mapping.extent == name]:
+                del self._mappings[mapping.target, name]
+                self._mappings[mapping.target, after.name] = replace(mapping, extent=after.name)
+            return after
 
     def delete_extent(self, name: str) -> None:
         with self._call("delete_extent", name):
@@ -343,6 +434,18 @@ class FakeNas:
                 raise AlreadyExistsError(f"target {target.iqn}: already exists")
             self._targets[target.iqn] = target
             return target
+
+    def rename_target(self, old: Iqn, new: Iqn) -> Target:
+        with self._call("rename_target", old, new):
+            if old not in self._targets:
+                raise NotFoundError(f"target {old}: does not exist")
+            if new in self._targets and new != old:
+                raise AlreadyExistsError(f"target {new}: already exists")
+            self._targets[new] = replace(self._targets.pop(old), iqn=new)
+            for mapping in [mapping for mapping in self._mappings.values() if mapping.target == old]:
+                del self._mappings[old, mapping.extent]
+                self._mappings[new, mapping.extent] = replace(mapping, target=new)
+            return self._targets[new]
 
     def delete_target(self, iqn: Iqn) -> None:
         with self._call("delete_target", iqn):

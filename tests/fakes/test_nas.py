@@ -8,6 +8,7 @@ from pyvmiscsi.errors import NasUnansweredError
 from pyvmiscsi.model import Mapping, NasSession, Target
 from pyvmiscsi.names import Lun
 from pyvmiscsi.ports import Nas
+from tests.contracts.nas_clone_contract import NasCloneContract
 from tests.contracts.nas_contract import DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract, NasInUseContract
 from tests.contracts.nas_snapshot_contract import NasSnapshotContract
 from tests.fakes.nas import BASENAME, Call, FakeNas, FakeNasBench, lose_answer
@@ -23,6 +24,16 @@ class TestFakeNasSnapshots(NasSnapshotContract):
     @pytest.fixture
     def nas(self) -> FakeNas:
         return FakeNas()
+
+    @pytest.fixture
+    def bench(self, nas: FakeNas) -> FakeNasBench:
+        return FakeNasBench(nas)
+
+
+class TestFakeNasClones(NasCloneContract):
+    @pytest.fixture(params=[True, False], ids=["renames datasets", "cannot rename datasets"])
+    def nas(self, request: pytest.FixtureRequest) -> FakeNas:
+        return FakeNas(renames_datasets=request.param)
 
     @pytest.fixture
     def bench(self, nas: FakeNas) -> FakeNasBench:

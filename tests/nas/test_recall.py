@@ -8,13 +8,15 @@ import pytest
 
 from pyvmiscsi.errors import AlreadyExistsError, NasUnansweredError
 from pyvmiscsi.model import Mapping, Target
-from pyvmiscsi.names import Lun
+from pyvmiscsi.names import Lun, SnapshotName
 from pyvmiscsi.nas.recall import RecallingNas
+from tests.contracts.nas_clone_contract import NasCloneContract
 from tests.contracts.nas_contract import CREDENTIAL, DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract
 from tests.contracts.nas_snapshot_contract import NasSnapshotContract
 from tests.fakes.nas import BASENAME, Call, FakeNas, FakeNasBench, lose_answer
 
 TARGET = Target(BASENAME.child("web1-disk0"), portal_group=1)
+MONDAY = SnapshotName("monday")
 MAPPING = Mapping(TARGET.iqn, EXTENT.name, Lun(1))
 
 
@@ -24,7 +26,7 @@ class TestRecallingNas(NasContract):
         return RecallingNas(FakeNas())
 
 
-class TestRecallingNasSnapshots(NasSnapshotContract):
+class TestRecallingNasSnapshots(NasSnapshotContract, NasCloneContract):
     @pytest.fixture
     def nas(self, fake: FakeNas) -> RecallingNas:
         return RecallingNas(fake)
@@ -186,3 +188,63 @@ def test_an_answer_that_a_write_overtook_is_not_kept(fake: FakeNas, nas: Recalli
 
     assert nas.find_target(TARGET.iqn) is None
     assert nas.find_target(TARGET.iqn) == TARGET
+
+
+def test_a_clone_and_its_snapshot_are_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.create_dataset(GUEST, {})
+    nas.create_volume(VOLUME)
+    snapshot = nas.create_snapshot(DISK, MONDAY)
+    clone = nas.clone(DISK, MONDAY, GUEST.child("disk1"), {})
+
+    assert nas.find_snapshot(DISK, MONDAY) == snapshot
+    assert nas.find_volume(clone.path) == clone
+    assert nas.extents_of(clone.path) == ()
+    assert fake.count(writes=False) == 0
+
+
+def test_snapshots_that_the_appliance_takes_by_itself_are_listed(fake: FakeNas, nas: RecallingNas) -> None:
+    fake.create_dataset(GUEST, {})
+    assert nas.snapshots(GUEST) == ()
+
+    fake.create_snapshot(GUEST, MONDAY)
+
+    assert [snapshot.name for snapshot in nas.snapshots(GUEST)] == [MONDAY]
+
+
+def test_what_lay_below_a_renamed_dataset_is_looked_for_where_it_went(nas: RecallingNas) -> None:
+    """The guest's dataset was made in this process, empty: what is known of that must not outlive its name."""
+    new = PARENT.child("web2")
+    nas.create_dataset(GUEST, {})
+    nas.create_volume(VOLUME)
+    nas.create_snapshot(DISK, MONDAY)
+    assert nas.find_volume(new.child("disk0")) is None
+
+    nas.rename_dataset(GUEST, new)
+
+    assert nas.find_volume(DISK) is None
+    assert nas.find_volume(new.child("disk0")) is not None
+    assert nas.find_snapshot(DISK, MONDAY) is None
+    assert nas.find_snapshot(new.child("disk0"), MONDAY) is not None
+
+
+def test_a_lost_answer_to_a_rename_leaves_nothing_known(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.create_target(TARGET)
+    nas.create_dataset(GUEST, {})
+    nas.create_volume(VOLUME)
+    nas.create_extent(EXTENT)
+    nas.create_mapping(MAPPING)
+    other, renamed = BASENAME.child("web2-disk0"), "web2-disk0"
+    assert nas.find_target(other) is None
+    assert nas.find_extent(renamed) is None
+
+    fake.watch = lose_answer("rename_target")
+    with pytest.raises(NasUnansweredError):
+        nas.rename_target(TARGET.iqn, other)
+    fake.watch = lose_answer("change_extent")
+    with pytest.raises(NasUnansweredError):
+        nas.change_extent(EXTENT.name, new_name=renamed)
+
+    assert (nas.find_target(TARGET.iqn), nas.find_extent(EXTENT.name)) == (None, None)
+    assert nas.find_target(other) is not None
+    assert nas.find_extent(renamed) is not None
+    assert nas.find_mapping(other, renamed) == Mapping(other, renamed, Lun(1))

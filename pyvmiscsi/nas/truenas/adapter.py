@@ -5,7 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
-from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NasProtocolError, NotFoundError
+from pyvmiscsi.errors import (
+    AlreadyExistsError,
+    BusyError,
+    ConflictError,
+    NasProtocolError,
+    NotFoundError,
+    UnsupportedError,
+)
 from pyvmiscsi.model import (
     Credential,
     Dataset,
@@ -142,6 +149,26 @@ class TrueNas:
     def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
         self._snapshots.rollback(path, name)
 
+    def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> Volume:
+        """Looks afterwards, since the answer says no more than yes."""
+        self._snapshots.clone(path, name, to, marks)
+        made = self.find_volume(to)
+        if made is None:
+            raise NasProtocolError(f"volume {to}: cloned from {path}@{name}, and then it was not there")
+        return made
+
+    def promote(self, path: DatasetPath) -> None:
+        self._calls.call(ask.promote(path))
+
+    # another name
+
+    def rename_dataset(self, old: DatasetPath, new: DatasetPath) -> None:
+        if not self._traits.rename_dataset:
+            raise UnsupportedError(
+                f"dataset {old}: this release of TrueNAS has no call that renames it", hint="TrueNAS 25.10 has one"
+            )
+        self._calls.call(ask.rename_dataset(old, new))
+
     # exports
 
     def find_extent(self, name: str) -> Extent | None:
@@ -164,6 +191,24 @@ class TrueNas:
         self._numbers.note(("extent", extent.name), shapes.row_id(row))
         return shapes.extent(row)
 
+    def change_extent(
+        self, name: str, *, volume: DatasetPath | None = None, new_name: str | None = None, comment: str | None = None
+    ) -> Extent:
+        """Waits for the device of the new volume, as `create_extent` does."""
+
+        def late(refused: Refused) -> bool:
+            return volume is not None and is_device_missing(refused) and self.find_volume(volume) is not None
+
+        self._numbers.drop(("extent", name))
+        number = self._number_of_extent(name)
+        self._numbers.drop(("extent", name))
+        if number is None:
+            raise NotFoundError(f"extent {name}: the nas has none of this name")
+        request = ask.change_extent(number, volume=volume, new_name=new_name, comment=comment)
+        changed = shapes.extent(shapes.Row(request.method, self._calls.when_ready(request, late, _APPEAR)))
+        self._numbers.note(("extent", changed.name), number)
+        return changed
+
     def delete_extent(self, name: str) -> None:
         self._numbers.drop(("extent", name))
         with nothing_to_delete():
@@ -184,6 +229,17 @@ class TrueNas:
         row = self._calls.made(ask.create_target(target, base))
         self._numbers.note(("target", target.iqn), shapes.row_id(row))
         return shapes.target(row, base)
+
+    def rename_target(self, old: Iqn, new: Iqn) -> Target:
+        self._numbers.drop(("target", old))
+        number = self._number_of_target(old)
+        self._numbers.drop(("target", old))
+        if number is None:
+            raise NotFoundError(f"target {old}: the nas has none of this name")
+        base = self.basename()
+        renamed = shapes.target(self._calls.made(ask.rename_target(number, new, base)), base)
+        self._numbers.note(("target", renamed.iqn), number)
+        return renamed
 
     def delete_target(self, iqn: Iqn) -> None:
         self._numbers.drop(("target", iqn))

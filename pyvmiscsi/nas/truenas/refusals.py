@@ -63,7 +63,7 @@ RULES = (
         hint="portal_group and initiator_group of the datastore are the ids that the appliance shows",
     ),
     Rule(NasRefusedError, "^(disk: )?device .* does not exist"),
-    Rule(ConflictError, "more recent snapshots|cannot shrink"),
+    Rule(ConflictError, "more recent snapshots|cannot shrink|not a cloned|only clone|from origin conflicts"),
     Rule(
         AlreadyExistsError,
         "already exists|must be unique|already being used|already in (use|this target)",

@@ -1,7 +1,7 @@
 """What we ask of a TrueNAS, and how each release wants it said. Pure.
 
 Every delete sends all of its flags: REST appends only the arguments that are present, in order, so that a lone `force`
-would arrive as `remove` (nas-wire.md 1.6). Nothing is ever forced, and no dataset deleted with what is in it.
+would arrive as `remove` (nas-wire.md 1.6). No delete is ever forced, and no dataset deleted with what is in it.
 """
 
 from __future__ import annotations
@@ -95,6 +95,11 @@ def grow_volume(path: DatasetPath, size: Size, *, thick: bool) -> Request:
     return Request("pool.dataset.update", (str(path), {"volsize": size.bytes, "force_size": not thick}))
 
 
+def rename_dataset(old: DatasetPath, new: DatasetPath) -> Request:
+    """`force` says no more than that we know of the extents which go stale: without it every rename is refused."""
+    return Request("pool.dataset.rename", (str(old), {"new_name": str(new), "recursive": False, "force": True}))
+
+
 def delete_dataset(path: DatasetPath, traits: Traits) -> Request:
     if traits.resource_destroy:
         return Request("zfs.resource.destroy", ({"path": str(path), "recursive": False},))
@@ -147,6 +152,19 @@ def rollback(path: DatasetPath, name: SnapshotName, traits: Traits) -> Request:
     return Request(f"{traits.snapshots}.rollback", (f"{path}@{name}", options))
 
 
+def clone(path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str], traits: Traits) -> Request:
+    """Marks are properties like any other of the new dataset, and come into being with it."""
+    if traits.resource_snapshots:
+        wanted = {"snapshot": f"{path}@{name}", "dataset": str(to), "properties": dict(marks)}
+        return Request("zfs.resource.snapshot.clone", (wanted,))
+    wanted = {"snapshot": f"{path}@{name}", "dataset_dst": str(to), "dataset_properties": dict(marks)}
+    return Request(f"{traits.snapshots}.clone", (wanted,))
+
+
+def promote(path: DatasetPath) -> Request:
+    return Request("pool.dataset.promote", (str(path),))
+
+
 # extents
 
 
@@ -178,6 +196,13 @@ def create_extent(extent: Extent) -> Request:
             },
         ),
     )
+
+
+def change_extent(
+    number: int, *, volume: DatasetPath | None = None, new_name: str | None = None, comment: str | None = None
+) -> Request:
+    changes = {"disk": f"zvol/{volume}" if volume else None, "name": new_name, "comment": comment}
+    return Request("iscsi.extent.update", (number, {key: value for key, value in changes.items() if value is not None}))
 
 
 def delete_extent(number: int) -> Request:
@@ -213,6 +238,10 @@ def create_target(target: Target, base: Iqn) -> Request:
     }
     entry = {"name": short_name(target.iqn, base), "alias": None, "mode": "ISCSI", "groups": [group]}
     return Request("iscsi.target.create", (entry,))
+
+
+def rename_target(number: int, new: Iqn, base: Iqn) -> Request:
+    return Request("iscsi.target.update", (number, {"name": short_name(new, base)}))
 
 
 def delete_target(number: int, traits: Traits) -> Request:

@@ -28,6 +28,9 @@ _ARGUMENTS = {
 }
 """How the arguments in the body are called, where there can be more than one of them."""
 
+_OF_ONE_ROW = {"pool.dataset.promote", "pool.dataset.rename"}
+"""Methods beside update and delete whose first argument is in the path."""
+
 _GATEWAY = {502, 503, 504}
 
 
@@ -55,6 +58,10 @@ def http_call(request: Request) -> HttpCall:
         number, *arguments = request.params
         verb = "PUT" if word == "update" else "DELETE"
         return HttpCall(verb, f"{path}/id/{quote(str(number), safe='')}", _body(request.method, arguments))
+    if request.method in _OF_ONE_ROW:
+        number, *arguments = request.params
+        own = f"{path}/id/{quote(str(number), safe='')}/{word}"
+        return HttpCall("POST", own, _body(request.method, arguments))
     verb = "POST" if request.params else "GET"
     return HttpCall(verb, f"{path}/{word}", _body(request.method, request.params))
 

@@ -76,3 +76,6 @@ class Snapshots:
                 raise
             newest = ", ".join(map(str, newer))
             raise ConflictError(f"snapshot {path}@{name}: there are newer ones, {newest}") from refused
+
+    def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> None:
+        self._calls.call(ask.clone(path, name, to, marks, self._traits))

@@ -12,6 +12,7 @@ from pyvmiscsi.names import Lun
 from pyvmiscsi.nas.connect import connect
 from pyvmiscsi.nas.recall import RecallingNas
 from pyvmiscsi.ports import Nas
+from tests.contracts.nas_clone_contract import NasCloneContract
 from tests.contracts.nas_contract import EXTENT, GUEST, VOLUME, NasContract, NasInUseContract
 from tests.contracts.nas_snapshot_contract import NasSnapshotContract
 from tests.nas.appliances import Appliance, ApplianceBench
@@ -53,7 +54,7 @@ class TestRecallingTrueNas(NasContract):
         return RecallingNas(spoken[1])
 
 
-class TestTrueNasSnapshots(NasSnapshotContract):
+class TestTrueNasSnapshots(NasSnapshotContract, NasCloneContract):
     @pytest.fixture
     def nas(self, spoken: tuple[Appliance, Nas], appliance: Appliance) -> Nas:  # noqa: ARG002 - it is emptied
         return spoken[1]

@@ -53,6 +53,9 @@ def call_error(reason: str, errno: int = 14) -> Refused:
         (fault("options.defer", "Please set this attribute as 'x@s' snapshot has dependent clones: a, b"), BusyError),
         (call_error("Failed to rollback snapshot: more recent snapshots or bookmarks exist"), ConflictError),
         (call_error("cannot rollback to 'x@s1': more recent snapshots or bookmarks exist", 17), ConflictError),
+        (call_error("Failed to promote dataset: cannot promote 'x': not a cloned filesystem"), ConflictError),
+        (call_error("Only cloned datasets can be promoted.", 77), ConflictError),
+        (call_error("cannot promote 'x': snapshot name 's' from origin conflicts with 's' from target"), ConflictError),
         (
             fault("pool_dataset_update.volsize", "You cannot shrink a zvol from GUI, this may lead to data loss."),
             ConflictError,
@@ -106,6 +109,8 @@ def test_a_device_still_held_is_told_from_a_volume_with_snapshots() -> None:
     [
         ("pool.dataset.create", "DATASET_WRITE"),
         ("pool.dataset.delete", "DATASET_DELETE"),
+        ("pool.dataset.promote", "DATASET_WRITE"),
+        ("zfs.snapshot.clone", "FULL_ADMIN"),
         ("iscsi.targetextent.create", "SHARING_ISCSI_TARGETEXTENT_WRITE"),
         ("iscsi.auth.query", "SHARING_ISCSI_AUTH_READ"),
         ("iscsi.global.config", "SHARING_ISCSI_GLOBAL_READ"),

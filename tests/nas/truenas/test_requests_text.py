@@ -149,6 +149,46 @@ def test_a_snapshot_is_stamped_as_it_is_made() -> None:
     )
 
 
+def test_the_marks_of_a_clone_come_with_the_clone() -> None:
+    marks, clone = {"org.pyvmiscsi:guest": "web2"}, DatasetPath.parse("tank/vm/web2/disk0")
+
+    assert ask.clone(DISK, MONDAY, clone, marks, traits_of((24, 10))) == Request(
+        "zfs.snapshot.clone",
+        (
+            {
+                "snapshot": "tank/vm/web1/disk0@monday",
+                "dataset_dst": "tank/vm/web2/disk0",
+                "dataset_properties": marks,
+            },
+        ),
+    )
+    assert ask.clone(DISK, MONDAY, clone, marks, traits_of((25, 10))).method == "pool.snapshot.clone"
+    assert ask.clone(DISK, MONDAY, clone, marks, traits_of((26, 0))) == Request(
+        "zfs.resource.snapshot.clone",
+        ({"snapshot": "tank/vm/web1/disk0@monday", "dataset": "tank/vm/web2/disk0", "properties": marks},),
+    )
+
+
+def test_a_rename_admits_that_it_knows_what_goes_stale() -> None:
+    """Every release that can rename a dataset refuses to without `force`; nothing is checked either way."""
+    assert ask.rename_dataset(GUEST, DatasetPath.parse("tank/vm/web2")) == Request(
+        "pool.dataset.rename", ("tank/vm/web1", {"new_name": "tank/vm/web2", "recursive": False, "force": True})
+    )
+
+
+def test_a_change_of_an_extent_sends_what_changes_alone() -> None:
+    assert ask.change_extent(7, volume=DISK, new_name="web2-disk0") == Request(
+        "iscsi.extent.update", (7, {"disk": "zvol/tank/vm/web1/disk0", "name": "web2-disk0"})
+    )
+    assert ask.change_extent(7, comment="").params == (7, {"comment": ""})
+
+
+def test_a_target_is_renamed_by_its_short_name() -> None:
+    assert ask.rename_target(5, BASE.child("web2-disk0"), BASE) == Request(
+        "iscsi.target.update", (5, {"name": "web2-disk0"})
+    )
+
+
 def test_snapshots_are_asked_for_in_the_cheapest_way_the_release_has() -> None:
     one_property = {"extra": {"properties": ["creation"], "holds": False}}
 
@@ -275,6 +315,9 @@ def test_everything_below_a_parent_is_asked_by_its_path() -> None:
         (ask.find_snapshot(DISK, MONDAY, traits_of((26, 0))), True),
         (ask.create_snapshot(DISK, MONDAY, {}, traits_of((26, 0)), recursive=False), False),
         (ask.rollback(DISK, MONDAY, traits_of((26, 0))), False),
+        (ask.clone(DISK, MONDAY, GUEST, {}, traits_of((26, 0))), False),
+        (ask.promote(DISK), False),
+        (ask.rename_dataset(DISK, GUEST), False),
     ],
 )
 def test_only_what_changes_nothing_may_be_repeated(request_: Request, is_read: bool) -> None:

@@ -48,6 +48,15 @@ JSON = "application/json; charset=utf-8"
             Request("zfs.snapshot.rollback", ("tank/d@s1", {"recursive": False})),
             HttpCall("POST", "/api/v2.0/zfs/snapshot/rollback", '{"id": "tank/d@s1", "options": {"recursive": false}}'),
         ),
+        (
+            Request("zfs.snapshot.clone", ({"snapshot": "a@b"},)),
+            HttpCall("POST", "/api/v2.0/zfs/snapshot/clone", '{"snapshot": "a@b"}'),
+        ),
+        (Request("pool.dataset.promote", ("tank/d",)), HttpCall("POST", "/api/v2.0/pool/dataset/id/tank%2Fd/promote")),
+        (
+            Request("pool.dataset.rename", ("tank/d", {"new_name": "tank/e"})),
+            HttpCall("POST", "/api/v2.0/pool/dataset/id/tank%2Fd/rename", '{"new_name": "tank/e"}'),
+        ),
         (Request("iscsi.auth.delete", (3,)), HttpCall("DELETE", "/api/v2.0/iscsi/auth/id/3")),
         (Request("service.start", ("iscsitarget",)), HttpCall("POST", "/api/v2.0/service/start", '"iscsitarget"')),
         (Request("core.ping"), HttpCall("GET", "/api/v2.0/core/ping")),
