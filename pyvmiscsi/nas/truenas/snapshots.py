@@ -37,7 +37,9 @@ class Snapshots:
         made = shapes.snapshot(
             self._calls.made(ask.create_snapshot(path, name, marks, self._traits, recursive=recursive))
         )
-        return (self.find(path, name) if made.created is None else None) or made.snapshot()
+        if made.created is not None:
+            return made.snapshot()
+        return self.find(path, name) or made.snapshot()
 
     def delete(self, path: DatasetPath, name: SnapshotName, *, recursive: bool) -> None:
         try:
@@ -45,26 +47,22 @@ class Snapshots:
                 self._calls.call(ask.delete_snapshot(path, name, self._traits, recursive=recursive))
         except BusyError as busy:
             keepers = self._keepers(path, name, recursive=recursive)
-            raise BusyError(f"snapshot {path}@{name}: kept by {keepers}" if keepers else busy.message) from busy
+            if not keepers:
+                raise
+            raise BusyError(f"snapshot {path}@{name}: kept by {', '.join(keepers)}") from busy
 
-    def _keepers(self, path: DatasetPath, name: SnapshotName, *, recursive: bool) -> str:
+    def _keepers(self, path: DatasetPath, name: SnapshotName, *, recursive: bool) -> list[str]:
         """The clones and holds that keep a snapshot, or with `recursive` those of its name below as well."""
-        datasets = {str(path), *(found.name for found in self._below(path) if recursive)}
-        clones = sorted(
-            found.name
-            for found in self._below(DatasetPath(path.pool))
-            if found.origin in {f"{dataset}@{name}" for dataset in datasets}
-        )
-        tags = {
-            tag
-            for dataset in map(DatasetPath.parse, sorted(datasets))
-            for row in map(
-                shapes.snapshot, self._calls.rows(ask.find_snapshot(dataset, name, self._traits, holds=True))
-            )
-            if row.name == str(name)
-            for tag in row.holds
-        }
-        return ", ".join([*(f"clone {clone}" for clone in clones), *(f"hold {tag}" for tag in sorted(tags))])
+        datasets = [path, *(DatasetPath.parse(found.name) for found in self._below(path) if recursive)]
+        wanted = {f"{dataset}@{name}" for dataset in datasets}
+        clones = {found.name for found in self._below(DatasetPath(path.pool)) if found.origin in wanted}
+        rows = [
+            shapes.snapshot(row)
+            for dataset in datasets
+            for row in self._calls.rows(ask.find_snapshot(dataset, name, self._traits, holds=True))
+        ]
+        holds = {tag for row in rows if row.name == str(name) for tag in row.holds}
+        return [*(f"clone {clone}" for clone in sorted(clones)), *(f"hold {tag}" for tag in sorted(holds))]
 
     def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
         try:

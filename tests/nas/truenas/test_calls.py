@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pyvmiscsi.model import Mapping, Target
-from pyvmiscsi.names import Lun
+from pyvmiscsi.names import Lun, SnapshotName
 from pyvmiscsi.nas.connect import connect
 from pyvmiscsi.ports import Nas
 from tests.contracts.nas_contract import CREDENTIAL, DISK, EXTENT, GUEST, MARK, PARENT, VOLUME
@@ -105,3 +105,28 @@ def test_a_session_logs_in_once(appliance: Appliance, nas: Nas) -> None:
     nas.inventory(PARENT)
 
     assert counted(appliance, "session") == (["auth.login_ex"] if appliance.dialect == "jsonrpc" else [])
+
+
+def test_each_verb_of_a_guests_life_takes_one_write(appliance: Appliance, nas: Nas) -> None:
+    """Snapshots of all disks at once, too; reads are what rows and thickness must be looked up for."""
+    target = create(nas)
+    monday, clone = SnapshotName("monday"), PARENT.child("web2-disk0")
+    other = nas.basename().child("web2-disk0")
+
+    def writes_and_reads(call: Callable[[], object]) -> tuple[int, int]:
+        appliance.control.reset_calls()
+        call()
+        return len(counted(appliance, "write")), len(counted(appliance, "read"))
+
+    assert writes_and_reads(lambda: nas.create_snapshot(GUEST, monday, recursive=True)) == (1, 0)
+    assert writes_and_reads(lambda: nas.snapshots(DISK)) == (0, 1)
+    assert writes_and_reads(lambda: nas.find_snapshot(DISK, monday)) == (0, 1)
+    assert writes_and_reads(lambda: nas.rollback(DISK, monday)) == (1, 0)
+    assert writes_and_reads(lambda: nas.clone(DISK, monday, clone, {})) == (1, 1)
+    assert writes_and_reads(lambda: nas.promote(clone)) == (1, 0)
+    assert writes_and_reads(lambda: nas.grow_volume(DISK, VOLUME.size)) == (1, 1)
+    assert writes_and_reads(lambda: nas.change_extent(EXTENT.name, comment="")) == (1, 1)
+    assert writes_and_reads(lambda: nas.rename_target(target.iqn, other)) == (1, 1)
+    assert writes_and_reads(lambda: nas.delete_snapshot(GUEST, monday)) == (1, 0)
+    if nas.capabilities().rename_dataset:
+        assert writes_and_reads(lambda: nas.rename_dataset(GUEST, PARENT.child("db1"))) == (1, 0)
