@@ -319,6 +319,7 @@ def main(argv: list[str]) -> int:
 def _detached(options: HypervisorOptions, tell: int, log: int) -> int:
     _title(f"lab hypervisor {options.name}")
     adopt_orphans()
+    _leave_a_sweeper(options, tell)
     machine: Any = None
     try:
         machine = Machine(options, log)
@@ -336,6 +337,34 @@ def _detached(options: HypervisorOptions, tell: int, log: int) -> int:
         machine.close()
         sys.stderr.flush()
         os._exit(0)  # threads that serve a stuck stand-in are not waited for
+
+
+def _leave_a_sweeper(options: HypervisorOptions, tell: int) -> None:
+    """A child that outlives us for a moment, however we end, and kills what wrote to our log.
+
+    sshd's process for an accepted connection is nobody's child once sshd is gone, and would stay with its client.
+    """
+    ended, keep = os.pipe()  # the writing end is never written to: it closes when this process ends
+    if os.fork():
+        os.close(ended)
+        return
+    os.close(keep)
+    os.close(tell)
+    _title(f"lab hypervisor {options.name} (sweeper)")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    os.read(ended, 1)
+    _sweep(str(options.directory / "log"))
+    os._exit(0)
+
+
+def _sweep(log: str) -> None:
+    """Kill every process but this one whose standard error is `log`."""
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are enough
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{name}/fd/2") == log:  # noqa: PTH115 - a magic link, no path
+                    os.kill(int(name), signal.SIGKILL)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -70,6 +70,8 @@ class Scan:
             for lun in set(self.bus.units) - set(luns):
                 self.drop(lun)
         except (OSError, IscsiError) as error:
+            if self._gone:
+                return
             self._host.console.print(f"lab: iscsi{self._session.number}: the scan ended: {error}")
         finally:
             self.bus.probing = None
