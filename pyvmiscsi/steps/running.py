@@ -23,6 +23,7 @@ from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import SECTOR
 
 _FORCED_OFF = 60.0
+_LABELS = "/dev/diskid/"  # the supervisor opens the same path at every reboot, long after the proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,13 @@ class GuestRunning:
             if disk is None:
                 raise ProofError(
                     f"disk{number}: no session to {proof.address.target}", hint="it was there a moment ago"
+                )
+            if not disk.device.startswith(_LABELS):
+                raise ProofError(
+                    f"disk{number}: {disk.device} has no name of its own (/dev/diskid/DISK-{proof.serial}), "
+                    "and the number may be another disk's when the guest reboots",
+                    hint="start it again; if it stays so: sysctl kern.geom.label.disk_ident.enable=1, "
+                    "also in /boot/loader.conf",
                 )
             found[number] = FoundDisk(disk.device, disk.sector, disk.physical)
         return found

@@ -1,13 +1,19 @@
-"""A running guest as a step: taken back only by the start that made it run."""
+"""A running guest as a step: only on disks with a lasting name, taken back only by the start that made it run."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from pyvmiscsi.bhyve import hypervisor_text
 from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.bhyve.hypervisor import DAEMON
+from pyvmiscsi.errors import ProofError
+from pyvmiscsi.model import AttachedDisk, DiskProof
+from pyvmiscsi.names import GuestName, Iqn, Lun, LunAddress, Portal, Serial
 from pyvmiscsi.steps.running import GuestRunning
+from pyvmiscsi.units import GIB
 from tests.fakes.host import Call, FakeHost, Reply
 from tests.operations.scenes import RememberingInitiator
 
@@ -42,3 +48,23 @@ def test_what_is_left_of_a_start_that_nothing_came_of_is_swept() -> None:
     step.undo()
     titles = [call.script.partition("\n")[0] for call in host.calls]
     assert titles[-2:] == ["# sweep what is left of a guest", "# destroy the taps of a guest"]
+
+
+class NamelessInitiator(RememberingInitiator):
+    """Shows every disk by its number, as a host without labels does."""
+
+    def find(self, proof: DiskProof) -> AttachedDisk | None:
+        found = super().find(proof)
+        return found and replace(found, device="/dev/da0")
+
+
+def test_no_guest_is_run_on_a_disk_whose_number_may_be_another_disks_tomorrow() -> None:
+    step, host = step_on("")
+    address = LunAddress(Portal("10.0.0.10"), Iqn.parse("iqn.2005-10.org.freenas.ctl:web1-disk0"), Lun(1))
+    proof = DiskProof(address, Serial.parse("5f0c2d9a1b3e-00"), GIB)
+    initiator = NamelessInitiator()
+    initiator.attach(proof, None)
+    with pytest.raises(ProofError, match="disk0: /dev/da0 has no name of its own") as refused:
+        replace(step, initiator=initiator, disks={0: proof}).make()
+    assert "sysctl kern.geom.label.disk_ident.enable=1" in refused.value.hint
+    assert not any(call.words[:1] == (DAEMON,) for call in host.calls)
