@@ -8,7 +8,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from pyvmiscsi.errors import ConflictError
-from pyvmiscsi.model import DatastoreRecord, Target
+from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DiskName, GuestName, Iqn, Lun
 from pyvmiscsi.operations.anchors import guest_anchor
@@ -21,7 +21,7 @@ from pyvmiscsi.steps.configuration import ConfigurationGone
 from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.signature import Signature
-from pyvmiscsi.steps.volumes import VolumeGone
+from pyvmiscsi.steps.volumes import NoSnapshots, VolumeGone
 
 VERB = "destroy"
 
@@ -69,13 +69,19 @@ class DestroyRequest:
 
     guest: GuestName
     uuid: UUID
-    chap_tag: int | None
+    chap_tag: int
+    """Of its account, if it has one: a target that is gone cannot tell any more."""
     disks: tuple[DoomedDisk, ...]
 
     @classmethod
     def of(cls, record: GuestRecord, datastore: DatastoreRecord) -> Self:
-        """ConflictError when a volume of such a name was not made for this guest: it would go with it."""
+        """ConflictError when a volume was not made for this guest, or is offered by somebody else's extent too."""
         for disk in record.disks:
+            if disk.other_extents:
+                raise ConflictError(
+                    f"volume {disk.volume.path}: also offered by extent {disk.other_extents[0]}",
+                    hint="somebody may use it: delete that extent on the nas first",
+                )
             signature = Signature.in_marks(disk.volume.path, disk.volume.marks)
             if disk.volume.path != record.anchor and (signature is None or signature.guest != record.uuid):
                 raise ConflictError(
@@ -83,7 +89,8 @@ class DestroyRequest:
                     hint="rename it on the nas, or delete it there",
                 )
         disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
-        return cls(record.name, record.uuid, record.chap_tag, disks)
+        tag = chap_tag_of(record.uuid) if record.chap_tag is None else record.chap_tag
+        return cls(record.name, record.uuid, tag, disks)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -117,6 +124,8 @@ def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scen
     for host in scene.host_names(datastore):
         for disk in request.disks:
             yield DiskDetached(scene.initiator(host), host, disk.target.iqn)
+    volumes = {datastore.volume_of(request.guest, disk.name) for disk in request.disks}
+    yield NoSnapshots(nas, tuple(sorted({datastore.anchor_of(request.guest), *volumes})))
     if request.disks:
         yield NobodyLoggedIn(nas, tuple(disk.target.iqn for disk in request.disks))
     for disk in request.disks:
@@ -126,8 +135,7 @@ def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scen
 def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, nas: Nas) -> Iterator[Step]:
     for disk in request.disks:
         yield ExtentGone(nas, disk.extent)
-    if request.chap_tag is not None:
-        yield CredentialGone(nas, request.chap_tag, str(request.guest))
+    yield CredentialGone(nas, request.chap_tag, str(request.guest))
     anchor = datastore.anchor_of(request.guest)
     for disk in request.disks:
         path = datastore.volume_of(request.guest, disk.name)

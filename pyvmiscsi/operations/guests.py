@@ -56,6 +56,8 @@ class GuestDisk:
     target: Target | None = None
     mapping: Mapping | None = None
     sessions: tuple[NasSession, ...] = ()
+    other_extents: tuple[str, ...] = ()
+    """Names of further extents that offer the same volume: nobody should have made them."""
 
     def proof(self, datastore: DatastoreRecord) -> DiskProof:
         """What the disk must show when a host attaches it; ConflictError naming what the nas lacks."""
@@ -103,7 +105,9 @@ def guest_records(datastore: DatastoreRecord, inventory: Inventory) -> tuple[Gue
 
 
 def _disks_by_anchor(datastore: DatastoreRecord, inventory: Inventory) -> dict[DatasetPath, list[GuestDisk]]:
-    extents = {extent.volume: extent for extent in inventory.extents}
+    extents: defaultdict[DatasetPath, list[Extent]] = defaultdict(list)
+    for extent in inventory.extents:
+        extents[extent.volume].append(extent)
     mappings = {mapping.extent: mapping for mapping in inventory.mappings}
     targets = {target.iqn: target for target in inventory.targets}
     sessions: defaultdict[Iqn, list[NasSession]] = defaultdict(list)
@@ -115,11 +119,13 @@ def _disks_by_anchor(datastore: DatastoreRecord, inventory: Inventory) -> dict[D
         if place is None:
             continue
         anchor, guest, name = place
-        extent = extents.get(volume.path)
-        mapping = mappings.get(extent.name) if extent else None
+        offered = sorted(extents[volume.path], key=lambda extent: extent.name != name.of(guest))
+        own, others = (offered[0], offered[1:]) if offered else (None, [])
+        mapping = mappings.get(own.name) if own else None
         target = targets.get(mapping.target if mapping else datastore.target_of(guest, name))
         logins = tuple(sessions[target.iqn]) if target else ()
-        disks[anchor].append(GuestDisk(name, volume, extent, target, mapping, logins))
+        rivals = tuple(extent.name for extent in others)
+        disks[anchor].append(GuestDisk(name, volume, own, target, mapping, logins, rivals))
     for found in disks.values():
         found.sort(key=lambda disk: disk.name)
     return disks

@@ -63,7 +63,7 @@ class Engine:
         _open(journal, intent)
         self._tell(intent, Phase.INTENT, f"{plan.verb} {plan.subject}", 0, plan)
         try:
-            self._bring_about(plan, intent, fresh=True)
+            self._bring_about(plan, journal, intent, fresh=True)
         except InterruptedOperation:
             raise
         except PyvmiscsiError as error:
@@ -75,7 +75,7 @@ class Engine:
     def resume(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         """Go on with an operation that somebody began, whatever it reached; ConflictError when it has ended."""
         _refuse_ended(journal, intent)
-        self._bring_about(plan, intent, fresh=False)
+        self._bring_about(plan, journal, intent, fresh=False)
         self._finish(plan, journal, intent)
 
     def rewind(self, plan: Plan, journal: Journal, intent: Intent) -> None:
@@ -108,18 +108,24 @@ class Engine:
             no_return=ahead[0].title if ahead else None,
         )
 
-    def _bring_about(self, plan: Plan, intent: Intent, *, fresh: bool) -> None:
+    def _bring_about(self, plan: Plan, journal: Journal, intent: Intent, *, fresh: bool) -> None:
         for number, step in enumerate(plan.steps, 1):
             self._stop_if_asked(intent)
+            if number > len(plan.reversible):
+                _refuse_ended(journal, intent)  # this process may have slept, and somebody else gone on
             if not (fresh and step.signed) and step.holds():
                 self._tell(intent, Phase.FOUND, step.title, number, plan)
                 continue
             self._tell(intent, Phase.MAKING, step.title, number, plan)
-            _make(step)
+            _make(step, fresh=fresh)
             self._tell(intent, Phase.MADE, step.title, number, plan)
 
     def _finish(self, plan: Plan, journal: Journal, intent: Intent) -> None:
-        _until_answered(lambda: journal.close(intent))
+        try:
+            _until_answered(lambda: journal.close(intent))
+        except PyvmiscsiError as error:
+            _tell_how_to_go_on(error, intent)
+            raise
         self._tell(intent, Phase.DONE, f"{plan.verb} {plan.subject}", len(plan.steps), plan)
 
     def _took_back(self, plan: Plan, journal: Journal, intent: Intent) -> bool:
@@ -156,6 +162,7 @@ def _open(journal: Journal, intent: Intent) -> None:
             return None
         if _is_open(journal, intent):
             return None
+    _tell_how_to_go_on(lost, intent)
     raise lost
 
 
@@ -171,8 +178,13 @@ def _refuse_ended(journal: Journal, intent: Intent) -> None:
         )
 
 
-def _make(step: Step) -> None:
-    for _ in range(_LOOKS):
+def _make(step: Step, *, fresh: bool) -> None:
+    """Make it, looking again after a lost answer.
+
+    On a fresh run, what is there already although no answer was lost is somebody else's, unless it is signed by us;
+    on a resumed one it may be a late effect of the process that was cut short.
+    """
+    for attempt in range(_LOOKS):
         lost: PyvmiscsiError
         try:
             step.make()
@@ -180,9 +192,12 @@ def _make(step: Step) -> None:
             lost = error
         else:
             break
+        taken = isinstance(lost, AlreadyExistsError)
+        if taken and fresh and attempt == 0 and not step.signed:
+            raise lost
         if step.holds():
             return
-        if isinstance(lost, AlreadyExistsError):
+        if taken:
             raise lost
     else:
         raise lost

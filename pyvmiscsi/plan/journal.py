@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pyvmiscsi.errors import BusyError, NasUnansweredError
+from pyvmiscsi.errors import BusyError, ConflictError, NasUnansweredError
 from pyvmiscsi.model import Marks, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
@@ -155,7 +155,12 @@ class ChangeJournal:
 class RemovalJournal(ChangeJournal):
     """A change that ends with the anchor itself: the marked object is removed last."""
 
-    def close(self, intent: Intent) -> None:  # noqa: ARG002 - the intent goes with the object
+    def close(self, intent: Intent) -> None:
+        marks = self.anchor.marks()
+        if marks is None:
+            return
+        if _is_missing(intent, read_intents(self.anchor.path, marks)):
+            raise ConflictError(f"{self.anchor.path}: it is another guest's by now", hint="it was left alone")
         self.anchor.delete()
 
 

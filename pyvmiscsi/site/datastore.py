@@ -18,6 +18,7 @@ from pyvmiscsi.site.running import Run, is_under_way, new_intent
 from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.views import DatastoreView, GuestView
 from pyvmiscsi.steps.difference import refuse_difference
+from pyvmiscsi.steps.exports import TargetExists
 
 
 class Datastore:
@@ -63,6 +64,7 @@ class Datastore:
         run = run or Run()
         operation = self._planned(request)
         try:
+            _refuse_found_targets(operation)
             run.engine().execute(operation.plan, operation.journal, operation.intent)
         except ConflictError as error:
             self._carry_on(request, run, error)
@@ -123,3 +125,10 @@ class Datastore:
         refuse_difference(title, [("its number of disks", len(disks), len(request.disks))])
         for disk, asked in zip(disks, request.disks, strict=True):
             refuse_difference(f"{title}, {disk.name}", [("size", disk.volume.size, asked.size)])
+
+
+def _refuse_found_targets(operation: PlannedOperation) -> None:
+    """A target that is there already may have other LUNs: a destroy of the guest would take them along."""
+    for step in operation.plan.steps:
+        if isinstance(step, TargetExists) and step.holds():
+            raise ConflictError(f"{step.title}: is there already", hint="delete it on the nas, or choose another name")

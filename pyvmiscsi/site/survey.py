@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.errors import HostUnreachableError
+from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnreachableError
 from pyvmiscsi.model import DatastoreRecord, SessionState
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, guest_records
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -59,14 +59,22 @@ class HostSurvey:
 def survey_hosts(datastore: DatastoreRecord, connections: Connections) -> HostSurvey:
     """What the hosts show; one that does not answer is left out, with a warning.
 
-    The first that answers is asked for the directories, which all share; HostUnreachableError when none does.
+    The first that answers is asked for the directories, which all share. Raises HostError when none answers, and
+    HostKeyError when any is not who it should be.
     """
     names = SiteScene(connections).host_names(datastore)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="survey") as pool:
-        looks = {name: pool.submit(_look, connections, name, datastore.config_path) for name in names}
-        answers = [answer for name, asked in looks.items() if (answer := asked.result()) is not None]
+        looks = [pool.submit(_look, connections, name, datastore.config_path) for name in names]
+        answers, failures = [], []
+        for look in looks:
+            try:
+                answers.append(look.result())
+            except (HostUnreachableError, HostAuthError, CommandError, DeadlineError) as error:
+                failures.append(error)
     if not answers:
-        raise HostUnreachableError(f"datastore {datastore.name}: none of its hosts answers", hint=", ".join(names))
+        raise failures[0]
+    for failure in failures:
+        connections.warn(f"{failure}: guests on it are not seen")
     return HostSurvey(answers[0][1], tuple(glance for glance, _ in answers))
 
 
@@ -102,17 +110,11 @@ def guest_view(name: str, datastore: DatastoreRecord, record: GuestRecord | None
     )
 
 
-def _look(
-    connections: Connections, name: str, config_path: str
-) -> tuple[HostGlance, Mapping[str, GuestDirectory]] | None:
-    try:
-        hypervisor = Hypervisor(connections.host(name))
-        running = frozenset(hypervisor.running())
-        glance = HostGlance(name, hypervisor.hostname(), running, connections.initiator(name).sessions())
-        return glance, guest_directories(connections.host(name), config_path)
-    except HostUnreachableError as error:
-        connections.warn(f"{error}: guests on it are not seen")
-        return None
+def _look(connections: Connections, name: str, config_path: str) -> tuple[HostGlance, Mapping[str, GuestDirectory]]:
+    hypervisor = Hypervisor(connections.host(name))
+    running = frozenset(hypervisor.running())
+    glance = HostGlance(name, hypervisor.hostname(), running, connections.initiator(name).sessions())
+    return glance, guest_directories(connections.host(name), config_path)
 
 
 def _disk_view(disk: GuestDisk, datastore: DatastoreRecord, devices: Mapping[str, str]) -> DiskView:

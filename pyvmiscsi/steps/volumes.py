@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pyvmiscsi.errors import BusyError
-from pyvmiscsi.model import Volume
+from pyvmiscsi.model import Snapshot, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
@@ -77,3 +77,33 @@ class VolumeGone:
 
     def undo(self) -> None:
         """Data that was deleted does not come back; plans put this step past the point of no return."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoSnapshots:
+    """Nothing would keep these volumes, or their dataset, from being deleted."""
+
+    nas: Nas
+    paths: tuple[DatasetPath, ...]
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return "no snapshots of " + ", ".join(str(path) for path in self.paths)
+
+    def holds(self) -> bool:
+        return not self._found()
+
+    def make(self) -> None:
+        found = [str(snapshot) for snapshot in self._found()]
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise BusyError(
+            f"snapshots stand in the way: {', '.join(found[:3])}{more}",
+            hint="delete them on the nas first, and stop the task that takes them",
+        )
+
+    def undo(self) -> None:
+        """Nothing was done."""
+
+    def _found(self) -> list[Snapshot]:
+        return [snapshot for path in self.paths for snapshot in self.nas.snapshots(path)]

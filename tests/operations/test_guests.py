@@ -10,6 +10,7 @@ import pytest
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import Dataset, Extent, Inventory, Mapping, NasSession, Target, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Lun, Serial
+from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestMark, guest_records
 from pyvmiscsi.units import Size
 from tests.fakes.nas import BASENAME
@@ -70,3 +71,15 @@ def test_a_half_made_disk_cannot_be_proven_and_says_what_it_lacks(tmp_path: Path
     (record,) = guest_records(datastore_in(tmp_path), inventory)
     with pytest.raises(ConflictError, match="no extent"):
         record.disks[0].proof(datastore_in(tmp_path))
+
+
+def test_a_volume_that_another_extent_offers_too_is_not_destroyed(tmp_path: Path) -> None:
+    """Releases before 25.10 let two extents offer one volume (nas-wire.md 2.9)."""
+    path = DatasetPath("tank/vm/web1/disk0")
+    owner = marked("tank/vm/web1", "web1")
+    extents = (Extent("backup", path, Serial("B1")), Extent("web1-disk0", path, Serial("S0")))
+    inventory = Inventory(datasets=(owner,), volumes=(Volume(path, GIB),), extents=extents)
+    (record,) = guest_records(datastore_in(tmp_path), inventory)
+    assert record.disks[0].extent == extents[1]
+    with pytest.raises(ConflictError, match="backup"):
+        DestroyRequest.of(record, datastore_in(tmp_path))

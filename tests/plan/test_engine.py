@@ -137,16 +137,38 @@ def test_a_lost_answer_to_the_intent_is_looked_for_too() -> None:
     assert world.log == ["open", "make a", "close"]
 
 
-def test_what_somebody_else_made_meanwhile_is_found_when_it_is_the_same() -> None:
+class Raced(Fact):
+    """Somebody else makes it between our look and our write."""
+
+    def make(self) -> None:
+        self.world.facts[self.title] = "somebody"
+        raise AlreadyExistsError(f"{self.title}: exists")
+
+
+def test_what_somebody_else_made_since_we_looked_is_not_taken_for_ours() -> None:
+    world = World()
+    with pytest.raises(AlreadyExistsError):
+        Engine().execute(Plan("create", "web1", (Raced(world, "a"),)), WorldJournal(world), INTENT)
+
+
+def test_on_a_resumed_run_it_may_be_a_late_effect_of_the_process_that_was_cut_short() -> None:
+    world = World(intents={INTENT.id: INTENT})
+    Engine().resume(Plan("create", "web1", (Raced(world, "a"),)), WorldJournal(world), INTENT)
+    assert world.intents == {}
+
+
+def test_takes_no_step_without_a_way_back_once_somebody_else_has_ended_the_operation() -> None:
     world = World()
 
-    class Raced(Fact):
+    class Sleeps(Fact):
         def make(self) -> None:
-            self.world.facts[self.title] = "somebody"
-            raise AlreadyExistsError(f"{self.title}: exists")
+            super().make()
+            self.world.intents.clear()  # meanwhile somebody resumed it to its end
 
-    Engine().execute(Plan("create", "web1", (Raced(world, "a"),)), WorldJournal(world), INTENT)
-    assert world.facts == {"a": "somebody"}
+    plan = Plan("destroy", "web1", (Sleeps(world, "a"), Fact(world, "b")), no_return=1)
+    with pytest.raises(ConflictError, match="meanwhile"):
+        Engine().execute(plan, WorldJournal(world), INTENT)
+    assert "b" not in world.facts
 
 
 def test_a_name_taken_by_something_else_is_a_conflict() -> None:

@@ -20,7 +20,7 @@ from pyvmiscsi.errors import (
     RuleError,
 )
 from pyvmiscsi.model import Extent, NasSession, Target, Volume
-from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial, SnapshotName
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.plan.intent import Intent, intent_marks
 from pyvmiscsi.steps import exports
@@ -240,17 +240,31 @@ def test_a_4096_byte_extent_in_the_way_is_a_conflict_and_stays(nested: World) ->
     assert nested.nas.state() == before
 
 
-def test_a_target_found_under_the_name_is_kept_when_the_create_is_taken_back(nested: World) -> None:
+def test_a_target_of_the_name_is_never_taken_for_the_guests_own_for_it_may_have_other_luns(nested: World) -> None:
     nested.nas.create_target(Target(BASENAME.child("web1-disk0"), portal_group=1))
     before = nested.nas.state()
-    nested.nas.watch = unreachable_from("create_extent")
-    with pytest.raises(NasUnreachableError):
+    with pytest.raises(ConflictError, match="is there already"):
         nested.site().datastore().create(web1(chap=False))
-    nested.nas.watch = lambda _call: None
-    (operation,) = nested.site().operations()
-    assert operation.intent.found == (f"target {BASENAME}:web1-disk0",)
-    operation.rewind()
     assert nested.nas.state() == before
+
+
+def test_a_guest_with_snapshots_is_not_destroyed_and_nothing_of_it_is_touched(world: World) -> None:
+    guest = world.site().datastore().create(web1())
+    path = DatasetPath(guest.info().disks[0].volume)
+    world.nas.create_snapshot(path, SnapshotName("auto-2026-11-22"))
+    before = world.nas.state()
+    with pytest.raises(BusyError, match="auto-2026-11-22"):
+        guest.destroy()
+    assert world.nas.state() == before
+    assert world.site().operations() == ()
+
+
+def test_an_account_goes_with_the_guest_even_if_its_target_was_deleted_by_hand(world: World) -> None:
+    before = world.nas.state()
+    guest = world.site().datastore().create(web1())
+    world.nas.delete_target(BASENAME.child("web1-disk0"))
+    guest.destroy()
+    assert world.nas.state() == before
 
 
 def test_a_dataset_that_is_no_guest_is_a_conflict(nested: World) -> None:
