@@ -13,7 +13,7 @@ from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
 from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, device_map, vars_file
 from pyvmiscsi.bhyve.run_lock import RunLock
-from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supervisor
+from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supervisor, vm_bhyve_pattern
 from pyvmiscsi.errors import GuestError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Clock, Host
@@ -51,7 +51,7 @@ if [ -e "/dev/vmm/$1" ]; then /usr/sbin/bhyvectl --vm="$1" --destroy; fi
 """
 
 _SWEEP = """# sweep what is left of a guest
-if /bin/pgrep -fx "$1" >/dev/null; then exit 75; fi
+if /bin/pgrep -fx "$1" >/dev/null || /bin/pgrep -f "$4" >/dev/null; then exit 75; fi
 supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$3/status" 2>/dev/null)
 if [ -n "$supervisor" ] && kill -0 "$supervisor" 2>/dev/null; then exit 75; fi
 if [ -e "/dev/vmm/$2" ]; then /usr/sbin/bhyvectl --vm="$2" --destroy; fi
@@ -182,9 +182,10 @@ class Hypervisor:
     def sweep(self, guest: GuestName) -> None:
         """Remove what an accident left: a virtual machine nobody runs, the run directory.
 
-        Raises GuestError when it runs, or when its supervisor is still busy with it.
+        Raises GuestError when it runs, or when its supervisor, or vm-bhyve, is still busy with it.
         """
-        done = self._host.script(*(_SWEEP, process_pattern(guest), str(guest), self._run_directory(guest)), ok=(0, 75))
+        words = (process_pattern(guest), str(guest), self._run_directory(guest), vm_bhyve_pattern(guest))
+        done = self._host.script(_SWEEP, *words, ok=(0, 75))
         if done.status != 0:
             raise GuestError(f"guest {guest}: it runs on {self._host.name}", hint="stop it first")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyvmiscsi.bhyve.supervisor import vm_bhyve_pattern
 from pyvmiscsi.errors import BusyError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
@@ -17,7 +18,7 @@ from pyvmiscsi.ports import Host
 _EX_TEMPFAIL = 75
 
 _TAKE = r"""# take run.lock
-run=$1 directory=$2 guest=$3 operation=$4 name=$5
+run=$1 directory=$2 guest=$3 operation=$4 name=$5 vm_bhyve=$6
 refuse() { echo "$*"; exit 75; }
 first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
 # A claim is over once its start reached the supervisor and the supervisor is no more.
@@ -34,6 +35,8 @@ me=$(/bin/hostname) || exit 71
 trap '/bin/rmdir "$run/taking"' EXIT
 trap 'exit 75' HUP INT TERM
 
+# Between its guest's reboots, and before the loader, vm-bhyve has neither a virtual machine nor a bhyve.
+if /bin/pgrep -f "$vm_bhyve" >/dev/null; then refuse "vm-bhyve"; fi
 claimed=$(first_line "$run/claim")
 if [ "$claimed" != "$operation" ]; then
     # A virtual machine with neither bhyve nor a loader is what an accident left: the start will destroy it.
@@ -86,11 +89,19 @@ class RunLock:
     def take(self, operation: str) -> None:
         """Take the lock for `operation`; no error when that operation has it already.
 
-        A lock in this host's own name is stale, and taken over, when nothing runs a virtual machine of that name and
-        no other operation is about to. Raises BusyError naming the host or the operation that has it.
+        A lock in this host's own name is stale, and taken over, when nothing runs a virtual machine of that name,
+        vm-bhyve does not look after it, and no other operation is about to start it. Raises BusyError naming the host
+        or the operation that has it.
         """
         name = str(self._guest)
-        words = (self._run_directory, self._directory, name, operation, name.replace(".", "\\."))
+        words = (
+            self._run_directory,
+            self._directory,
+            name,
+            operation,
+            name.replace(".", "\\."),
+            vm_bhyve_pattern(self._guest),
+        )
         done = self._host.script(_TAKE, *words, ok=(0, _EX_TEMPFAIL))
         if done.status == _EX_TEMPFAIL:
             raise self._busy(*(done.text.split(maxsplit=1) or ["taking"]))
@@ -108,6 +119,10 @@ class RunLock:
             )
         if kind == "running":
             return BusyError(f"guest {self._guest}: it runs on {host} already", hint="stop it first")
+        if kind == "vm-bhyve":
+            return BusyError(
+                f"guest {self._guest}: vm-bhyve runs it on {host}", hint=f"vm stop {self._guest} there first"
+            )
         if kind == "operation":
             return BusyError(
                 f"guest {self._guest}: operation {holder} is starting it on {host}",

@@ -132,6 +132,14 @@ def process_pattern(guest: GuestName) -> str:
     return "bhyve: " + str(guest).replace(".", "\\.")
 
 
+def vm_bhyve_pattern(guest: GuestName) -> str:
+    """Matches vm-bhyve's own process for the guest, from before its loader to after its end: for `pgrep -f`.
+
+    `/bin/sh /usr/local/sbin/vm _run web1`, options before it and an installation medium after it (freebsd.md 5.5).
+    """
+    return "/vm( .*)? _run " + str(guest).replace(".", "\\.") + "( |$)"
+
+
 @cache
 def _story() -> str:
     return resources.files(__package__).joinpath("supervisor.sh").read_text(encoding="utf-8")

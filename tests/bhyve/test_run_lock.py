@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
-from pyvmiscsi.errors import BusyError
+from pyvmiscsi.errors import BusyError, GuestError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
@@ -27,6 +31,17 @@ def guest(tmp_path: Path) -> Path:
 @pytest.fixture
 def lock(tmp_path: Path, guest: Path) -> RunLock:
     return RunLock(LocalHost(HostRecord("hv1")), GuestName.parse("web1"), str(guest), str(tmp_path / "run" / "web1"))
+
+
+@contextmanager
+def running(script: Path, *words: str) -> Iterator[int]:
+    """A shell script of this name and with these arguments, alive until the end of the block; its process id."""
+    script.write_text("#!/bin/sh\necho started\nread -r _line\n")
+    script.chmod(0o755)
+    with subprocess.Popen([script, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
 
 
 def hostname() -> str:
@@ -88,6 +103,28 @@ def test_vm_bhyves_lock_of_this_host_is_stale_when_no_such_guest_runs(lock: RunL
     assert lock.find_holder() == LockHolder(hostname(), None)
     lock.take("0a1b")
     assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
+@pytest.mark.parametrize("words", [("_run", "{name}"), ("-fd", "/vm", "_run", "{name}", "FreeBSD.iso")])
+def test_vm_bhyve_keeps_its_guest_between_two_bhyves(tmp_path: Path, words: tuple[str, ...]) -> None:
+    name = GuestName.parse(f"vm{os.getpid()}")  # every process of this machine is looked at
+    lock = RunLock(LocalHost(HostRecord("hv1")), name, str(tmp_path), str(tmp_path / "run"))
+    (tmp_path / "run.lock").write_text(f"{hostname()}\n")
+    with running(tmp_path / "vm", *(word.format(name=name) for word in words)):
+        with pytest.raises(BusyError, match="vm-bhyve runs it on hv1"):
+            lock.take("0a1b")
+        hypervisor = Hypervisor(LocalHost(HostRecord("hv1")), state_directory=str(tmp_path / "state"))
+        with pytest.raises(GuestError, match="it runs on hv1"):
+            hypervisor.sweep(name)
+    assert not (tmp_path / "run.lock.op").exists()
+    lock.take("0a1b")
+
+
+def test_vm_bhyve_running_another_guest_is_no_hindrance(tmp_path: Path) -> None:
+    name = f"vm{os.getpid()}"
+    lock = RunLock(LocalHost(HostRecord("hv1")), GuestName.parse(name), str(tmp_path), str(tmp_path / "run"))
+    with running(tmp_path / "vm", "_run", f"{name}-2"), running(tmp_path / "vm", "console", name):
+        lock.take("0a1b")
 
 
 def test_a_lock_from_before_the_hosts_last_boot_is_stale(lock: RunLock, guest: Path) -> None:
