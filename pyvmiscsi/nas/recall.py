@@ -21,6 +21,7 @@ from pyvmiscsi.model import (
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.together import together
+from pyvmiscsi.plan.intent import read_intents
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.units import Size
 
@@ -125,6 +126,11 @@ class RecallingNas:
             learnt["dataset", path] = None
 
     def find_volume(self, path: DatasetPath) -> Volume | None:
+        """Always asked while it carries an intent (flat layout): others may end the operation."""
+        with self._lock:
+            known = self._known.get(("volume", path))
+            if isinstance(known, Volume) and read_intents(path, known.marks):
+                del self._known["volume", path]
         return self._recall(("volume", path), lambda: self._nas.find_volume(path), empty=("below", path.parent))
 
     def create_volume(self, volume: Volume) -> Volume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from pyvmiscsi.errors import AlreadyExistsError, NasUnansweredError
 from pyvmiscsi.model import Mapping, Target
 from pyvmiscsi.names import Lun, SnapshotName
 from pyvmiscsi.nas.recall import RecallingNas
+from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
 from tests.contracts.nas_clone_contract import NasCloneContract
 from tests.contracts.nas_contract import CREDENTIAL, DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract
 from tests.contracts.nas_snapshot_contract import NasSnapshotContract
@@ -77,6 +79,18 @@ def test_the_marks_of_a_dataset_are_always_asked_for(fake: FakeNas, nas: Recalli
     found = nas.find_dataset(GUEST)
     assert found is not None
     assert found.marks[MARK] == "by somebody else"
+
+
+def test_a_volume_that_carries_an_intent_is_always_asked_for(fake: FakeNas, nas: RecallingNas) -> None:
+    intent = Intent("aa01", "create", "web1", {}, "root@control[1]", "2026-11-22T10:00:00Z")
+    nas.create_dataset(GUEST, {})
+    nas.create_volume(replace(VOLUME, marks=intent_marks(DISK, intent)))
+    fake.change_marks(DISK, dict.fromkeys(intent_marks(DISK, intent)))  # somebody else ended it
+
+    found = nas.find_volume(DISK)
+
+    assert found is not None
+    assert read_intents(DISK, found.marks) == ()
 
 
 def test_taking_a_disk_away_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
