@@ -99,6 +99,12 @@ class Iscsi:
             raise CallError(str(error), errno.EOPNOTSUPP) from error
         self._plane.publish(exports)
 
+    def creation_shows(self, service: str, row: Row) -> bool:
+        """Whether a new row can change what is exported: nobody refers to most new rows yet."""
+        if service == "auth":
+            return any(group["auth"] == row["tag"] for target in self._state.targets for group in target["groups"])
+        return service in {"target", "targetextent"}
+
     def control(self, verb: str) -> None:
         """START, STOP, RESTART or RELOAD of the iscsitarget service; stopping cuts every session."""
         if verb in {"STOP", "RESTART"}:
@@ -554,8 +560,8 @@ def _session_row(session: PlaneSession) -> Row:
         "max_data_segment_length": None,
         "max_receive_data_segment_length": 262144,
         "max_xmit_data_segment_length": 262144,
-        "max_burst_length": 1048576,
-        "first_burst_length": 262144,
+        "max_burst_length": 262144,
+        "first_burst_length": 65536,
         "immediate_data": True,
         "iser": False,
         "offload": False,

@@ -296,7 +296,8 @@ def _crud(services: Services, service: str, table: _Table, roles: Callable[..., 
 
     def made(data: Any) -> Any:
         row = create(data)
-        iscsi.reload()
+        if iscsi.creation_shows(service, row):
+            iscsi.reload()
         return iscsi.shown(service, row)
 
     def changed(number: int, data: Any) -> Any:

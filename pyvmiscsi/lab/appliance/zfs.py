@@ -231,7 +231,7 @@ class Zfs:
     ) -> Dataset:
         self._check_free_name(name)
         reserved = int(local.get("refreservation", 0 if sparse else reservation_for(volsize, volblocksize)))
-        if reserved > self.usage().free:
+        if reserved and reserved > self.usage().free:
             raise ZfsError(errno.ENOSPC, f"cannot create '{name}': out of space")
         dataset = self._new_dataset(name, "VOLUME")
         dataset.volsize, dataset.volblocksize = volsize, volblocksize

@@ -1,7 +1,8 @@
 """istgt as the appliance's target: it can export LUN 0, which tgtd cannot (libiscsi.md section 6).
 
-It reads its configuration anew on `istgtcontrol refresh` where open targets were added; for any other change it is
-started again, which cuts every session. Its NAA designators are its own. For all but LUN 0, tgtd is the better target.
+For every change it is started again, which cuts every session: told to read its configuration anew (`istgtcontrol
+refresh`) it leaves some commands unanswered afterwards, and knows no new initiator groups. Its NAA designators are its
+own. For all but LUN 0, tgtd is the better target.
 """
 
 from __future__ import annotations
@@ -86,12 +87,6 @@ class Istgt:
         before, self._exports = self._exports, wanted
         if self._process is None or before == wanted:
             return
-        stays = all(wanted.get(iqn) == export for iqn, export in before.items())
-        if stays and all(istgt_text.is_open(wanted[iqn]) for iqn in wanted.keys() - before.keys()):
-            self._write()
-            if "DONE REFRESH" not in self._control("refresh"):
-                raise IstgtError("istgt did not read its configuration again")
-            return
         self.stop()
         self.start()
 
@@ -99,7 +94,7 @@ class Istgt:
         self._numbers = {iqn: number for iqn, number in self._numbers.items() if iqn in self._exports}
         for iqn in self._exports.keys() - self._numbers.keys():
             taken = set(self._numbers.values())
-            self._numbers[iqn] = next(number for number in range(2, len(taken) + 3) if number not in taken)
+            self._numbers[iqn] = next(number for number in range(1, len(taken) + 2) if number not in taken)
         numbered = {self._numbers[iqn]: export for iqn, export in self._exports.items()}
         texts = {
             "istgt.conf": istgt_text.configuration(numbered, self._directory, self._listen, self._control_port),

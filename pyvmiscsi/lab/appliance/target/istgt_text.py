@@ -8,9 +8,6 @@ from pathlib import Path
 
 from pyvmiscsi.lab.appliance.target.plane import Export, PlaneSession
 
-EVERYBODY = 1
-"""The number of the initiator group that lets everybody in; units are numbered from 2."""
-
 
 def configuration(exports: Mapping[int, Export], directory: Path, listen: str, control_port: int) -> str:
     """istgt.conf for these targets, by their unit numbers."""
@@ -33,23 +30,13 @@ def configuration(exports: Mapping[int, Export], directory: Path, listen: str, c
         "  Netmask 127.0.0.1",
         "[PortalGroup1]",
         f"  Portal DA1 {listen}",
-        f"[InitiatorGroup{EVERYBODY}]",
-        '  InitiatorName "ALL"',
-        "  Netmask ALL",
     ]
     for number, export in exports.items():
         lines += [*_initiators(number, export), *_unit(number, export)]
     return "\n".join(lines) + "\n"
 
 
-def is_open(export: Export) -> bool:
-    """Whether it needs no initiator group of its own: those are read at the start only (tried with 0.4)."""
-    return not export.initiators and not export.networks
-
-
 def _initiators(number: int, export: Export) -> Iterator[str]:
-    if is_open(export):
-        return
     yield f"[InitiatorGroup{number}]"
     for name in export.initiators or ("ALL",):
         yield f'  InitiatorName "{name}"'
@@ -62,7 +49,7 @@ def _unit(number: int, export: Export) -> Iterator[str]:
     method = "CHAP Mutual" if export.outgoing else "CHAP" if export.incoming else "None"
     yield f"[LogicalUnit{number}]"
     yield f'  TargetName "{export.iqn}"'
-    yield f"  Mapping PortalGroup1 InitiatorGroup{EVERYBODY if is_open(export) else number}"
+    yield f"  Mapping PortalGroup1 InitiatorGroup{number}"
     yield f"  AuthMethod {method}"
     if export.incoming:
         yield f"  AuthGroup AuthGroup{number}"

@@ -31,13 +31,9 @@ _ALLOCATOR = {
 _CONTROL = 0
 """Its control number: the socket's path ends with it."""
 
-_PARAMETERS = (
-    "MaxRecvDataSegmentLength=262144",
-    "MaxXmitDataSegmentLength=262144",
-    "FirstBurstLength=262144",
-    "MaxBurstLength=1048576",
-    "InitialR2T=No",
-)
+_PARAMETERS = ("MaxRecvDataSegmentLength=262144", "MaxXmitDataSegmentLength=262144")
+"""The ones that double its throughput; the others made no difference that could be measured."""
+
 _PARTING = 5.0
 """Seconds a logical unit may take to finish its last commands."""
 
