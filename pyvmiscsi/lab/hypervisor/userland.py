@@ -197,8 +197,3 @@ def version_number(release: str) -> int:
     """`__FreeBSD_version` of a release name: 14.3-RELEASE is 1403000 (param.h)."""
     major, _, minor = release.partition("-")[0].partition(".")
     return int(major) * 100_000 + int(minor or 0) * 1_000
-
-
-def python_version() -> str:
-    """The version that both sides of the sandbox run."""
-    return f"{sys.version_info.major}.{sys.version_info.minor}"

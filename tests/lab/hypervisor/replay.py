@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyvmiscsi.waiting import wait_for
 from tests.initiator.tgtd import Tgtd, free_port
 from tests.lab.hypervisor import transcripts
 from tests.lab.hypervisor.stage import Stage, add_lun, add_target, hypervisor
@@ -395,6 +394,3 @@ def _have_history(here: Stage, made: World, *, stays: bool) -> None:
 def closed_port() -> int:
     """A port that nobody listens at."""
     return free_port()
-
-
-__all__ = ["Replay", "Tally", "World", "stage", "wait_for", "world"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.lab.hypervisor.commands.services import read_conf, written
+from pyvmiscsi.lab.hypervisor.kernel.conf import SETTLED, Conf, Parameters, Row
 from pyvmiscsi.lab.hypervisor.kernel.lun import mangled
-from pyvmiscsi.lab.hypervisor.kernel.session import SETTLED, Conf, Parameters, Row
 from pyvmiscsi.lab.hypervisor.sshd_text import known_hosts_line, sshd_config
 from pyvmiscsi.lab.hypervisor.texts import iscsi_conf, iscsictl_text, xo
 from pyvmiscsi.lab.hypervisor.texts.geom_text import humanized

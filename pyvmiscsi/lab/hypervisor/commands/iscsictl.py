@@ -12,7 +12,8 @@ from getopt import GetoptError, gnu_getopt
 from typing import Any
 
 from pyvmiscsi.lab.hypervisor.applets import Call
-from pyvmiscsi.lab.hypervisor.kernel.session import Conf, Session
+from pyvmiscsi.lab.hypervisor.kernel.conf import Conf
+from pyvmiscsi.lab.hypervisor.kernel.session import Session
 from pyvmiscsi.lab.hypervisor.texts import iscsi_conf, iscsictl_text, xo
 
 OPTIONS = "AMRLac:d:e:i:n:p:rt:u:s:vw:"

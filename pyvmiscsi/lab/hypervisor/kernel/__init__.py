@@ -19,6 +19,7 @@ from typing import Any
 
 from pyvmiscsi.lab.hypervisor.kernel import sysctls
 from pyvmiscsi.lab.hypervisor.kernel.cam import Cam
+from pyvmiscsi.lab.hypervisor.kernel.conf import Conf
 from pyvmiscsi.lab.hypervisor.kernel.console import Console
 from pyvmiscsi.lab.hypervisor.kernel.delays import Delays
 from pyvmiscsi.lab.hypervisor.kernel.disk import Disk
@@ -27,9 +28,10 @@ from pyvmiscsi.lab.hypervisor.kernel.initiator import Initiator
 from pyvmiscsi.lab.hypervisor.kernel.interfaces import Interfaces
 from pyvmiscsi.lab.hypervisor.kernel.modules import Modules
 from pyvmiscsi.lab.hypervisor.kernel.nbd import NbdServer
+from pyvmiscsi.lab.hypervisor.kernel.portals import resolve_with
 from pyvmiscsi.lab.hypervisor.kernel.process import Process
 from pyvmiscsi.lab.hypervisor.kernel.scan import Scan
-from pyvmiscsi.lab.hypervisor.kernel.session import Conf, Session, resolve_with
+from pyvmiscsi.lab.hypervisor.kernel.session import Session
 from pyvmiscsi.lab.hypervisor.kernel.vmm import Vmm
 from pyvmiscsi.lab.hypervisor.options import HypervisorOptions
 from pyvmiscsi.lab.hypervisor.sandbox import Sandbox

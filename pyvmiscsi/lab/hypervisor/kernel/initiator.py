@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from pyvmiscsi.lab.hypervisor.kernel.session import Conf, Row, Session
+from pyvmiscsi.lab.hypervisor.kernel.conf import Conf, Row
+from pyvmiscsi.lab.hypervisor.kernel.session import Session
 
 
 class Initiator:

@@ -1,6 +1,6 @@
 """One iSCSI session: its configuration, its thread, and the way its disks' commands take.
 
-The life of a session, as iscsi(4) and iscsid(8) live it (sys/dev/iscsi/iscsi.c, freebsd-data/real/):
+The life of a session, as iscsi(4) and iscsid(8) live it (sys/dev/iscsi/iscsi.c, tests/lab/hypervisor/transcripts/):
 
     Waiting for iscsid(8) -> Disconnected (login phase) -> Connected -> lost -> Waiting for iscsid(8) …
                                      \\-> the reason of a failure, until login_timeout has passed
@@ -11,17 +11,17 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pyvmiscsi.errors import DeadlineError, IscsiError, LoginError, PyvmiscsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import Session as Link
 from pyvmiscsi.initiator.libiscsi import discover
+from pyvmiscsi.lab.hypervisor.kernel import portals
 from pyvmiscsi.lab.hypervisor.kernel.cam import Bus
+from pyvmiscsi.lab.hypervisor.kernel.conf import SETTLED, WAITING, Conf, Parameters, Row
 from pyvmiscsi.model import Credential
 from pyvmiscsi.secrets import Secret
 
@@ -30,99 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WAITING = "Waiting for iscsid(8)"
 LOGIN_SECONDS = 60.0  # iscsid -t
 COMMAND_SECONDS = 10.0
-PORT = 3260
-
-
-@dataclass(frozen=True)
-class Conf:
-    """`struct iscsi_session_conf`: fields longer than the kernel's are cut, silently."""
-
-    target: str = ""
-    portal: str = ""
-    user: str = ""
-    secret: str = ""
-    mutual_user: str = ""
-    mutual_secret: str = ""
-    initiator: str = ""
-    initiator_portal: str = ""
-    initiator_alias: str = ""
-    header_digest: str = "None"
-    data_digest: str = "None"
-    offload: str = ""
-    dscp: int | None = None
-    pcp: int | None = None
-    iser: bool = False
-    discovery: bool = False
-    enable: bool = True
-
-    def __repr__(self) -> str:
-        return f"Conf({self.target!r} at {self.portal!r})"
-
-    def cut(self) -> Conf:
-        """As the kernel keeps it (ISCSI_NAME_LEN and friends of iscsi_ioctl.h, less the closing NUL)."""
-        return replace(
-            self,
-            target=self.target[:223],
-            initiator=self.initiator[:223],
-            portal=self.portal[:46],
-            initiator_portal=self.initiator_portal[:46],
-            initiator_alias=self.initiator_alias[:255],
-            user=self.user[:223],
-            mutual_user=self.mutual_user[:223],
-            secret=self.secret[:16],
-            mutual_secret=self.mutual_secret[:16],
-            offload=self.offload[:7],
-        )
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the kernel tries to connect it: a discovery session is tried even when it is disabled."""
-        return self.enable or self.discovery
-
-    def key(self) -> tuple[bool, str, str]:
-        """What makes a session a duplicate: the strings, not what they mean."""
-        return self.discovery, self.portal, self.target
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What a login settled; a session that never connected shows the first ones."""
-
-    receive: int = 8192
-    send: int = 8192
-    burst: int = 262144
-    first_burst: int = 65536
-    immediate: bool = False
-
-
-SETTLED = Parameters(receive=262144, immediate=True)  # with tgtd, which declares 8192 and offers ImmediateData
-
-
-@dataclass(frozen=True)
-class Row:
-    """A session as ISCSISLIST tells of it."""
-
-    number: int
-    conf: Conf
-    reason: str
-    connected: bool
-    parameters: Parameters
-    devices: tuple[tuple[int, str], ...] = ()
-    scbus: int = -1
-
-    @property
-    def state(self) -> str:
-        """What `iscsictl -L` prints."""
-        if self.reason and self.conf.is_active:
-            return self.reason
-        if self.conf.discovery:
-            return "Discovery"
-        if not self.conf.enable:
-            return "Disabled"
-        return "Connected" if self.connected else "Disconnected"
 
 
 class Host(Protocol):
@@ -305,7 +214,7 @@ class Session:
     def _try_login(self, generation: int, conf: Conf) -> Link | None:
         where = f"{conf.portal} ({conf.target})" if conf.target else conf.portal
         try:
-            portal = _portal(conf.portal, self._host.resolve)
+            portal = portals.numeric(conf.portal, self._host.resolve)
             if conf.discovery:
                 found = discover(portal, initiator=conf.initiator, credential=_credential(conf), deadline=LOGIN_SECONDS)
                 self._host.found(self, [entry.target for entry in found])
@@ -406,33 +315,3 @@ def _credential(conf: Conf) -> Credential | None:
         peer_user=conf.mutual_user,
         peer_secret=Secret(conf.mutual_secret),
     )
-
-
-def _portal(text: str, resolve: Callable[[str], str]) -> str:
-    """The portal with an address in place of a name; OSError with getaddrinfo(3)'s words, as iscsid has them."""
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") > 1:
-        host, port = text, ""
-    else:
-        host, _, port = text.partition(":")
-    if port and not port.isdigit():
-        raise OSError(errno.ENOENT, "Name does not resolve")
-    if port and int(port) > 65535:
-        raise OSError(errno.EINVAL, "Service was not recognized for socket type")
-    address = resolve(host)
-    shown = f"[{address}]" if ":" in address else address
-    return f"{shown}:{port or PORT}"
-
-
-def resolve_with(hosts: str, name: str) -> str:
-    """An address for `name`, from the text of hosts(5) or the machine's resolver."""
-    for line in hosts.splitlines():
-        address, *names = line.partition("#")[0].split() or [""]
-        if name in names:
-            return address
-    try:
-        return str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
-    except (socket.gaierror, UnicodeError) as error:
-        raise OSError(errno.ENOENT, "Name does not resolve") from error

@@ -1,4 +1,4 @@
-"""What the kernel prints on its console about disks (freebsd-data/real/b-states.txt, g-remove.txt). Pure."""
+"""What the kernel prints on its console about disks (tests/lab/hypervisor/transcripts/b-states.txt, g-remove.txt). Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +29,3 @@ def detached(da: str, session: int, scbus: int, lun: Lun) -> tuple[str, ...]:
         f"{da} at iscsi{session} bus 0 scbus{scbus} target 0 lun {lun.lun:x}",
         f"{da}: <{lun.full_name}> {serial} detached",
     )
-
-
-def unit_attention(da: str, session: int, lun: int, what: str) -> str:
-    """`(da0:iscsi10:0:0:0): Capacity data has changed`."""
-    return f"{address(da, session, lun)}: {what}"

@@ -43,7 +43,7 @@ class ConfError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One target of the file: what was given, by the names of `kernel.session.Conf`."""
+    """One target of the file: what was given, by the names of `kernel.conf.Conf`."""
 
     nickname: str
     given: dict[str, str | bool]

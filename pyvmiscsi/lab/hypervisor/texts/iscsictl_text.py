@@ -1,10 +1,10 @@
-"""What iscsictl(8) prints about sessions. Pure; freebsd-data/real/raw/ has the originals."""
+"""What iscsictl(8) prints about sessions. Pure; tests/lab/hypervisor/transcripts/raw/ has the originals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyvmiscsi.lab.hypervisor.kernel.session import Row
+from pyvmiscsi.lab.hypervisor.kernel.conf import Row
 from pyvmiscsi.lab.hypervisor.texts.xo import Instances, Node, Style, render
 
 USAGE = """\
