@@ -13,7 +13,13 @@ from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
 from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, device_map, vars_file
 from pyvmiscsi.bhyve.run_lock import RunLock
-from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supervisor, vm_bhyve_pattern
+from pyvmiscsi.bhyve.supervisor import (
+    IS_SUPERVISOR,
+    Supervision,
+    process_pattern,
+    render_supervisor,
+    vm_bhyve_pattern,
+)
 from pyvmiscsi.errors import GuestError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Clock, Host
@@ -35,8 +41,10 @@ _COPY_ONCE = """# copy the firmware variables
 
 # The supervisor hears it when it lives. Without one, a guest hears its power button itself; to end it, our script takes
 # over where its supervisor was lost, and bhyvectl does it for a guest of vm-bhyve.
-_SIGNAL = """# signal a guest
-if [ -n "$1" ] && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
+_SIGNAL = (
+    f"# signal a guest\n{IS_SUPERVISOR}"
+    + """
+if is_supervisor "$5/supervisor.sh" "$1" && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
 if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
 process=$(/bin/pgrep -fx "$3") || exit 66
 if [ -e "$5/supervisor.sh" ]; then
@@ -45,18 +53,22 @@ else
     /usr/sbin/bhyvectl --vm="$4" --force-poweroff
 fi
 """
+)
 
 _DESTROY = """# destroy a virtual machine
 if [ -e "/dev/vmm/$1" ]; then /usr/sbin/bhyvectl --vm="$1" --destroy; fi
 """
 
-_SWEEP = """# sweep what is left of a guest
+_SWEEP = (
+    f"# sweep what is left of a guest\n{IS_SUPERVISOR}"
+    + """
 if /bin/pgrep -fx "$1" >/dev/null || /bin/pgrep -f "$4" >/dev/null; then exit 75; fi
 supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$3/status" 2>/dev/null)
-if [ -n "$supervisor" ] && kill -0 "$supervisor" 2>/dev/null; then exit 75; fi
+if is_supervisor "$3/supervisor.sh" "$supervisor"; then exit 75; fi
 if [ -e "/dev/vmm/$2" ]; then /usr/sbin/bhyvectl --vm="$2" --destroy; fi
 /bin/rm -rf "$3"
 """
+)
 
 
 class Hypervisor:
@@ -123,9 +135,8 @@ class Hypervisor:
             self._host.make_directory(directory)
         if conf is not None:
             self._host.write_file(self.conf_path(supervision.guest), conf.reveal().encode(), mode=0o600)
-        script = f"{run_directory}/supervisor.sh"
-        self._host.write_file(script, render_supervisor(supervision).encode(), mode=0o700)
-        self._host.run([DAEMON, "-f", "/bin/sh", script])
+        self._host.write_file(supervision.script, render_supervisor(supervision).encode(), mode=0o700)
+        self._host.run([DAEMON, "-f", "/bin/sh", supervision.script])
         return wait_for(
             lambda: self._started(supervision),
             what=f"guest {supervision.guest} running on {self._host.name}",

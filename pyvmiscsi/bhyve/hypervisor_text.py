@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-QUESTION = r"""# look at the guests of a host
+from pyvmiscsi.bhyve.supervisor import IS_SUPERVISOR
+
+QUESTION = (
+    f"# look at the guests of a host\n{IS_SUPERVISOR}"
+    + r"""
 # $1 directory of the supervisors' run directories
 for path in /dev/vmm/*; do
     [ -e "$path" ] && echo "vmm ${path##*/}"
@@ -21,10 +25,11 @@ for path in "$1"/*/status; do
         echo "status $guest $line"
         case $line in supervisor=*) supervisor=${line#supervisor=} ;; esac
     done <"$path"
-    if [ -n "$supervisor" ] && kill -0 "$supervisor" 2>/dev/null; then echo "supervised $guest"; fi
+    if is_supervisor "${path%/status}/supervisor.sh" "$supervisor"; then echo "supervised $guest"; fi
 done
 exit 0
 """
+)
 """A POSIX sh script that prints one fact per line."""
 
 _ENDED = ("stopped", "failed", "refused")

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.supervisor import vm_bhyve_pattern
+from pyvmiscsi.bhyve.supervisor import IS_SUPERVISOR, vm_bhyve_pattern
 from pyvmiscsi.errors import BusyError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 
 _EX_TEMPFAIL = 75
 
-_TAKE = r"""# take run.lock
+_TAKE = (
+    f"# take run.lock\n{IS_SUPERVISOR}"
+    + r"""
 run=$1 directory=$2 guest=$3 operation=$4 name=$5 vm_bhyve=$6
 refuse() { echo "$*"; exit 75; }
 first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
@@ -25,7 +27,7 @@ first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
 is_over() {
     /usr/bin/grep -qx "operation=$1" "$run/status" 2>/dev/null || return 1
     pid=$(/usr/bin/sed -n 's/^supervisor=//p' "$run/status")
-    ! kill -0 "$pid" 2>/dev/null
+    ! is_supervisor "$run/supervisor.sh" "$pid"
 }
 
 me=$(/bin/hostname) || exit 71
@@ -52,6 +54,7 @@ if ! (set -C; echo "$me" >"$directory/run.lock") 2>/dev/null; then
 fi
 echo "$operation" >"$run/claim" && echo "$operation" >"$directory/run.lock.op"
 """
+)
 
 _RELEASE = r"""# release run.lock
 run=$1 directory=$2 operation=$3

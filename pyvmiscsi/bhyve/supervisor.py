@@ -19,6 +19,12 @@ from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.quoting import quote
 
+# A supervisor killed by -9 leaves its number in its status file, and one day the number is another process's.
+IS_SUPERVISOR = """\
+is_supervisor() { case " $(/bin/ps -ww -o command= -p "$2" 2>/dev/null) " in *"sh $1 "*) ;; *) return 1 ;; esac; }
+"""
+"""sh: `is_supervisor SCRIPT PID`, whether this process runs this guest's script."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -79,6 +85,11 @@ class Supervision:
     def run_directory(self) -> str:
         """Local to the host and to this boot: the script itself, its status, bhyve's standard error."""
         return f"{self.state_directory}/{self.guest}"
+
+    @property
+    def script(self) -> str:
+        """Where the script is while it runs: its path is what its process is known by."""
+        return f"{self.run_directory}/supervisor.sh"
 
     @property
     def log(self) -> str:

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +59,17 @@ esac
 _PS = """
 cat "$STAGE/ps-state" 2>/dev/null || echo IC
 """
+
+
+@contextmanager
+def running(script: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A shell script of this path and with these arguments, which ends with 0 at the end of the block."""
+    script.write_text("#!/bin/sh\necho started\nread -r _line\nexit 0\n")
+    script.chmod(0o755)
+    with subprocess.Popen([script, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
 
 
 class Stage:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from pyvmiscsi.errors import BusyError, GuestError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
+from tests.bhyve.stage import running
 
 _NO_PROCESS = 2**22 + 1  # beyond the largest process id there is
 
@@ -31,17 +29,6 @@ def guest(tmp_path: Path) -> Path:
 @pytest.fixture
 def lock(tmp_path: Path, guest: Path) -> RunLock:
     return RunLock(LocalHost(HostRecord("hv1")), GuestName.parse("web1"), str(guest), str(tmp_path / "run" / "web1"))
-
-
-@contextmanager
-def running(script: Path, *words: str) -> Iterator[int]:
-    """A shell script of this name and with these arguments, alive until the end of the block; its process id."""
-    script.write_text("#!/bin/sh\necho started\nread -r _line\n")
-    script.chmod(0o755)
-    with subprocess.Popen([script, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        yield process.pid
 
 
 def hostname() -> str:
@@ -142,9 +129,16 @@ def test_a_start_is_over_once_its_supervisor_is_no_more(lock: RunLock, tmp_path:
 
 def test_a_start_is_not_over_while_its_supervisor_lives(lock: RunLock, tmp_path: Path) -> None:
     lock.take("alive")
-    (tmp_path / "run/web1/status").write_text(f"state=running\noperation=alive\nsupervisor={os.getpid()}\n")
-    with pytest.raises(BusyError, match="operation alive"):
-        lock.take("0a1b")
+    with running(tmp_path / "run/web1/supervisor.sh") as supervisor:
+        (tmp_path / "run/web1/status").write_text(f"state=running\noperation=alive\nsupervisor={supervisor.pid}\n")
+        with pytest.raises(BusyError, match="operation alive"):
+            lock.take("0a1b")
+
+
+def test_a_process_that_got_the_supervisors_number_later_keeps_no_lock(lock: RunLock, tmp_path: Path) -> None:
+    lock.take("dead")
+    (tmp_path / "run/web1/status").write_text(f"state=running\noperation=dead\nsupervisor={os.getpid()}\n")
+    lock.take("0a1b")
 
 
 def test_one_of_many_takers_gets_it(lock: RunLock) -> None:

@@ -1,0 +1,70 @@
+"""Supervisors told from the strangers that got their numbers later, on this machine's own processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.errors import GuestError, NotFoundError
+from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.model import HostRecord
+from pyvmiscsi.names import GuestName
+from tests.bhyve.stage import running
+
+
+@pytest.fixture
+def hypervisor(tmp_path: Path) -> Hypervisor:
+    return Hypervisor(LocalHost(HostRecord("hv1")), state_directory=str(tmp_path))
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> GuestName:
+    """A name nobody else on this machine uses, for its processes are all looked at."""
+    name = f"hv{os.getpid()}"
+    (tmp_path / name).mkdir()
+    return GuestName.parse(name)
+
+
+def tell(directory: Path, supervisor: int) -> None:
+    (directory / "status").write_text(f"state=running\noperation=0a1b\nsupervisor={supervisor}\n")
+
+
+def test_a_living_supervisor_is_found_and_hears_what_is_asked(
+    hypervisor: Hypervisor, guest: GuestName, tmp_path: Path
+) -> None:
+    with running(tmp_path / str(guest) / "supervisor.sh") as supervisor:
+        tell(tmp_path / str(guest), supervisor.pid)
+        assert hypervisor.guest(guest).is_supervised
+        with pytest.raises(GuestError, match="it runs on hv1"):
+            hypervisor.sweep(guest)
+        hypervisor.ask_to_stop(guest)
+    assert supervisor.returncode == -signal.SIGTERM
+    assert not hypervisor.guest(guest).is_supervised
+
+
+def test_a_stranger_with_a_dead_supervisors_number_is_never_signalled(
+    hypervisor: Hypervisor, guest: GuestName, tmp_path: Path
+) -> None:
+    with running(tmp_path / "stranger.sh") as stranger:
+        tell(tmp_path / str(guest), stranger.pid)
+        assert not hypervisor.guest(guest).is_supervised
+        for end in (hypervisor.ask_to_stop, hypervisor.force_poweroff):
+            with pytest.raises(NotFoundError):
+                end(guest)
+        hypervisor.sweep(guest)
+        assert not (tmp_path / str(guest)).exists()
+    assert stranger.returncode == 0
+
+
+def test_the_supervisor_of_another_guest_is_a_stranger(
+    hypervisor: Hypervisor, guest: GuestName, tmp_path: Path
+) -> None:
+    other = tmp_path / f"{guest}-2"
+    other.mkdir()
+    with running(other / "supervisor.sh") as supervisor:
+        tell(tmp_path / str(guest), supervisor.pid)
+        assert not hypervisor.guest(guest).is_supervised
