@@ -206,13 +206,19 @@ class Snapshots:
 
     def clone(self, data: Row) -> bool:
         self._find(data["snapshot"])
-        local = {key: str(value) for key, value in data["dataset_properties"].items() if ":" not in key}
-        user = {key: str(value) for key, value in data["dataset_properties"].items() if ":" in key}
+        local, user = self._of_clone(data["dataset_properties"])
         try:
             self._zfs.clone(data["snapshot"], data["dataset_dst"], local, user)
         except ZfsError as error:
             raise CallError(f"Failed to clone snapshot: {error.text}", error.number) from error
         return True
+
+    def _of_clone(self, given: Row) -> tuple[dict[str, str], dict[str, str]]:
+        """Native and user properties; from 26 the library beneath takes native ones alone."""
+        user = {key: str(value) for key, value in given.items() if ":" in key}
+        if user and self._release.number >= (26,):
+            raise CallError(f"{next(iter(user))}: not a valid ZFS property.", errno.EINVAL)
+        return {key: str(value) for key, value in given.items() if key not in user}, user
 
     def rollback(self, full: str, options: Row) -> None:
         self._find(full)
@@ -380,8 +386,7 @@ class Snapshots:
         self._resource_call("destroy", lambda: self._destroy(path, recursive=data["recursive"], defer=data["defer"]))
 
     def resource_clone(self, data: Row) -> None:
-        local = {key: str(value) for key, value in data["properties"].items() if ":" not in key}
-        user = {key: str(value) for key, value in data["properties"].items() if ":" in key}
+        local, user = self._of_clone(data["properties"])
         self._resource_call("clone", lambda: self._zfs.clone(data["snapshot"], data["dataset"], local, user))
 
     def resource_rollback(self, data: Row) -> None:

@@ -179,3 +179,20 @@ def test_26_tells_holds_as_a_list(benches: Benches) -> None:
     nas.call("pool.snapshot.hold", "tank/vm/d1@s1")
     (row,) = nas.call("zfs.resource.snapshot.query", {"paths": ["tank/vm/d1"], "get_holds": True})
     assert row["holds"] == ["truenas"]
+
+
+def test_26_clones_without_user_properties(benches: Benches, release: str) -> None:
+    nas, verb = benches.of(release), service(release)
+    nas.volume()
+    nas.call(f"{verb}.create", {"dataset": "tank/vm/d1", "name": "s1"})
+    wanted = {"snapshot": "tank/vm/d1@s1", "dataset_dst": "tank/vm/c1", "dataset_properties": {"org.example:a": "1"}}
+    if release == "26.0":
+        with pytest.raises(Exception, match=r"org\.example:a: not a valid ZFS property"):
+            nas.call(f"{verb}.clone", wanted)
+        other = {"snapshot": "tank/vm/d1@s1", "dataset": "tank/vm/c1", "properties": {"org.example:a": "1"}}
+        with pytest.raises(Exception, match=r"org\.example:a: not a valid ZFS property"):
+            nas.call("zfs.resource.snapshot.clone", other)
+        return
+    nas.call(f"{verb}.clone", wanted)
+    clone = nas.call("pool.dataset.get_instance", "tank/vm/c1")
+    assert clone["user_properties"]["org.example:a"]["source"] == "LOCAL"
