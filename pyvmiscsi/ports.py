@@ -100,11 +100,12 @@ class Nas(Protocol):
         """
 
     def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> Volume:
-        """Make a volume that begins as this snapshot of another, with these marks, in one call; it copies no data.
+        """Make a volume that begins as this snapshot of another, with these marks; it copies no data.
 
-        It is sparse, whatever the other is, and inherits what its new place hands down, never the other's marks.
-        AlreadyExistsError when `to` is taken, NotFoundError without such a snapshot. Until it is promoted it keeps the
-        snapshot from being deleted.
+        In one call, but on TrueNAS 26 in two: whoever is cut off between them finds a clone that has its `origin` and
+        no marks yet. It is sparse, whatever the other is, and inherits what its new place hands down, never the
+        other's marks. AlreadyExistsError when `to` is taken, NotFoundError without such a snapshot. Until it is
+        promoted it keeps the snapshot from being deleted.
         """
 
     def promote(self, path: DatasetPath) -> None:

@@ -150,8 +150,10 @@ class TrueNas:
         self._snapshots.rollback(path, name)
 
     def clone(self, path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str]) -> Volume:
-        """Looks afterwards, since the answer says no more than yes."""
+        """Looks afterwards, since the answer says no more than yes; or marks it then, where it could not be before."""
         self._snapshots.clone(path, name, to, marks)
+        if marks and not self._traits.clones_with_marks:
+            return shapes.resource(self._calls.made(ask.change_marks(to, marks))).volume()
         made = self.find_volume(to)
         if made is None:
             raise NasProtocolError(f"volume {to}: cloned from {path}@{name}, and then it was not there")

@@ -63,7 +63,11 @@ RULES = (
         hint="portal_group and initiator_group of the datastore are the ids that the appliance shows",
     ),
     Rule(NasRefusedError, "^(disk: )?device .* does not exist"),
-    Rule(ConflictError, "more recent snapshots|cannot shrink|not a cloned|only clone|from origin conflicts"),
+    Rule(
+        ConflictError,
+        "more recent snapshots|failed to rollback.*file exists|cannot shrink|not a cloned|only clone"
+        "|from origin conflicts",
+    ),
     Rule(
         AlreadyExistsError,
         "already exists|must be unique|already being used|already in (use|this target)",
@@ -72,7 +76,7 @@ RULES = (
     Rule(ConflictError, "currently in use by (extent|nvme)"),
     Rule(
         BusyError,
-        "in use|is busy|has children|dependent clones|has the following holds|being held|has snapshots",
+        "in use|is busy|has children|dependent clones|has the following (clones|holds)|being held|has snapshots",
         frozenset({errno.EBUSY, errno.ENOTEMPTY, _FREEBSD_ENOTEMPTY}),
     ),
     Rule(
@@ -81,7 +85,7 @@ RULES = (
         frozenset({errno.ENOSPC, errno.EDQUOT}),
         hint="free some space in the pool, or make the disk smaller or sparse",
     ),
-    Rule(NotFoundError, "does not exist|(dataset|snapshot) .* not found", frozenset({errno.ENOENT})),
+    Rule(NotFoundError, "does not exist|(dataset|snapshot) .* not found|'[^']+' not found", frozenset({errno.ENOENT})),
     Rule(UnsupportedError, "method does not exist", frozenset({_NO_SUCH_METHOD})),
 )
 

@@ -81,6 +81,11 @@ class Traits:
     snapshots: str
     """What the service of snapshots is called."""
 
+    @property
+    def clones_with_marks(self) -> bool:
+        """A clone takes user properties as it is made. `zfs.resource.snapshot.clone` knows native ones alone."""
+        return not self.resource_snapshots
+
 
 TRAITS = (
     Traits((26, 0), True, True, True, resource_snapshots=True, rename_dataset=True, snapshots="pool.snapshot"),

@@ -153,10 +153,9 @@ def rollback(path: DatasetPath, name: SnapshotName, traits: Traits) -> Request:
 
 
 def clone(path: DatasetPath, name: SnapshotName, to: DatasetPath, marks: Mapping[str, str], traits: Traits) -> Request:
-    """Marks are properties like any other of the new dataset, and come into being with it."""
-    if traits.resource_snapshots:
-        wanted = {"snapshot": f"{path}@{name}", "dataset": str(to), "properties": dict(marks)}
-        return Request("zfs.resource.snapshot.clone", (wanted,))
+    """With its marks, where the release takes them in this call: see `Traits.clones_with_marks`."""
+    if not traits.clones_with_marks:
+        return Request("zfs.resource.snapshot.clone", ({"snapshot": f"{path}@{name}", "dataset": str(to)},))
     wanted = {"snapshot": f"{path}@{name}", "dataset_dst": str(to), "dataset_properties": dict(marks)}
     return Request(f"{traits.snapshots}.clone", (wanted,))
 

@@ -108,7 +108,10 @@ def test_a_session_logs_in_once(appliance: Appliance, nas: Nas) -> None:
 
 
 def test_each_verb_of_a_guests_life_takes_one_write(appliance: Appliance, nas: Nas) -> None:
-    """Snapshots of all disks at once, too; reads are what rows and thickness must be looked up for."""
+    """Snapshots of all disks at once, too; reads are what rows and thickness must be looked up for.
+
+    But for a clone on 26, which must be marked after it is made; the answer to that shows it.
+    """
     target = create(nas)
     monday, clone = SnapshotName("monday"), PARENT.child("web2-disk0")
     other = nas.basename().child("web2-disk0")
@@ -122,7 +125,9 @@ def test_each_verb_of_a_guests_life_takes_one_write(appliance: Appliance, nas: N
     assert writes_and_reads(lambda: nas.snapshots(DISK)) == (0, 1)
     assert writes_and_reads(lambda: nas.find_snapshot(DISK, monday)) == (0, 1)
     assert writes_and_reads(lambda: nas.rollback(DISK, monday)) == (1, 0)
-    assert writes_and_reads(lambda: nas.clone(DISK, monday, clone, {})) == (1, 1)
+    assert writes_and_reads(lambda: nas.clone(DISK, monday, clone, {MARK: "web2"})) == (
+        (2, 0) if appliance.release == "26.0" else (1, 1)
+    )
     assert writes_and_reads(lambda: nas.promote(clone)) == (1, 0)
     assert writes_and_reads(lambda: nas.grow_volume(DISK, VOLUME.size)) == (1, 1)
     assert writes_and_reads(lambda: nas.change_extent(EXTENT.name, comment="")) == (1, 1)

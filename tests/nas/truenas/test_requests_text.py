@@ -149,7 +149,7 @@ def test_a_snapshot_is_stamped_as_it_is_made() -> None:
     )
 
 
-def test_the_marks_of_a_clone_come_with_the_clone() -> None:
+def test_the_marks_of_a_clone_come_with_the_clone_up_to_25_10() -> None:
     marks, clone = {"org.pyvmiscsi:guest": "web2"}, DatasetPath.parse("tank/vm/web2/disk0")
 
     assert ask.clone(DISK, MONDAY, clone, marks, traits_of((24, 10))) == Request(
@@ -165,7 +165,7 @@ def test_the_marks_of_a_clone_come_with_the_clone() -> None:
     assert ask.clone(DISK, MONDAY, clone, marks, traits_of((25, 10))).method == "pool.snapshot.clone"
     assert ask.clone(DISK, MONDAY, clone, marks, traits_of((26, 0))) == Request(
         "zfs.resource.snapshot.clone",
-        ({"snapshot": "tank/vm/web1/disk0@monday", "dataset": "tank/vm/web2/disk0", "properties": marks},),
+        ({"snapshot": "tank/vm/web1/disk0@monday", "dataset": "tank/vm/web2/disk0"},),
     )
 
 
