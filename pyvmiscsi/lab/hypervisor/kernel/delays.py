@@ -1,4 +1,4 @@
-"""The pauses of the real kernel between one sign of a login and the next (tests/lab/hypervisor/transcripts/b-states.txt)."""
+"""The pauses of the real kernel between one sign of a login and the next (transcript b-states)."""
 
 from __future__ import annotations
 

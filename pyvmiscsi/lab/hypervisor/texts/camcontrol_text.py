@@ -1,4 +1,4 @@
-"""What camcontrol(8) prints. Pure; the originals are in tests/lab/hypervisor/transcripts/ (c-luns, m-persist, raw/camcontrol-*)."""
+"""What camcontrol(8) prints. Pure; the originals are among the tests' transcripts (c-luns, m-persist)."""
 
 from __future__ import annotations
 

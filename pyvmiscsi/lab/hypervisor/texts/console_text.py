@@ -1,4 +1,4 @@
-"""What the kernel prints on its console about disks (tests/lab/hypervisor/transcripts/b-states.txt, g-remove.txt). Pure."""
+"""What the kernel prints on its console about disks (transcripts b-states, g-remove). Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What GEOM tells of disks and labels: confxml, conftxt, geom(8), glabel(8), diskinfo(8). Pure.
 
-The originals are in tests/lab/hypervisor/transcripts/raw/. Texts start from providers as `kernel.geom` lists them, the oldest first;
+The originals are in the tests' transcripts/raw/. Texts start from providers as `kernel.geom` lists them, the oldest first;
 the kernel's own lists have the newest first.
 """
 
