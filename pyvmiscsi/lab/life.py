@@ -85,8 +85,11 @@ class Lab:
         if target not in TARGETS:
             raise InputError(f"target {target!r}: no such iSCSI target", hint=f"one of {', '.join(TARGETS)}")
         plays = release(profile).name
-        if (root / _INFO).exists() and cls.at(root).status().up:
-            raise ConflictError(f"{root}: a lab is up there already", hint="pyvmiscsi lab down takes it down")
+        if (root / _INFO).exists():
+            there = cls.at(root)
+            if there.status().up:
+                raise ConflictError(f"{root}: a lab is up there already", hint="pyvmiscsi lab down takes it down")
+            there.down(keep_state=True)  # what is left of one that broke
         root.mkdir(parents=True, exist_ok=True)
         appliance = root / "appliance"
         appliance.mkdir(mode=0o700, exist_ok=True)

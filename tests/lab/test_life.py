@@ -142,6 +142,17 @@ def test_a_lab_whose_appliance_was_killed_is_down_and_can_be_taken_away(director
     assert up(directory).status().up
 
 
+def test_up_clears_away_what_is_left_of_a_broken_lab(directory: Path) -> None:
+    lab = up(directory)
+    lab.control.call("pool.dataset.create", {"name": "tank/vm/x", "comments": ""})
+    lab.control.save()
+    os.kill(lab.info.pids["appliance"], signal.SIGKILL)
+    os.waitpid(lab.info.pids["appliance"], 0)
+    again = up(directory)
+    assert "tank/vm/x" in again.control.state()["facts"]["datasets"]
+    assert again.info.portal == lab.info.portal
+
+
 def test_a_taken_portal_is_told_and_leaves_nothing_running(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = int(up(directory / "first").info.portal.partition(":")[2])
     monkeypatch.setattr("pyvmiscsi.lab.life.free_port", lambda: taken)
