@@ -135,6 +135,7 @@ class Hypervisor:
             self._host.make_directory(directory)
         if conf is not None:
             self._host.write_file(self.conf_path(supervision.guest), conf.reveal().encode(), mode=0o600)
+        self._host.remove_file(f"{run_directory}/refused")
         self._host.write_file(supervision.script, render_supervisor(supervision).encode(), mode=0o700)
         self._host.run([DAEMON, "-f", "/bin/sh", supervision.script])
         return wait_for(
@@ -180,10 +181,10 @@ class Hypervisor:
     def end(self, guest: GuestName, *, deadline: float = 60.0) -> None:
         """See that nothing of our start is left here, whatever state the guest is in: off by force, and swept.
 
-        A bhyve that was there first, for which our supervisor refused to start another, is left alone.
+        A bhyve that no supervisor of ours looks after, or did when it was lost, is left alone.
         """
         found = self.guest(guest)
-        if found.is_running and found.status is not None and found.status.was_refused:
+        if found.is_running and (found.status is None or found.status.is_final):
             return
         if found.is_running or found.is_supervised:
             self.force_poweroff(guest)
@@ -205,13 +206,15 @@ class Hypervisor:
 
     def _started(self, supervision: Supervision) -> GuestOnHost | None:
         found = self.guest(supervision.guest)
-        status = found.status
+        refusal, status = found.refusal, found.status
+        hint = f"see {supervision.log} on {self._host.name}"
+        if refusal is not None and refusal.operation == supervision.operation:
+            raise GuestError(f"guest {supervision.guest}: {refusal.reason}", hint=hint)
         if status is None or status.operation != supervision.operation:
             return None
         if status.is_final:
             raise GuestError(
-                f"guest {supervision.guest}: {status.reason}{self._last_complaint(supervision)}",
-                hint=f"see {supervision.log} on {self._host.name}",
+                f"guest {supervision.guest}: {status.reason}{self._last_complaint(supervision)}", hint=hint
             )
         return found if found.is_running and found.has_vm else None
 

@@ -27,12 +27,19 @@ for path in "$1"/*/status; do
     done <"$path"
     if is_supervisor "${path%/status}/supervisor.sh" "$supervisor"; then echo "supervised $guest"; fi
 done
+for path in "$1"/*/refused; do
+    [ -e "$path" ] || continue
+    guest=${path%/refused}
+    while IFS= read -r line; do
+        echo "refused ${guest##*/} $line"
+    done <"$path"
+done
 exit 0
 """
 )
 """A POSIX sh script that prints one fact per line."""
 
-_ENDED = ("stopped", "failed", "refused")
+_ENDED = ("stopped", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class SupervisorStatus:
     """What the supervisor last said of its guest."""
 
     phase: str
-    """`starting`, `loading`, `running`, `rebooting`, `ending`; then `stopped`, `failed` or `refused`."""
+    """`starting`, `loading`, `running`, `rebooting`, `ending`; then `stopped` or `failed`."""
     operation: str
     supervisor: int | None = None
     exit_status: int | None = None
@@ -52,10 +59,13 @@ class SupervisorStatus:
     def is_final(self) -> bool:
         return self.phase in _ENDED
 
-    @property
-    def was_refused(self) -> bool:
-        """It started nothing: somebody else's bhyve had the name."""
-        return self.phase == "refused"
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the last start that came to nothing was refused by its own supervisor, which touched nothing."""
+
+    operation: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class GuestOnHost:
     is_supervised: bool = False
     """The supervisor itself is alive."""
     status: SupervisorStatus | None = None
+    refusal: Refusal | None = None
 
     @property
     def is_running(self) -> bool:
@@ -77,7 +88,7 @@ class GuestOnHost:
 
     def is_made_by(self, operation: str) -> bool:
         """Whether this start brought about what runs."""
-        return self.status is not None and self.status.operation == operation and not self.status.was_refused
+        return self.status is not None and self.status.operation == operation
 
     @property
     def is_gone(self) -> bool:
@@ -91,6 +102,7 @@ class _Facts:
     has_vm: bool = False
     is_supervised: bool = False
     status: dict[str, str] = field(default_factory=dict)
+    refusal: dict[str, str] = field(default_factory=dict)
 
 
 def parse_guests(text: str) -> dict[str, GuestOnHost]:
@@ -99,7 +111,7 @@ def parse_guests(text: str) -> dict[str, GuestOnHost]:
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
-        if kind not in ("vmm", "process", "status", "supervised") or not name:
+        if kind not in ("vmm", "process", "status", "supervised", "refused") or not name:
             continue
         known = facts.setdefault(name, _Facts())
         if kind == "vmm":
@@ -110,7 +122,7 @@ def parse_guests(text: str) -> dict[str, GuestOnHost]:
             known.is_supervised = True
         else:
             key, _, said = value.partition("=")
-            known.status[key] = said
+            (known.status if kind == "status" else known.refusal)[key] = said
     return {name: _guest(name, known) for name, known in facts.items()}
 
 
@@ -124,7 +136,9 @@ def _guest(name: str, facts: _Facts) -> GuestOnHost:
         reason=said.get("reason", ""),
         session_lost=bool(said.get("lost_since")),
     )
-    return GuestOnHost(name, facts.process, facts.has_vm, facts.is_supervised, status if said else None)
+    why = facts.refusal
+    refusal = Refusal(why.get("operation", ""), why.get("reason", "")) if why else None
+    return GuestOnHost(name, facts.process, facts.has_vm, facts.is_supervised, status if said else None, refusal)
 
 
 def _number(text: str) -> int | None:

@@ -23,8 +23,9 @@ _TAKE = (
 run=$1 directory=$2 guest=$3 operation=$4 name=$5 vm_bhyve=$6
 refuse() { echo "$*"; exit 75; }
 first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
-# A claim is over once its start reached the supervisor and the supervisor is no more.
+# A claim is over once its start reached the supervisor, and that refused or is no more.
 is_over() {
+    /usr/bin/grep -qx "operation=$1" "$run/refused" 2>/dev/null && return 0
     /usr/bin/grep -qx "operation=$1" "$run/status" 2>/dev/null || return 1
     pid=$(/usr/bin/sed -n 's/^supervisor=//p' "$run/status")
     ! is_supervisor "$run/supervisor.sh" "$pid"

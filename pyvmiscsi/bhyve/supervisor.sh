@@ -31,7 +31,7 @@ tell() {
         echo "state=$phase"
         echo "operation=$OPERATION"
         case $phase in
-        stopped | failed | refused) echo "supervisor=" ;; # the number will be another process's one day
+        stopped | failed) echo "supervisor=" ;; # the number will be another process's one day
         *) echo "supervisor=$$" ;;
         esac
         echo "bhyve=${child:-}"
@@ -40,6 +40,16 @@ tell() {
         echo "lost_since=$lost_since"
         echo "at=$(now)"
     } >"$RUN/status.new" && "$MV" -f "$RUN/status.new" "$RUN/status"
+}
+
+# The status is the living one's: a start that is not to be tells its reason beside it.
+refuse() {
+    say "refused: $1"
+    {
+        echo "operation=$OPERATION"
+        echo "reason=$1"
+    } >"$RUN/refused.new" && "$MV" -f "$RUN/refused.new" "$RUN/refused"
+    exit 75
 }
 
 # A signal ends the wait at once, so that no tick delays it.
@@ -269,16 +279,13 @@ if [ "${1:-}" = end ]; then
 fi
 
 if "$PGREP" -fx "$PROCESS" >/dev/null; then
-    say "refused: a bhyve of this name is running already"
-    tell refused "" "a bhyve of this name is running already"
-    exit 75
+    refuse "a bhyve of this name is running already"
 fi
 # A stop may have called this start off; without the lock, another host may be about to run the guest.
 if ! holds "$LOCK.op"; then
-    say "refused: run.lock is not ours any more"
-    tell refused "" "it was called off meanwhile: run.lock is not its own any more"
-    exit 75
+    refuse "it was called off meanwhile: run.lock is not its own any more"
 fi
+"$RM" -f "$RUN/refused"
 tell starting
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"

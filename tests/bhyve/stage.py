@@ -195,6 +195,10 @@ class Stage:
         path = self.directory / "run/web1/status"
         return dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
 
+    def refusal(self) -> dict[str, str]:
+        path = self.directory / "run/web1/refused"
+        return dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+
     def log(self) -> str:
         return (self.directory / "log/web1.log").read_text() if (self.directory / "log/web1.log").exists() else ""
 

@@ -1,4 +1,4 @@
-"""Supervisors told from the strangers that got their numbers later, on this machine's own processes."""
+"""Starting and ending guests: whose process, whose status and whose refusal it is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve import hypervisor_text
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.supervisor import Supervision
 from pyvmiscsi.errors import GuestError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
 from tests.bhyve.stage import running
+from tests.fakes.host import FakeHost, Reply
+
+OTHERS = "vmm web1\nprocess web1 4201\nstatus web1 state=running\n"
 
 
 @pytest.fixture
@@ -68,3 +73,27 @@ def test_the_supervisor_of_another_guest_is_a_stranger(
     with running(other / "supervisor.sh") as supervisor:
         tell(tmp_path / str(guest), supervisor.pid)
         assert not hypervisor.guest(guest).is_supervised
+
+
+def answering(guests: str) -> FakeHost:
+    return FakeHost(answer=lambda call: Reply(guests.encode() if call.script == hypervisor_text.QUESTION else b""))
+
+
+def test_a_start_tells_why_its_supervisor_refused_it() -> None:
+    host = answering(f"{OTHERS}refused web1 operation=0a1b\nrefused web1 reason=it runs already\n")
+    with pytest.raises(GuestError, match="guest web1: it runs already"):
+        Hypervisor(host).start(Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1")))
+
+
+def test_a_refusal_of_an_earlier_start_is_forgotten_first() -> None:
+    host = answering(f"{OTHERS}status web1 operation=0a1b\n")
+    host.write_file("/var/run/pyvmiscsi/web1/refused", b"operation=0a1b\n")
+    Hypervisor(host).start(Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1")))
+    assert "/var/run/pyvmiscsi/web1/refused" not in host.files
+
+
+@pytest.mark.parametrize("told", ["", "status web1 state=failed\n"])
+def test_a_bhyve_that_no_supervisor_made_run_is_not_ended(told: str) -> None:
+    host = answering(f"vmm web1\nprocess web1 4201\n{told}")
+    Hypervisor(host).end(GuestName.parse("web1"))
+    assert [call.script for call in host.calls] == [hypervisor_text.QUESTION]

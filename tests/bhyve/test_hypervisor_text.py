@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost, SupervisorStatus, parse_guests
+from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost, Refusal, SupervisorStatus, parse_guests
 
 ANSWER = """\
 vmm web1
@@ -25,6 +25,8 @@ status gone1 operation=ffff
 status gone1 supervisor=300
 status gone1 exit=4
 status gone1 reason=bhyve failed: a=b
+refused db1 operation=0a1b
+refused db1 reason=it runs already: a=b
 """
 
 
@@ -34,7 +36,7 @@ def test_reads_every_guest_the_host_knows_of() -> None:
             "web1", 4242, True, True, SupervisorStatus("running", "0a1b", 4200, None, "", session_lost=True)
         ),
         "old1": GuestOnHost("old1", has_vm=True),
-        "db1": GuestOnHost("db1", process=977),
+        "db1": GuestOnHost("db1", process=977, refusal=Refusal("0a1b", "it runs already: a=b")),
         "gone1": GuestOnHost("gone1", status=SupervisorStatus("failed", "ffff", 300, 4, "bhyve failed: a=b")),
     }
 

@@ -135,6 +135,12 @@ def test_a_start_is_not_over_while_its_supervisor_lives(lock: RunLock, tmp_path:
             lock.take("0a1b")
 
 
+def test_a_start_is_over_once_its_supervisor_refused_it(lock: RunLock, tmp_path: Path) -> None:
+    lock.take("refused")
+    (tmp_path / "run/web1/refused").write_text("operation=refused\nreason=a bhyve of this name is running already\n")
+    lock.take("0a1b")
+
+
 def test_a_process_that_got_the_supervisors_number_later_keeps_no_lock(lock: RunLock, tmp_path: Path) -> None:
     lock.take("dead")
     (tmp_path / "run/web1/status").write_text(f"state=running\noperation=dead\nsupervisor={os.getpid()}\n")

@@ -219,8 +219,11 @@ def test_a_virtual_machine_that_an_accident_left_is_destroyed_first(tmp_path: Pa
 def test_a_second_supervisor_of_a_running_guest_touches_nothing(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         (tmp_path / "twin").touch()
+        stage.prepare()
+        (tmp_path / "run/web1/status").write_text("state=running\n")
         stage.start()
-        assert stage.until_ended()["state"] == "refused"
+        assert stage.until_ended() == {"state": "running"}
+        assert stage.refusal() == {"operation": "0a1b", "reason": "a bhyve of this name is running already"}
         assert stage.events() == []
         assert (tmp_path / "guest/run.lock").exists()
 
@@ -230,8 +233,18 @@ def test_a_start_that_lost_its_lock_runs_nothing(tmp_path: Path, shell: tuple[st
         (tmp_path / "guest/run.lock").unlink()
         (tmp_path / "guest/run.lock.op").unlink()
         stage.start()
-        assert stage.until_ended()["state"] == "refused"
+        stage.until_ended()
+        assert stage.refusal()["reason"].startswith("it was called off meanwhile")
         assert stage.events() == []
+
+
+def test_a_start_that_is_not_refused_takes_an_older_refusal_away(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2") as stage:
+        stage.prepare()
+        (tmp_path / "run/web1/refused").write_text("operation=0a1b\n")
+        stage.start()
+        stage.until_ended()
+        assert stage.refusal() == {}
 
 
 def test_a_supervisor_that_has_ended_leaves_no_process_id_to_be_signalled(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ ANOTHER_START = (
     f"{RUNS}status web1 state=running\nstatus web1 operation=ffff\nstatus web1 supervisor=42\nsupervised web1\n"
 )
 STILL_LOADING = ANOTHER_START.replace("process web1 4201\n", "")
-REFUSED = f"{RUNS}status web1 state=refused\nstatus web1 operation=0a1b\n"
+REFUSED = f"{RUNS}refused web1 operation=0a1b\nrefused web1 reason=a bhyve of this name is running already\n"
 
 
 def step_on(answer: str) -> tuple[GuestRunning, FakeHost]:
