@@ -1,7 +1,7 @@
 """What GEOM tells of disks and labels: confxml, conftxt, geom(8), glabel(8), diskinfo(8). Pure.
 
-The originals are in the tests' transcripts/raw/. Texts start from providers as `kernel.geom` lists them, the oldest first;
-the kernel's own lists have the newest first.
+The originals are in the tests' transcripts/raw/. Texts start from providers as `kernel.geom` lists them, the oldest
+first; the kernel's own lists have the newest first.
 """
 
 from __future__ import annotations
