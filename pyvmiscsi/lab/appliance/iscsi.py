@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyvmiscsi.lab.appliance import queries
-from pyvmiscsi.lab.appliance.errors import CallError, Verdict, missing
+from pyvmiscsi.lab.appliance.access import Access, row_of, table_of
+from pyvmiscsi.lab.appliance.errors import CallError, Verdict
 from pyvmiscsi.lab.appliance.exports import exports_of
 from pyvmiscsi.lab.appliance.releases import Release
-from pyvmiscsi.lab.appliance.state import Row, State, Table
+from pyvmiscsi.lab.appliance.state import Row, State
 from pyvmiscsi.lab.appliance.target.plane import PlaneSession, TargetPlane, UnshowableError
 from pyvmiscsi.lab.appliance.zfs import Zfs
 
@@ -23,16 +24,6 @@ _FULL_NAMES = ("iqn.", "eui.", "naa.")
 _LONGEST_IQN = 223
 _HIGHEST_LUN = 16382
 _LONGEST_SERIAL = 20
-
-CLASS_NAMES = {
-    "portal": "ISCSIPortal",
-    "initiator": "iSCSITargetAuthorizedInitiator",
-    "auth": "iSCSITargetAuthCredential",
-    "target": "iSCSITarget",
-    "extent": "iSCSITargetExtent",
-    "targetextent": "iSCSITargetToExtent",
-}
-"""Not-found texts are built from the service's class (nas-wire.md 1.9)."""
 
 
 class Iscsi:
@@ -59,23 +50,10 @@ class Iscsi:
         self._released: dict[str, float] = {}
         """When the mapping of a volume went: the target holds the volume a moment longer (nas-wire.md 5, 1)."""
         self.running = True
-
-    def table(self, service: str) -> Table:
-        tables: dict[str, Table] = {
-            "portal": self._state.portals,
-            "initiator": self._state.initiators,
-            "auth": self._state.credentials,
-            "target": self._state.targets,
-            "extent": self._state.extents,
-            "targetextent": self._state.mappings,
-        }
-        return tables[service]
+        self.access = Access(state)
 
     def row(self, service: str, number: int) -> Row:
-        found = self.table(service).get(number)
-        if found is None:
-            raise missing(CLASS_NAMES[service], number)
-        return found
+        return row_of(self._state, service, number)
 
     def shown(self, service: str, row: Row) -> Row:
         """A row as its query shows it."""
@@ -85,7 +63,7 @@ class Iscsi:
         return dict(row)
 
     def query(self, service: str, filters: list[Any], options: Row) -> Any:
-        rows = (self.shown(service, row) for row in self.table(service))
+        rows = (self.shown(service, row) for row in table_of(self._state, service))
         return queries.run(rows, filters, options, highest=10000 if self._release.limits_query_limit else 0)
 
     # publishing
@@ -151,117 +129,6 @@ class Iscsi:
 
     def iqn(self, target: Row) -> str:
         return iqn_of(target["name"], self._state.iscsi["basename"])
-
-    # portals
-
-    def listen_ip_choices(self) -> dict[str, str]:
-        return {"0.0.0.0": "0.0.0.0", "::": "::", "127.0.0.1": "127.0.0.1"}  # noqa: S104 - a choice it shows
-
-    def create_portal(self, data: Row) -> Row:
-        self._check_portal("iscsiportal_create", data["listen"], None)
-        return self._state.portals.insert(**{**data, "tag": len(self._state.portals) + 1})
-
-    def update_portal(self, number: int, data: Row) -> Row:
-        self.row("portal", number)
-        if "listen" in data:
-            self._check_portal("iscsiportal_update", data["listen"], number)
-        return self._state.portals.change(number, **data)
-
-    def _check_portal(self, schema: str, listen: list[Row], number: int | None) -> None:
-        verdict = Verdict(schema)
-        if not listen:
-            verdict.add("listen", "At least one listen entry is required.")
-        taken = {one["ip"] for row in self._state.portals if row["id"] != number for one in row["listen"]}
-        for place, one in enumerate(listen):
-            if one["ip"] not in self.listen_ip_choices():
-                verdict.add(f"listen.{place}.ip", f"IP {one['ip']} not configured on this system.")
-            elif one["ip"] in taken:
-                verdict.add(f"listen.{place}.ip", f"{one['ip']!r} IP is already in use.")
-        verdict.check()
-
-    def delete_portal(self, number: int) -> None:
-        self.row("portal", number)
-        self._state.portals.remove(number)
-        for target in list(self._state.targets):
-            kept = [group for group in target["groups"] if group["portal"] != number]
-            self._state.targets.change(target["id"], groups=kept)
-        for tag, portal in enumerate(list(self._state.portals), 1):
-            self._state.portals.change(portal["id"], tag=tag)
-
-    # initiator groups
-
-    def create_initiator(self, data: Row) -> Row:
-        self._check_initiators("iscsi_initiator_create", data["initiators"])
-        return self._state.initiators.insert(**data)
-
-    def update_initiator(self, number: int, data: Row) -> Row:
-        self.row("initiator", number)
-        self._check_initiators("iscsi_initiator_update", data.get("initiators", []))
-        return self._state.initiators.change(number, **data)
-
-    def _check_initiators(self, schema: str, names: list[str]) -> None:
-        verdict = Verdict(schema)
-        for place, name in enumerate(names):
-            if not name or re.search(r"\s", name):
-                verdict.add(f"initiators.{place}", "Initiator names may not be empty nor contain blanks")
-        verdict.check()
-
-    def delete_initiator(self, number: int) -> None:
-        self.row("initiator", number)
-        self._state.initiators.remove(number)
-        for target in list(self._state.targets):
-            groups = [{**g, "initiator": None} if g["initiator"] == number else g for g in target["groups"]]
-            self._state.targets.change(target["id"], groups=groups)
-
-    # CHAP
-
-    def create_credential(self, data: Row) -> Row:
-        self._check_credential("iscsi_auth_create", data)
-        return self._state.credentials.insert(**data)
-
-    def update_credential(self, number: int, data: Row) -> Row:
-        row = self.row("auth", number)
-        self._check_credential("iscsi_auth_update", {**row, **data})
-        return self._state.credentials.change(number, **data)
-
-    def _check_credential(self, schema: str, data: Row) -> None:
-        verdict = Verdict(schema)
-        if data["tag"] < 0:
-            verdict.add("tag", "Should be greater than or equal to 0")
-        if not data["user"]:
-            verdict.add("user", "This field is required")
-        peeruser, peersecret = data["peeruser"], data["peersecret"]
-        if not peeruser and peersecret:
-            verdict.add("peersecret", "The peer user is required if you set a peer secret.")
-        if peeruser and not peersecret:
-            verdict.add("peeruser", "The peer secret is required if you set a peer user.")
-        if peersecret and peersecret == data["secret"]:
-            verdict.add("peersecret", "The peer secret cannot be the same as user secret.")
-        for key, label in (("secret", "Secret"), ("peersecret", "Peer Secret")):
-            text = data[key]
-            if key == "peersecret" and not text:
-                continue
-            if not 12 <= len(text) <= 16:
-                verdict.add(key, f"{label} must be between 12 and 16 characters.")
-            if text != text.strip():
-                verdict.add(key, f"{label} contains leading or trailing space.")
-            if "#" in text:
-                verdict.add(key, f"{label} contains invalid characters: #")
-        mutual = self._state.credentials.where(
-            lambda row: row.get("discovery_auth") == "CHAP_MUTUAL" and row["id"] != data.get("id")
-        )
-        if data.get("discovery_auth") == "CHAP_MUTUAL" and mutual:
-            verdict.add("discovery_auth", "Cannot specify CHAP_MUTUAL as only one such entry is permitted.")
-        verdict.check()
-
-    def delete_credential(self, number: int) -> None:
-        tag = self.row("auth", number)["tag"]
-        last = len(self._state.credentials.having("tag", tag)) == 1
-        users = [t["name"] for t in self._state.targets if any(g["auth"] == tag for g in t["groups"])]
-        if last and users:
-            text = f'Authorized access "{tag}" is in use by following object(s): {", ".join(users)}'
-            raise CallError(text)
-        self._state.credentials.remove(number)
 
     # targets
 

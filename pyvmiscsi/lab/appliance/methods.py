@@ -217,7 +217,7 @@ _Table = tuple[Record, Callable[[Any], Any], Callable[[int, Any], Any], Callable
 
 
 def _iscsi_methods(services: Services) -> list[Method]:
-    release, iscsi = services.release, services.iscsi
+    release, iscsi, access = services.release, services.iscsi, services.iscsi.access
     strict = release.strict_models
 
     def reload(answer: Any) -> Any:
@@ -245,7 +245,7 @@ def _iscsi_methods(services: Services) -> list[Method]:
         ),
         Method("iscsi.global.client_count", (), iscsi.client_count, roles("GLOBAL", write=False)),
         Method("iscsi.global.alua_enabled", (), lambda: False, roles("GLOBAL", write=False)),
-        Method("iscsi.portal.listen_ip_choices", (), iscsi.listen_ip_choices, roles("PORTAL", write=False)),
+        Method("iscsi.portal.listen_ip_choices", (), access.listen_ip_choices, roles("PORTAL", write=False)),
         Method(
             "iscsi.target.validate_name",
             iscsi_shapes.VALIDATE_NAME,
@@ -258,16 +258,16 @@ def _iscsi_methods(services: Services) -> list[Method]:
     forced = (False, False)
     tables: dict[str, _Table] = {
         "portal": (
-            iscsi_shapes.portal(release), iscsi.create_portal, iscsi.update_portal, iscsi.delete_portal,
+            iscsi_shapes.portal(release), access.create_portal, access.update_portal, access.delete_portal,
         ),
         "initiator": (
-            iscsi_shapes.INITIATOR, iscsi.create_initiator, iscsi.update_initiator, iscsi.delete_initiator,
+            iscsi_shapes.INITIATOR, access.create_initiator, access.update_initiator, access.delete_initiator,
         ),
         "auth": (
             iscsi_shapes.credential(release),
-            iscsi.create_credential,
-            iscsi.update_credential,
-            iscsi.delete_credential,
+            access.create_credential,
+            access.update_credential,
+            access.delete_credential,
         ),
         "target": (
             iscsi_shapes.target(release),
