@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from datetime import UTC, datetime, tzinfo
 from types import SimpleNamespace
 from uuid import UUID
@@ -56,3 +57,4 @@ def nothing_by_chance(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(running, "datetime", TheDay)
     patch.setattr(running, "getpass", SimpleNamespace(getuser=lambda: "admin"))
     patch.setattr(running, "socket", SimpleNamespace(gethostname=lambda: "control"))
+    patch.setattr(running, "os", SimpleNamespace(getpid=lambda: 1, kill=os.kill))
