@@ -12,6 +12,16 @@ from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
 from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.operations.snapshots import (
+    FORGET,
+    ROLLBACK,
+    SNAPSHOT,
+    RollbackRequest,
+    SnapshotRequest,
+    forget_plan,
+    rollback_plan,
+    snapshot_plan,
+)
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.journal import Journal
 from pyvmiscsi.plan.step import Plan
@@ -70,8 +80,34 @@ def _add_disk(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> Plann
     return planned_add_disk(AddDiskRequest.from_json(intent.request), intent, datastore, scene)
 
 
+def planned_snapshot(
+    request: SnapshotRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    """To take a snapshot or to forget one, as the intent's verb says."""
+    plan = (snapshot_plan if intent.verb == SNAPSHOT else forget_plan)(request, datastore, scene)
+    return PlannedOperation(intent, plan, change_journal(request.guest, datastore, scene))
+
+
+def planned_rollback(
+    request: RollbackRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = rollback_plan(request, datastore, scene, intent.id)
+    return PlannedOperation(intent, plan, change_journal(request.guest, datastore, scene))
+
+
+def _snapshot(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_snapshot(SnapshotRequest.from_json(intent.request), intent, datastore, scene)
+
+
+def _rollback(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_rollback(RollbackRequest.from_json(intent.request), intent, datastore, scene)
+
+
 _BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation]] = {
     "add-disk": _add_disk,
     "create": _create,
+    FORGET: _snapshot,
+    ROLLBACK: _rollback,
+    SNAPSHOT: _snapshot,
     "destroy": _destroy,
 }

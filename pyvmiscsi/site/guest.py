@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import GuestConfig
@@ -13,14 +14,29 @@ from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.bhyve.rules import check
-from pyvmiscsi.errors import BusyError, HostUnreachableError, NotFoundError
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, HostUnreachableError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import DiskName, GuestName
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, SnapshotName
 from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
-from pyvmiscsi.operations.pending import PlannedOperation, planned_add_disk, planned_destroy
+from pyvmiscsi.operations.pending import (
+    PlannedOperation,
+    planned_add_disk,
+    planned_destroy,
+    planned_rollback,
+    planned_snapshot,
+)
+from pyvmiscsi.operations.snapshots import (
+    FORGET,
+    ROLLBACK,
+    SNAPSHOT,
+    RollbackRequest,
+    SnapshotRequest,
+    default_name,
+    refuse_several_moments,
+)
 from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
 from pyvmiscsi.operations.stop import stop_plan
 from pyvmiscsi.plan.engine import Preview
@@ -29,7 +45,8 @@ from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import guest_view, survey_hosts
-from pyvmiscsi.site.views import GuestView
+from pyvmiscsi.site.views import GuestView, SnapshotView
+from pyvmiscsi.steps.configuration import kept_path
 from pyvmiscsi.steps.lock import NoJournal
 from pyvmiscsi.steps.sessions import guest_credential
 
@@ -129,6 +146,53 @@ class Guest:
         request = self._add_disk_request(disk, emulation, scene)
         return Run().engine().preview(add_disk_plan(request, self.datastore, scene, ""))
 
+    def snapshot(self, name: str | None = None, *, force: bool = False, run: Run | None = None) -> str:
+        """Keep what all disks of the guest are at one moment, and its configuration; the snapshot's name.
+
+        vm-bhyve's default name, the time. BusyError for a guest that runs unless `force`: what is kept is then what a
+        power failure would leave. AlreadyExistsError for a name that is taken.
+        """
+        if not force:
+            self._refuse_running()
+        record, scene = self.record(), SiteScene(self._connections)
+        refuse_several_moments(record, self.datastore)
+        chosen = SnapshotName.parse(name) if name else default_name(datetime.now().astimezone())
+        request = SnapshotRequest(self.name, chosen)
+        if scene.nas(self.datastore).find_snapshot(record.anchor, chosen) is not None:
+            raise AlreadyExistsError(f"snapshot {self.name}@{chosen}: is there already", hint="choose another name")
+        intent = new_intent(SNAPSHOT, str(self.name), request.as_json())
+        self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
+        return str(chosen)
+
+    def snapshots(self) -> tuple[SnapshotView, ...]:
+        """The guest's snapshots, oldest first, also those that others took."""
+        record = self.record()
+        found = self._connections.nas(self.datastore.nas).snapshots(record.anchor)
+        return tuple(SnapshotView(str(self.name), str(one.name), one.created.isoformat()) for one in found)
+
+    def forget_snapshot(self, name: str, run: Run | None = None) -> None:
+        """Have the nas keep it no longer; BusyError while a clone depends on it."""
+        self.record()
+        request = SnapshotRequest(self.name, SnapshotName.parse(name))
+        intent = new_intent(FORGET, str(self.name), request.as_json())
+        scene = SiteScene(self._connections)
+        self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
+
+    def rollback(self, name: str, *, newer: bool = False, configuration: bool = False, run: Run | None = None) -> None:
+        """Make all disks of the stopped guest what they were; what was written since is lost.
+
+        `newer` lets newer snapshots go, which are in the way; `configuration` brings back the configuration kept with
+        the snapshot, too. NotFoundError, ConflictError and BusyError before anything is touched.
+        """
+        self._refuse_running()
+        operation = self._planned_rollback(SnapshotName.parse(name), newer=newer, configuration=configuration)
+        self._execute(operation, run)
+
+    def preview_rollback(self, name: str, *, newer: bool = False, configuration: bool = False) -> Preview:
+        """The steps that `rollback` would take; nothing is changed."""
+        operation = self._planned_rollback(SnapshotName.parse(name), newer=newer, configuration=configuration)
+        return Run().engine().preview(operation.plan)
+
     @contextmanager
     def open_disk(self, name: str = "disk0") -> Iterator[BlockDevice]:
         """A disk of the guest, read and written from this process as long as the context lasts.
@@ -173,6 +237,33 @@ class Guest:
                 hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
             )
         return StartRequest.of(record, self._config(host, scene), self.datastore, host)
+
+    def _planned_rollback(self, name: SnapshotName, *, newer: bool, configuration: bool) -> PlannedOperation:
+        record, scene = self.record(), SiteScene(self._connections)
+        nas = scene.nas(self.datastore)
+        later: list[tuple[DatasetPath, SnapshotName]] = []
+        for path in sorted({record.anchor, *(disk.volume.path for disk in record.disks)}):
+            found = [one.name for one in nas.snapshots(path)]
+            if name not in found:
+                raise NotFoundError(
+                    f"guest {self.name}: no snapshot {path}@{name}",
+                    hint="a disk added since the snapshot has none; pyvmiscsi vm snapshots lists what there is",
+                )
+            later += [(path, one) for one in found[found.index(name) + 1 :]]
+        if later and not newer:
+            names = ", ".join(sorted({str(one) for _, one in later}))
+            raise ConflictError(f"guest {self.name}: newer snapshots than {name}: {names}", hint="-r lets them go")
+        if configuration:
+            directory = f"{self.datastore.config_path}/{self.name}"
+            host = scene.host(scene.host_names(self.datastore)[0])
+            if host.read_file(kept_path(directory, str(name))) is None:
+                raise NotFoundError(f"guest {self.name}: no configuration was kept with {name}")
+        request = RollbackRequest.of(record, name, tuple(later), configuration=configuration)
+        intent = new_intent(ROLLBACK, str(self.name), request.as_json())
+        return planned_rollback(request, intent, self.datastore, scene)
+
+    def _execute(self, operation: PlannedOperation, run: Run | None) -> None:
+        (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
 
     def _add_disk_request(self, disk: DiskRequest, emulation: str, scene: SiteScene) -> AddDiskRequest:
         text = self._config_text(scene.host_names(self.datastore)[0], scene)

@@ -74,6 +74,18 @@ class DatastoreView:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotView:
+    """A snapshot of a guest; `created` is ISO 8601, UTC."""
+
+    guest: str
+    name: str
+    created: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class OperationView:
     """An unfinished operation: what, on which guest, by whom, since when, and whether it can still be taken back."""
 

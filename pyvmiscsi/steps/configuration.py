@@ -119,3 +119,98 @@ class ConfigurationGone:
         found = self.host.read_file(f"{self.directory}/{self.guest}.conf")
         uuid = None if found is None else ConfText(found.decode(errors="replace")).get("uuid")
         return uuid is not None and uuid.lower() != self.uuid
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationKept:
+    """The configuration as it is now is kept beside the guest's own, under a snapshot's name."""
+
+    host: Host
+    directory: str
+    guest: str
+    snapshot: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"configuration kept as {self.path}"
+
+    @property
+    def path(self) -> str:
+        return kept_path(self.directory, self.snapshot)
+
+    def holds(self) -> bool:
+        return self.host.read_file(self.path) is not None
+
+    def make(self) -> None:
+        text = self.host.read_file(f"{self.directory}/{self.guest}.conf")
+        if text is None:
+            raise NotFoundError(f"{self.directory}/{self.guest}.conf: not on {self.host.name}")
+        self.host.make_directory(f"{self.directory}/snapshots")
+        self.host.write_file(self.path, text, mode=0o640)
+
+    def undo(self) -> None:
+        self.host.remove_file(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConfigurationGone:
+    """No configuration is kept under the snapshot's name."""
+
+    host: Host
+    directory: str
+    snapshot: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"no configuration kept as {kept_path(self.directory, self.snapshot)}"
+
+    def holds(self) -> bool:
+        return self.host.read_file(kept_path(self.directory, self.snapshot)) is None
+
+    def make(self) -> None:
+        self.host.remove_file(kept_path(self.directory, self.snapshot))
+
+    def undo(self) -> None:
+        """What it said does not come back; plans put this step past the point of no return."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRestored:
+    """The configuration says what it said at the snapshot."""
+
+    host: Host
+    directory: str
+    guest: str
+    snapshot: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"configuration of {self.guest} as at @{self.snapshot}"
+
+    def holds(self) -> bool:
+        return self.host.read_file(self._conf) == self._kept()
+
+    def make(self) -> None:
+        self.host.write_file(self._conf, self._kept(), mode=0o640)
+
+    def undo(self) -> None:
+        """What it said before does not come back; plans put this step past the point of no return."""
+
+    @property
+    def _conf(self) -> str:
+        return f"{self.directory}/{self.guest}.conf"
+
+    def _kept(self) -> bytes:
+        path = kept_path(self.directory, self.snapshot)
+        kept = self.host.read_file(path)
+        if kept is None:
+            raise NotFoundError(f"{path}: not on {self.host.name}", hint="roll back without the configuration")
+        return kept
+
+
+def kept_path(directory: str, snapshot: str) -> str:
+    """Where the configuration at a snapshot is kept, in the guest's directory."""
+    return f"{directory}/snapshots/{snapshot}.conf"

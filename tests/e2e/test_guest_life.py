@@ -100,6 +100,20 @@ def test_a_disk_with_another_serial_than_the_configuration_is_refused(lab: Lab, 
     assert row_of(command, made)["state"] == "Stopped"
 
 
+def test_what_is_on_the_disk_at_a_snapshot_comes_back_with_a_rollback(lab: Lab, command: Command, made: str) -> None:
+    stamp(lab, made, b"as it was")
+    command.ok("vm", "snapshot", f"{made}@monday")
+    stamp(lab, made, b"since then")
+    assert [one["name"] for one in command.json("vm", "snapshots", made)] == ["monday"]
+    assert "no way back from: rollback" in command.ok("vm", "rollback", f"{made}@monday", "--dry-run")
+    command.ok("vm", "rollback", f"{made}@monday", "--yes")
+    with Site.load(lab.site_file) as site, site.guest(made).open_disk() as lun:
+        assert lun.pread(512, 0).rstrip(b"\0") == b"as it was"
+    status, said = command.refused("vm", "destroy", made, "--yes")
+    assert (status, "monday" in said) == (75, True)
+    command.ok("vm", "snapshot", f"{made}@monday", "--destroy")
+
+
 def test_a_missing_switch_is_named_and_nothing_stays(command: Command, new_name: Callable[[], str]) -> None:
     guest = new_name()
     command.ok("vm", "create", guest, "--size", "64M", "--switch", "nowhere")
@@ -158,6 +172,13 @@ def test_a_target_killed_under_a_writing_guest_hangs_nothing(lab_factory: LabFac
     lab.control.target_start()
     command.ok("vm", "destroy", "writer", "--yes")
     assert pending_of(command, "writer") == []
+
+
+def stamp(lab: Lab, guest: str, text: bytes) -> None:
+    """Write the text into the first sector of the guest's disk."""
+    with Site.load(lab.site_file) as site, site.guest(guest).open_disk() as lun:
+        lun.pwrite(text.ljust(512, b"\0"), 0)
+        lun.flush()
 
 
 def wait_until_written(file: Path, *, times: int) -> None:

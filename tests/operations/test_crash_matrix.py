@@ -13,7 +13,7 @@ import pytest
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.errors import NasUnansweredError, PastNoReturnError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import DiskName, GuestName, SnapshotName
 from pyvmiscsi.operations.add_disk import AddDiskRequest
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.operations.destroy import DestroyRequest
@@ -24,7 +24,10 @@ from pyvmiscsi.operations.pending import (
     planned_again,
     planned_create,
     planned_destroy,
+    planned_rollback,
+    planned_snapshot,
 )
+from pyvmiscsi.operations.snapshots import RollbackRequest, SnapshotRequest
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.units import Size
@@ -34,6 +37,7 @@ from tests.plan.worlds import Killed
 
 GUEST = GuestName.parse("web1")
 NEIGHBOUR = GuestName.parse("db1")
+OLD, NEW = b"as at sunday", b"written since"
 DISKS = (DiskRequest(Size.parse("1G")), DiskRequest(Size.parse("2G"), thick=True))
 
 Operation = Callable[[FakeScene, DatastoreRecord], PlannedOperation]
@@ -60,6 +64,19 @@ def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     return planned_add_disk(request, intent, datastore, scene)
 
 
+def snapshot(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    request = SnapshotRequest(GUEST, SnapshotName("monday"))
+    intent = Intent("5a01", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_snapshot(request, intent, datastore, scene)
+
+
+def rollback(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    request = RollbackRequest.of(record, SnapshotName("sunday"), (), configuration=True)
+    intent = Intent("4b01", "rollback", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_rollback(request, intent, datastore, scene)
+
+
 def execute(operation: PlannedOperation) -> None:
     Engine().execute(operation.plan, operation.journal, operation.intent)
 
@@ -73,13 +90,15 @@ def prepare(operation: Operation, directory: Path, layout: str) -> tuple[FakeSce
     execute(planned_create(neighbour, intent, datastore, scene.another()))
     if operation is not creation:
         execute(creation(scene.another(), datastore))
+    if operation is rollback:
+        _prepare_rollback(scene, datastore)
     scene.store.calls.clear()
     return scene, datastore
 
 
 def everything(scene: FakeScene) -> object:
     """The nas and the config path, whole."""
-    return scene.store.state(), scene.files()
+    return scene.store.state(), dict(scene.store.contents), scene.files()
 
 
 def count_of_calls(operation: Operation, directory: Path, layout: str) -> int:
@@ -107,15 +126,18 @@ def bad_luck(number: int, kind: str) -> Callable[[Call], None]:
     return watch
 
 
-@pytest.mark.parametrize("layout", ["nested", "flat"])
+IN_BOTH_LAYOUTS = [creation, destruction, addition, snapshot]
+CASES = [(operation, layout) for operation in IN_BOTH_LAYOUTS for layout in ("nested", "flat")] + [(rollback, "nested")]
+
+
 @pytest.mark.parametrize("ending", ["resume", "rewind"])
 @pytest.mark.parametrize("kind", ["killed before", "killed after", "answer lost"])
-@pytest.mark.parametrize("operation", [creation, destruction, addition])
+@pytest.mark.parametrize(("operation", "layout"), CASES)
 def test_leaves_no_orphan_and_loses_no_volume(
     operation: Operation, kind: str, ending: str, layout: str, tmp_path: Path
 ) -> None:
     cases = count_of_calls(operation, tmp_path / "rehearsal", layout)
-    assert cases >= 9
+    assert cases >= 5
     for number in range(cases):
         scene, datastore = prepare(operation, tmp_path / str(number), layout)
         before = everything(scene)
@@ -142,13 +164,25 @@ def test_leaves_no_orphan_and_loses_no_volume(
             try:
                 Engine().rewind(again.plan, again.journal, again.intent)
             except PastNoReturnError:
-                assert operation is destruction, moment
+                assert operation in (destruction, rollback), moment
                 again = planned_again(pending[0], datastore, scene.another())
                 Engine().resume(again.plan, again.journal, again.intent)
                 assert _is_done(operation, scene, datastore), moment
                 continue
             assert everything(scene) == before, moment
         assert not _pending(scene, datastore), moment
+
+
+def _prepare_rollback(scene: FakeScene, datastore: DatastoreRecord) -> None:
+    """A snapshot of two written disks and their configuration, all of which changed since."""
+    volumes = [datastore.volume_of(GUEST, DiskName(number)) for number in range(len(DISKS))]
+    scene.store.contents |= dict.fromkeys(volumes, OLD)
+    request = SnapshotRequest(GUEST, SnapshotName("sunday"))
+    intent = Intent("5a00", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T10:30:00Z")
+    execute(planned_snapshot(request, intent, datastore, scene.another()))
+    scene.store.contents |= dict.fromkeys(volumes, NEW)
+    with (scene.directory / "web1" / "web1.conf").open("a") as conf:
+        conf.write("# by hand\n")
 
 
 def _records(scene: FakeScene, datastore: DatastoreRecord) -> tuple[GuestRecord, ...]:
@@ -169,6 +203,12 @@ def _is_done(operation: Operation, scene: FakeScene, datastore: DatastoreRecord)
     if operation is destruction:
         return not records and str(GUEST) not in state and not (scene.directory / str(GUEST)).exists()
     guest, wanted = records[GUEST], len(DISKS) + (operation is addition)
+    if operation is snapshot:
+        kept = (scene.directory / "web1" / "snapshots" / "monday.conf").exists()
+        return kept and any(taken.endswith("@monday") for taken in map(str, scene.store.state()["snapshots"]))
+    if operation is rollback:
+        restored = "by hand" not in (scene.directory / "web1" / "web1.conf").read_text()
+        return restored and all(scene.store.contents[disk.volume.path] == OLD for disk in guest.disks)
     assert all(disk.mapping and disk.extent and disk.target for disk in guest.disks)
     assert state.count(f"{GUEST}-disk2") == 0 or operation is addition
     return len(guest.disks) == wanted

@@ -1,0 +1,152 @@
+"""Snapshot a guest, forget a snapshot, roll back to one: all disks of the guest, or none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from pyvmiscsi.errors import RuleError
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, SnapshotName
+from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.ports import Host
+from pyvmiscsi.steps.configuration import ConfigurationKept, ConfigurationRestored, KeptConfigurationGone
+from pyvmiscsi.steps.exports import NobodyLoggedIn
+from pyvmiscsi.steps.sessions import DiskDetached
+from pyvmiscsi.steps.snapshots import RollbackAnnounced, SnapshotExists, SnapshotGone, VolumeRolledBack
+
+SNAPSHOT, FORGET, ROLLBACK = "snapshot", "forget-snapshot", "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """A snapshot of a guest: to take, or to forget."""
+
+    guest: GuestName
+    name: SnapshotName
+
+    def as_json(self) -> dict[str, Any]:
+        return {"guest": str(self.guest), "name": str(self.name)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(GuestName.parse(data["guest"]), SnapshotName.parse(data["name"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequest:
+    """A guest to roll back, its disks and targets, and the newer snapshots that go."""
+
+    guest: GuestName
+    name: SnapshotName
+    disks: tuple[DiskName, ...]
+    targets: tuple[Iqn, ...]
+    newer: tuple[tuple[DatasetPath, SnapshotName], ...] = ()
+    configuration: bool = False
+    """Whether the configuration becomes what it was then, too."""
+
+    @classmethod
+    def of(
+        cls,
+        record: GuestRecord,
+        name: SnapshotName,
+        newer: tuple[tuple[DatasetPath, SnapshotName], ...],
+        *,
+        configuration: bool,
+    ) -> Self:
+        disks = tuple(disk.name for disk in record.disks)
+        targets = tuple(disk.target.iqn for disk in record.disks if disk.target)
+        return cls(record.name, name, disks, targets, newer, configuration)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "guest": str(self.guest),
+            "name": str(self.name),
+            "disks": [str(disk) for disk in self.disks],
+            "targets": [str(target) for target in self.targets],
+            "newer": [f"{path}@{name}" for path, name in self.newer],
+            "configuration": self.configuration,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            guest=GuestName.parse(data["guest"]),
+            name=SnapshotName.parse(data["name"]),
+            disks=tuple(DiskName.parse(disk) for disk in data["disks"]),
+            targets=tuple(Iqn.parse(target) for target in data["targets"]),
+            newer=tuple(_snapshot_of(text) for text in data["newer"]),
+            configuration=bool(data["configuration"]),
+        )
+
+
+def default_name(now: datetime) -> SnapshotName:
+    """vm-bhyve's: `2026-11-22-10:00:00` (freebsd.md 5.5)."""
+    return SnapshotName.parse(now.strftime("%Y-%m-%d-%H:%M:%S"))
+
+
+def snapshot_plan(request: SnapshotRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
+    """The configuration is kept first, so that no snapshot is without one; both steps can be undone."""
+    directory = _directory(request.guest, datastore)
+    kept = ConfigurationKept(_host(datastore, scene), directory, str(request.guest), str(request.name))
+    taken = SnapshotExists(scene.nas(datastore), *_place(request, datastore))
+    return Plan(SNAPSHOT, f"{request.guest}@{request.name}", (kept, taken))
+
+
+def forget_plan(request: SnapshotRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
+    """There is no way back from the first step on."""
+    gone = SnapshotGone(scene.nas(datastore), *_place(request, datastore))
+    unkept = KeptConfigurationGone(_host(datastore, scene), _directory(request.guest, datastore), str(request.name))
+    return Plan(FORGET, f"{request.guest}@{request.name}", (gone, unkept), no_return=0)
+
+
+def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+    """Log out everywhere; then there is no way back: newer snapshots go, and every disk becomes what it was."""
+    nas = scene.nas(datastore)
+    reversible: list[Step] = [
+        DiskDetached(scene.initiator(host), host, target)
+        for host in scene.host_names(datastore)
+        for target in request.targets
+    ]
+    reversible.append(NobodyLoggedIn(nas, request.targets))
+    steps: list[Step] = [RollbackAnnounced(nas, datastore.anchor_of(request.guest), request.name, operation)]
+    steps += [SnapshotGone(nas, path, name, recursive=False) for path, name in request.newer]
+    steps += [
+        VolumeRolledBack(nas, datastore.volume_of(request.guest, disk), request.name, operation)
+        for disk in request.disks
+    ]
+    if request.configuration:
+        directory = _directory(request.guest, datastore)
+        steps.append(ConfigurationRestored(_host(datastore, scene), directory, str(request.guest), str(request.name)))
+    return Plan(ROLLBACK, f"{request.guest}@{request.name}", (*reversible, *steps), no_return=len(reversible))
+
+
+def refuse_several_moments(record: GuestRecord, datastore: DatastoreRecord) -> None:
+    """RuleError when the guest's disks cannot be kept at one moment: ZFS does that below one dataset only."""
+    if datastore.layout == "flat" and len(record.disks) > 1:
+        raise RuleError(
+            f"guest {record.name}: its {len(record.disks)} disks cannot be kept at one moment in a flat datastore",
+            hint="a nested datastore keeps a guest's disks below one dataset",
+        )
+
+
+def _snapshot_of(text: str) -> tuple[DatasetPath, SnapshotName]:
+    path, _, name = text.partition("@")
+    return DatasetPath.parse(path), SnapshotName.parse(name)
+
+
+def _place(request: SnapshotRequest, datastore: DatastoreRecord) -> tuple[DatasetPath, SnapshotName, bool]:
+    """Of what the snapshot is, its name, and whether all below is part of it."""
+    return datastore.anchor_of(request.guest), request.name, datastore.layout != "flat"
+
+
+def _directory(guest: GuestName, datastore: DatastoreRecord) -> str:
+    return f"{datastore.config_path}/{guest}"
+
+
+def _host(datastore: DatastoreRecord, scene: Scene) -> Host:
+    return scene.host(scene.host_names(datastore)[0])
