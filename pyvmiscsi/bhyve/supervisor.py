@@ -3,6 +3,7 @@
 It is one text for `/bin/sh`: the guest's values as assignments, and the fixed story in `supervisor.sh`. daemon(8)
 detaches it, and from then on it needs no control host: it starts bhyve again when the guest reboots, and on any other
 end it destroys the virtual machine and its taps, logs out of its targets and releases `run.lock`.
+A guest has one supervisor, however often its start is resumed.
 
 When a disk's session is lost it takes the session away first and waits for bhyve then: a process that closes a dead
 disk stops GEOM, and with it every guest of the host, until the session is gone.
@@ -21,7 +22,7 @@ from pyvmiscsi.quoting import quote
 
 # A supervisor killed by -9 leaves its number in its status file, and one day the number is another process's.
 IS_SUPERVISOR = """\
-is_supervisor() { case " $(/bin/ps -ww -o command= -p "$2" 2>/dev/null) " in *"sh $1 "*) ;; *) return 1 ;; esac; }
+is_supervisor() { case "$("${PS:-/bin/ps}" -wwo command= -p "$2" 2>/dev/null) " in *"sh $1 "*) ;; *) return 1 ;; esac; }
 """
 """sh: `is_supervisor SCRIPT PID`, whether this process runs this guest's script."""
 
@@ -35,6 +36,7 @@ class Tools:
     date: str = "/bin/date"
     ifconfig: str = "/sbin/ifconfig"
     iscsictl: str = "/usr/bin/iscsictl"
+    ln: str = "/bin/ln"
     mv: str = "/bin/mv"
     pgrep: str = "/bin/pgrep"
     ps: str = "/bin/ps"
@@ -132,6 +134,7 @@ def render_supervisor(supervision: Supervision) -> str:
             f"CONSOLES={quote(consoles)}\n",
             f"loader() {{ exec {_command(supervision.loader or ('/usr/bin/true',))}; }}\n",
             f"bhyve() {{ exec {_command(supervision.bhyve)}; }}\n",
+            IS_SUPERVISOR,
             "\n",
             _story(),
         )

@@ -19,6 +19,8 @@ lost_since=    # when a session was first seen to be down
 taken_away=    # yes, once the guest has no session any more
 status=        # of the loader or of bhyve, once it has ended
 reason=        # why the guest ended, in words
+place=         # the file that makes this process the guest's supervisor
+whose=         # the operation of the one that was there before
 
 now() { "$DATE" +%s; }
 
@@ -44,12 +46,32 @@ tell() {
 
 # The status is the living one's: a start that is not to be tells its reason beside it.
 refuse() {
+    give_up_place
     say "refused: $1"
     {
         echo "operation=$OPERATION"
         echo "reason=$1"
     } >"$RUN/refused.new" && "$MV" -f "$RUN/refused.new" "$RUN/refused"
     exit 75
+}
+
+# take_place: become the guest's supervisor; false when another process is. Whoever comes takes the number after the
+# last one, and none is taken away, so that of two that find the last one dead only one comes after it.
+take_place() {
+    last=0
+    while [ -e "$RUN/supervisor.$((last + 1))" ]; do last=$((last + 1)); done
+    other=
+    [ "$last" -eq 0 ] || read -r other whose <"$RUN/supervisor.$last"
+    if [ "$other" != $$ ] && is_supervisor "$RUN/supervisor.sh" "$other"; then return 1; fi
+    next=$RUN/supervisor.$((last + 1))
+    echo "$$ $OPERATION" >"$RUN/place.$$" || return 1
+    if "$LN" "$RUN/place.$$" "$next"; then place=$next; fi
+    "$RM" -f "$RUN/place.$$"
+    [ -n "$place" ] || { [ -e "$next" ] && take_place; }
+}
+
+give_up_place() {
+    [ -z "$place" ] || : >"$place"
 }
 
 # A signal ends the wait at once, so that no tick delays it.
@@ -268,12 +290,18 @@ trap 'stop=${stop:-asked}' TERM INT
 trap 'stop=forced' USR1
 trap '' HUP
 
+if ! take_place; then
+    say "operation $whose looks after $NAME already"
+    [ "$whose" != "$OPERATION" ] || exit 0 # a start that was resumed finds its supervisor there
+    refuse "operation $whose looks after it already"
+fi
 if [ "${1:-}" = end ]; then
     child=$2 stop=forced reason="ended by force"
     say "ending $NAME, whose supervisor is gone"
     tell ending
     while is_alive; do end_by_force; done
     clean_up
+    give_up_place
     tell stopped "" "$reason"
     exit
 fi
@@ -292,4 +320,5 @@ printf '%s' "$CONSOLES" >"$CONSOLE"
 run_guest
 clean_up
 say "$outcome: $reason"
+give_up_place
 tell "$outcome" "$status" "$reason"

@@ -57,6 +57,7 @@ case $1 in
 esac
 """
 _PS = """
+case $* in *command=*) exec /bin/ps "$@" ;; esac
 cat "$STAGE/ps-state" 2>/dev/null || echo IC
 """
 
@@ -145,10 +146,12 @@ class Stage:
 
     def prepare(self) -> list[str]:
         """Write the script; the command that runs it."""
-        script = self.directory / "supervisor.sh"
-        script.write_text(render_supervisor(self.supervision))
         for name in ("run/web1", "log"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
+        script = Path(self.supervision.script)
+        new = script.with_suffix(".new")
+        new.write_text(render_supervisor(self.supervision))
+        new.replace(script)
         (self.directory / "run/web1/claim").write_text("0a1b\n")
         return [*self._shell, str(script)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -226,6 +227,66 @@ def test_a_second_supervisor_of_a_running_guest_touches_nothing(tmp_path: Path) 
         assert stage.refusal() == {"operation": "0a1b", "reason": "a bhyve of this name is running already"}
         assert stage.events() == []
         assert (tmp_path / "guest/run.lock").exists()
+
+
+def test_a_start_that_is_resumed_finds_its_supervisor_there(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell) as stage:
+        stage.start()
+        stage.until_said("state", "running")
+        stage.until_running()
+        told = stage.status()
+        subprocess.run(stage.prepare(), check=True, timeout=20)
+        assert (stage.status(), stage.refusal()) == (told, {})
+        assert stage.events() == [_BHYVE]
+
+
+def test_another_operation_is_refused_while_a_supervisor_lives(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.start()
+        stage.until_said("state", "running")
+        stage.until_running()
+        told = stage.status()
+        stage.supervision = replace(stage.supervision, operation="ffff")
+        assert subprocess.run(stage.prepare(), check=False, timeout=20).returncode == 75
+        assert stage.refusal() == {"operation": "ffff", "reason": "operation 0a1b looks after it already"}
+        assert (stage.status(), stage.events()) == (told, [_BHYVE])
+
+
+def test_of_many_that_come_after_a_dead_supervisor_one_runs_the_guest(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell) as stage:
+        command = stage.prepare()
+        (tmp_path / "run/web1/supervisor.1").write_text(f"{os.getpid()} 0a1b\n")
+        rivals = [subprocess.Popen(command) for _ in range(6)]
+        stage.until_running()
+        stage.until_said("state", "running")
+        chosen = int(stage.status()["supervisor"])
+        try:
+            assert [rival.wait(20) for rival in rivals if rival.pid != chosen] == [0] * 5
+        finally:
+            for rival in rivals:
+                rival.terminate()
+        assert [rival.wait(20) for rival in rivals] == [0] * 6
+        assert stage.events() == [_BHYVE, "button", *_CLEAN_UP]
+
+
+def test_a_supervisor_has_made_room_for_the_next_before_it_says_that_it_has_ended(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2") as stage:
+        place = tmp_path / "run/web1/supervisor.1"
+        stage.supervision = replace(stage.supervision, tools=replace(stage.supervision.tools, mv=mover(stage, place)))
+        stage.start()
+        stage.until_ended()
+        phases = [line.split() for line in (tmp_path / "places").read_text().splitlines()]
+        assert [phase for phase, *_ in phases] == ["starting", "running", "ending", "stopped"]
+        assert [bool(held) for _, *held in phases] == [True, True, True, False]
+
+
+def mover(stage: Stage, place: Path) -> str:
+    """An mv that notes, with each status it puts in place, who holds this place."""
+    path = stage.directory / "bin/mv"
+    note = f'echo "$(sed -n s/^state=//p "$2") $(cat {place})" >>{stage.directory}/places'
+    path.write_text(f'#!/bin/dash\n{note}\nexec /bin/mv "$@"\n')
+    path.chmod(0o755)
+    return str(path)
 
 
 def test_a_start_that_lost_its_lock_runs_nothing(tmp_path: Path, shell: tuple[str, ...]) -> None:
