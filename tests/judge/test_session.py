@@ -34,7 +34,7 @@ def run(folder: Path, exchange: Mapping[str, object], **environment: str) -> sub
     )
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder, folder],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", **environment},
         capture_output=True,
         text=True,
         check=False,
