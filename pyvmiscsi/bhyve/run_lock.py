@@ -30,6 +30,13 @@ is_over() {
     pid=$(/usr/bin/sed -n 's/^supervisor=//p' "$run/status")
     ! is_supervisor "$run/supervisor.sh" "$pid"
 }
+# With no name in it nobody could tell whose the lock is: what cannot be filled is taken away again.
+create() (
+    set -C
+    exec 3>"$directory/run.lock" || exit 73
+    echo "$me" >&3 || { /bin/rm -f "$directory/run.lock"; exit 73; }
+)
+give_up() { echo "$directory cannot be written: $1" >&2; exit 73; }
 
 me=$(/bin/hostname) || exit 71
 /bin/mkdir -p "$run" || exit 73
@@ -49,11 +56,21 @@ if [ "$claimed" != "$operation" ]; then
     fi
     [ -z "$claimed" ] || is_over "$claimed" || refuse "operation $claimed"
 fi
-if ! (set -C; echo "$me" >"$directory/run.lock") 2>/dev/null; then
+created=
+if complaint=$(create 2>&1); then
+    created=yes
+else
+    [ -e "$directory/run.lock" ] || give_up "$complaint"
     holder=$(first_line "$directory/run.lock")
     [ "$holder" = "$me" ] || refuse "host $holder"
 fi
-echo "$operation" >"$run/claim" && echo "$operation" >"$directory/run.lock.op"
+echo "$operation" >"$run/claim" || exit 73
+[ "$(first_line "$directory/run.lock.op")" != "$operation" ] || exit 0
+if ! complaint=$( (echo "$operation" >"$directory/run.lock.op") 2>&1); then
+    [ -z "$created" ] || /bin/rm -f "$directory/run.lock.op" "$directory/run.lock"
+    /bin/rm -f "$run/claim"
+    give_up "$complaint"
+fi
 """
 )
 
@@ -95,7 +112,7 @@ class RunLock:
 
         A lock in this host's own name is stale, and taken over, when nothing runs a virtual machine of that name,
         vm-bhyve does not look after it, and no other operation is about to start it. Raises BusyError naming the host
-        or the operation that has it.
+        or the operation that has it; CommandError when the directory cannot be written.
         """
         name = str(self._guest)
         words = (

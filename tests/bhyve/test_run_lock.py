@@ -10,7 +10,7 @@ import pytest
 
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
-from pyvmiscsi.errors import BusyError, GuestError
+from pyvmiscsi.errors import BusyError, CommandError, GuestError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
@@ -112,6 +112,27 @@ def test_vm_bhyve_running_another_guest_is_no_hindrance(tmp_path: Path) -> None:
     lock = RunLock(LocalHost(HostRecord("hv1")), GuestName.parse(name), str(tmp_path), str(tmp_path / "run"))
     with running(tmp_path / "vm", "_run", f"{name}-2"), running(tmp_path / "vm", "console", name):
         lock.take("0a1b")
+
+
+def test_a_directory_that_cannot_be_written_is_told_from_a_lock_without_a_name(lock: RunLock, guest: Path) -> None:
+    guest.rmdir()
+    with pytest.raises(CommandError, match=f"{guest} cannot be written: .*(nonexistent|No such file)"):
+        lock.take("0a1b")
+
+
+def test_a_full_disk_leaves_no_lock_that_nobody_could_read(lock: RunLock, guest: Path) -> None:
+    (guest / "run.lock").symlink_to("/dev/full")
+    with pytest.raises(CommandError, match=f"{guest} cannot be written: .*(I/O error|No space)"):
+        lock.take("0a1b")
+    assert list(guest.iterdir()) == []
+
+
+def test_a_lock_that_cannot_get_its_operation_is_given_up(lock: RunLock, guest: Path, tmp_path: Path) -> None:
+    (guest / "run.lock.op").mkdir()
+    with pytest.raises(CommandError, match=f"{guest} cannot be written: .*[Dd]irectory"):
+        lock.take("0a1b")
+    assert not (guest / "run.lock").exists()
+    assert list((tmp_path / "run/web1").iterdir()) == []
 
 
 def test_a_lock_from_before_the_hosts_last_boot_is_stale(lock: RunLock, guest: Path) -> None:
