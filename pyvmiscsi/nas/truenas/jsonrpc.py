@@ -18,6 +18,8 @@ AT_ONCE = 10
 
 DEADLINE = 120.0
 """Seconds for an answer: some releases sleep while they delete, and all are slow with thousands of datasets."""
+LOGIN_DEADLINE = 30.0
+"""Seconds for a login: the limiter holds its answer back for up to 10, a failed one takes 5 (nas-wire.md 1.4, 1.8)."""
 
 
 class JsonRpc:
@@ -86,13 +88,13 @@ class JsonRpc:
     def _log_in(self, line: _Line) -> _Line:
         """Every attempt has a connection of its own: a failed one cannot be repeated (nas-wire.md 1.4)."""
         try:
-            self._check_login(line.ask(self._login, self._deadline))
+            self._check_login(line.ask(self._login, min(self._deadline, LOGIN_DEADLINE)))
         except Refused as refused:
             line.close()
             raise error_of(refused) from refused
         except (_NotSent, _Unanswered) as lost:
             line.close()
-            raise NasUnreachableError(f"{self._login.method}: the connection was lost") from lost
+            raise NasUnreachableError(f"{self._login.method}: {lost}") from lost
         except PyvmiscsiError:
             line.close()
             raise
