@@ -20,12 +20,12 @@ for path in "$1"/*/status; do
     [ -e "$path" ] || continue
     guest=${path%/status}
     guest=${guest##*/}
-    supervisor=
+    # Looked for before its status is read: one that is gone by then has said its last word.
+    supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$path")
+    if is_supervisor "${path%/status}/supervisor.sh" "$supervisor"; then echo "supervised $guest"; fi
     while IFS= read -r line; do
         echo "status $guest $line"
-        case $line in supervisor=*) supervisor=${line#supervisor=} ;; esac
     done <"$path"
-    if is_supervisor "${path%/status}/supervisor.sh" "$supervisor"; then echo "supervised $guest"; fi
 done
 for path in "$1"/*/refused; do
     [ -e "$path" ] || continue

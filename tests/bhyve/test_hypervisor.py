@@ -65,6 +65,15 @@ def test_a_stranger_with_a_dead_supervisors_number_is_never_signalled(
     assert stranger.returncode == 0
 
 
+def test_a_supervisor_is_looked_for_before_its_status_is_read(guest: GuestName, tmp_path: Path) -> None:
+    """The other way round, one that ends in between would be gone and its last status still to come."""
+    with running(tmp_path / str(guest) / "supervisor.sh") as supervisor:
+        tell(tmp_path / str(guest), supervisor.pid)
+        said = LocalHost(HostRecord("hv1")).script(hypervisor_text.QUESTION, str(tmp_path)).text
+    told = [line.split()[0] for line in said.splitlines() if line.split()[1] == str(guest)]
+    assert told == ["supervised", "status", "status", "status"]
+
+
 def test_the_supervisor_of_another_guest_is_a_stranger(
     hypervisor: Hypervisor, guest: GuestName, tmp_path: Path
 ) -> None:
