@@ -140,17 +140,21 @@ class ConfigurationKept:
         return kept_path(self.directory, self.snapshot)
 
     def holds(self) -> bool:
-        return self.host.read_file(self.path) is not None
+        return self.host.read_file(self.path) == self._now()
 
     def make(self) -> None:
-        text = self.host.read_file(f"{self.directory}/{self.guest}.conf")
-        if text is None:
-            raise NotFoundError(f"{self.directory}/{self.guest}.conf: not on {self.host.name}")
         self.host.make_directory(f"{self.directory}/snapshots")
-        self.host.write_file(self.path, text, mode=0o640)
+        self.host.write_file(self.path, self._now(), mode=0o640)
 
     def undo(self) -> None:
         self.host.remove_file(self.path)
+
+    def _now(self) -> bytes:
+        conf = f"{self.directory}/{self.guest}.conf"
+        text = self.host.read_file(conf)
+        if text is None:
+            raise NotFoundError(f"{conf}: not on {self.host.name}", hint="is the config path mounted there?")
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,3 +141,17 @@ def test_one_disk_of_a_flat_datastore_can(tmp_path: Path) -> None:
     fill(world, guest, NEW)
     guest.rollback("monday")
     assert contents(world, guest) == {OLD}
+
+
+def test_a_configuration_kept_for_a_snapshot_that_is_gone_is_not_taken_for_the_new_ones(
+    world: World, guest: Guest
+) -> None:
+    conf = world.directory / "web1" / "web1.conf"
+    guest.snapshot("monday")
+    world.nas.delete_snapshot(guest.record().anchor, SnapshotName("monday"), recursive=True)  # by the nas's own task
+    conf.write_text(conf.read_text() + 'debug="yes"\n')
+    then = conf.read_text()
+    guest.snapshot("monday")
+    conf.write_text(then + 'cpu_sockets="1"\n')
+    guest.rollback("monday", configuration=True)
+    assert conf.read_text() == then
