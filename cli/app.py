@@ -16,13 +16,13 @@ import typer
 from .frame import Invocation, of, split_global_options
 
 NOUNS = {
-    "vm": "Guests: create, list, start, stop, console, destroy.",
+    "vm": "Guests: create, start, stop, snapshot, clone, rename, destroy.",
     "datastore": "Datastores of the site.",
     "ops": "Operations that were interrupted: list, resume, rewind.",
     "config": "The site file: show it, and where each value comes from.",
     "lab": "An emulated NAS with hypervisors, on this machine.",
 }
-"""Word -> help. The module of the same name has the typer app `app`."""
+"""Word -> help. The module of the same name has the typer app `app`, or is a package with a table `VERBS`."""
 
 COMMANDS = {
     "init": "Write a site file, asking for what it needs.",
@@ -40,7 +40,7 @@ def build(command: str | None = None, verb: str | None = None) -> typer.Typer:
     """The typer app that understands `command`, and of a noun its `verb`; without such a word, all in name alone."""
     app = _empty(add_completion=command not in NOUNS and command not in COMMANDS)
     if command in NOUNS:
-        _add_noun(app, command, _only(verb, _module(command).app))
+        _add_noun(app, command, _verbs_of(command, verb))
     elif command in COMMANDS:
         _add_command(app, command, _module(command).command)
     else:
@@ -55,9 +55,35 @@ def whole() -> typer.Typer:
     """The typer app with every command imported: for completion, and for those who describe all of them."""
     app = _empty(add_completion=True)
     for noun in NOUNS:
-        _add_noun(app, noun, _module(noun).app)
+        module = _module(noun)
+        _add_noun(app, noun, _merged(noun, module.VERBS) if hasattr(module, "VERBS") else module.app)
     for word in COMMANDS:
         _add_command(app, word, _module(word).command)
+    return app
+
+
+def _verbs_of(noun: str, verb: str | None) -> typer.Typer:
+    """What a noun understands: of a package the module of this verb, or without one all verbs in name alone."""
+    module = _module(noun)
+    if not hasattr(module, "VERBS"):
+        return _only(verb, module.app)
+    if verb is not None and verb in module.VERBS:
+        return _merged(noun, {verb: module.VERBS[verb]})
+    app = typer.Typer()
+    for name, (_, help_) in module.VERBS.items():
+        app.command(name, help=help_)(_not_imported)
+    return app
+
+
+def _merged(noun: str, verbs: dict[str, tuple[str, str]]) -> typer.Typer:
+    """One app of these verbs, in this order; a module that has no command of a verb's name is a group of that name."""
+    app = typer.Typer()
+    for verb, (module, help_) in verbs.items():
+        found = _module(f"{noun}.{module}").app
+        commands = [command for command in found.registered_commands if command.name == verb]
+        app.registered_commands += commands
+        if not commands:
+            app.add_typer(found, name=verb, help=help_, no_args_is_help=True)
     return app
 
 

@@ -12,7 +12,8 @@ SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setup
 
 def test_every_package_is_shipped() -> None:
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "pyvmiscsi").rglob("__init__.py")}
-    assert set(SETUPTOOLS["packages"]) == there | {"pyvmiscsi_cli"}
+    cli = {path.parent.relative_to(ROOT / "cli") for path in (ROOT / "cli").rglob("__init__.py")}
+    assert set(SETUPTOOLS["packages"]) == there | {".".join(("pyvmiscsi_cli", *path.parts)) for path in cli}
     assert SETUPTOOLS["package-dir"] == {"pyvmiscsi": "pyvmiscsi", "pyvmiscsi_cli": "cli"}
 
 

@@ -1,0 +1,16 @@
+"""`pyvmiscsi vm`: guests. A module is imported when one of its verbs was typed; help for all needs none of them."""
+
+VERBS = {
+    "create": ("life", "Make a guest: volumes, CHAP account, targets, extents, LUNs and its configuration."),
+    "list": ("life", "Every guest of every datastore, or of one."),
+    "info": ("life", "A guest, its disks, volumes, extents, targets, sessions and devices in one view."),
+    "start": ("life", "Log the hypervisor in to the guest's disks, prove them, and run the guest."),
+    "stop": ("life", "Press the guest's power button, and see its disks logged out."),
+    "console": ("life", "The guest's serial console on this terminal; `~.` leaves it."),
+    "add": ("devices", "Give a stopped guest another disk. None of its other devices moves."),
+    "snapshot": ("snapshots", "Keep what all disks of a guest are at one moment, and its configuration."),
+    "snapshots": ("snapshots", "A guest's snapshots, oldest first."),
+    "rollback": ("snapshots", "Make all disks of a stopped guest what they were. What was written since is lost."),
+    "destroy": ("life", "Everything of the guest goes, on the nas too. There is no way back."),
+}
+"""Verb -> (module, help). The module's app has the command of this name, or else is the group of this name."""

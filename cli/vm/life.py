@@ -1,0 +1,159 @@
+"""`pyvmiscsi vm`: from nothing to a running guest, and back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pyvmiscsi.errors import InputError
+from pyvmiscsi.units import Size
+
+from .. import show
+from ..frame import of, word
+from ..interruption import run_of
+from .words import BlockSize, Datastore, DryRun, Name, OnHost, Thick, Yes, show_preview
+
+if TYPE_CHECKING:
+    from pyvmiscsi.site import GuestView
+
+app = typer.Typer()
+
+
+@app.command("create")
+def create(
+    ctx: typer.Context,
+    name: Name,
+    size: Annotated[
+        list[Size] | None,
+        typer.Option("--size", "-s", parser=word(Size.parse), metavar="SIZE", help="A disk; again for another disk."),
+    ] = None,
+    datastore: Datastore = None,
+    thick: Thick = False,
+    block_size: BlockSize = None,
+    cpu: Annotated[int | None, typer.Option("--cpu", "-c", min=1, help="Virtual processors (1).")] = None,
+    memory: Annotated[
+        Size | None, typer.Option("--memory", "-m", parser=word(Size.parse), metavar="SIZE", help="Memory (512M).")
+    ] = None,
+    switch: Annotated[
+        list[str] | None, typer.Option("--switch", metavar="NAME", help="A network on this switch; again for another.")
+    ] = None,
+    template: Annotated[
+        Path | None, typer.Option("--template", "-t", metavar="FILE", help="A vm-bhyve template to start from.")
+    ] = None,
+    chap: Annotated[bool, typer.Option("--chap/--no-chap", help="Protect the disks with a generated secret.")] = True,
+    mutual: Annotated[bool, typer.Option("--mutual-chap", help="Have the nas prove itself, too.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Make a guest: volumes, CHAP account, targets, extents, LUNs and its configuration."""
+    from pyvmiscsi.operations.create import CreateRequest, DiskRequest, settings_of
+
+    invocation = of(ctx)
+    request = CreateRequest(
+        guest=name,
+        disks=tuple(DiskRequest(one, thick, block_size) for one in size or [Size.parse("20G")]),
+        settings=settings_of(_text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
+        chap=chap or mutual,
+        mutual=mutual,
+    )
+    place = invocation.site().datastore(datastore)
+    if dry_run:
+        show_preview(invocation, place.preview_create(request))
+        return
+    with run_of(invocation) as run:
+        guest = place.create(request, run)
+    show.text(invocation, f"guest {name} created in {place.record.name}", guest.info())
+
+
+@app.command("list")
+def list_(ctx: typer.Context, datastore: Datastore = None) -> None:
+    """Every guest of every datastore, or of one."""
+    invocation = of(ctx)
+    site = invocation.site()
+    guests = site.datastore(datastore).guests() if datastore else site.guests()
+    show.table(
+        invocation,
+        guests,
+        {
+            "NAME": lambda guest: guest.name,
+            "DATASTORE": lambda guest: guest.datastore,
+            "LOADER": lambda guest: guest.loader,
+            "CPU": lambda guest: guest.cpu,
+            "MEMORY": lambda guest: guest.memory,
+            "DISKS": lambda guest: [disk.size_text for disk in guest.disks],
+            "STATE": _state,
+        },
+    )
+
+
+@app.command("info")
+def info(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None:
+    """A guest, its disks, volumes, extents, targets, sessions and devices in one view."""
+    invocation = of(ctx)
+    show.detail(invocation, invocation.site().guest(str(name), datastore).info())
+
+
+@app.command("start")
+def start(
+    ctx: typer.Context, name: Name, host: OnHost = None, datastore: Datastore = None, dry_run: DryRun = False
+) -> None:
+    """Log the hypervisor in to the guest's disks, prove them, and run the guest."""
+    invocation = of(ctx)
+    guest = invocation.site().guest(str(name), datastore)
+    if dry_run:
+        show_preview(invocation, guest.preview_start(host))
+        return
+    with run_of(invocation) as run:
+        where = guest.start(host, run)
+    show.text(invocation, f"guest {name} runs on {where}", {"guest": str(name), "host": where})
+
+
+@app.command("stop")
+def stop(
+    ctx: typer.Context,
+    name: Name,
+    datastore: Datastore = None,
+    deadline: Annotated[float, typer.Option(min=0, help="Seconds the guest has to power off.")] = 120.0,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Power it off when the deadline has passed.")] = False,
+) -> None:
+    """Press the guest's power button, and see its disks logged out."""
+    invocation = of(ctx)
+    guest = invocation.site().configured_guest(str(name), datastore)
+    with run_of(invocation) as run:
+        guest.stop(deadline=deadline, force=force, run=run)
+    show.text(invocation, f"guest {name} is stopped", {"guest": str(name)})
+
+
+@app.command("console")
+def console(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None:
+    """The guest's serial console on this terminal; `~.` leaves it."""
+    raise typer.Exit(of(ctx).site().configured_guest(str(name), datastore).console())
+
+
+@app.command("destroy")
+def destroy(
+    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Everything of the guest goes, on the nas too. There is no way back."""
+    invocation = of(ctx)
+    guest = invocation.site().guest(str(name), datastore)
+    if dry_run:
+        show_preview(invocation, guest.preview_destroy())
+        return
+    invocation.confirm_by_name(f"Destroy guest {name} and all its data.", str(name), yes=yes)
+    with run_of(invocation) as run:
+        guest.destroy(run)
+    show.text(invocation, f"guest {name} is destroyed", {"guest": str(name)})
+
+
+def _state(guest: "GuestView") -> str:
+    state = f"{guest.state} ({guest.host})" if guest.host else guest.state
+    return f"{state}, unfinished: see ops list" if guest.operations else state
+
+
+def _text_of(template: Path | None) -> str:
+    if template is None:
+        return ""
+    try:
+        return template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"template {template}: {error}") from error

@@ -1,0 +1,48 @@
+"""Words that several verbs of `pyvmiscsi vm` share."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pyvmiscsi.errors import InputError
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.units import Size
+
+from .. import show
+from ..frame import Invocation, word
+
+if TYPE_CHECKING:
+    from pyvmiscsi.plan.engine import Preview
+
+Name = Annotated[GuestName, typer.Argument(parser=word(GuestName.parse), help="The guest.", metavar="NAME")]
+Datastore = Annotated[str | None, typer.Option("--datastore", "-d", metavar="NAME", help="The datastore.")]
+OnHost = Annotated[str | None, typer.Option("--host", metavar="NAME", help="The hypervisor.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Thick = Annotated[bool, typer.Option("--thick/--sparse", help="Reserve the whole size on the nas.")]
+BlockSize = Annotated[
+    Size | None,
+    typer.Option(
+        "--block-size", parser=word(Size.parse), metavar="SIZE", help="The volume's block size (the nas chooses)."
+    ),
+]
+GuestAndSnapshot = Annotated[str, typer.Argument(metavar="NAME@SNAPSHOT", help="The guest and its snapshot.")]
+
+
+def guest_and_snapshot(text: str) -> tuple[str, str]:
+    """`web1@monday` in its two parts; InputError when it names no snapshot."""
+    name, _, snapshot = text.partition("@")
+    if not snapshot:
+        raise InputError(f"{text}: names no snapshot", hint="write NAME@SNAPSHOT")
+    return name, snapshot
+
+
+def show_preview(invocation: Invocation, preview: "Preview") -> None:
+    """What a plan would do, step by step, and from where there is no way back."""
+    steps = [{"step": title, "holds": holds} for title, holds in preview.steps]
+    if not invocation.json:
+        for step in steps:
+            typer.echo(f"{'already so' if step['holds'] else 'would make'}: {step['step']}")
+        typer.echo(f"no way back from: {preview.no_return}" if preview.no_return else "every step can be undone")
+        return
+    show.detail(invocation, {"steps": steps, "no_return": preview.no_return})
