@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,27 @@ class Appliance:
         self._furnish_exports()
         self.iscsi.reload()
         self.dirty = True
+
+    def checkpoint(self, name: str) -> None:
+        """Keep everything as it is now, data included, under a name; what had the name before is forgotten."""
+        kept = self._checkpoint(name)
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        self.state.save(kept / "state.json")
+        self.zfs.copy_files(kept)
+
+    def restore(self, name: str) -> None:
+        """Everything as it was at the checkpoint. Every session is cut: its disk may be another now."""
+        kept = self._checkpoint(name)
+        then = State.load(kept / "state.json")
+        self.plane.publish({})
+        self.state.become(then)
+        self.zfs.take_files(kept)
+        self.iscsi.reload()
+        self.dirty = True
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.directory / "checkpoints" / name
 
     def _add_users(self) -> None:
         """The accounts, with their passwords and keys in files that only their owner reads."""

@@ -106,6 +106,14 @@ class Control:
         """Volumes, exports, faults and the call log as on a new appliance; accounts and keys stay."""
         self._ask("reset")
 
+    def checkpoint(self, name: str) -> None:
+        """Keep everything as it is now, data included; `restore` brings it back as often as wanted."""
+        self._ask("checkpoint", name=name)
+
+    def restore(self, name: str) -> None:
+        """Everything as at that checkpoint; faults are forgotten, sessions cut."""
+        self._ask("restore", name=name)
+
     def target_kill(self) -> None:
         """SIGKILL the target: every session is gone, nothing listens."""
         self._ask("target_kill")

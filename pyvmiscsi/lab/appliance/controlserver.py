@@ -83,6 +83,11 @@ class ControlServer:
                 faults.clear()
                 await appliance.dispatcher.in_worker(appliance.reset)
                 return appliance.dispatcher.log.reset()
+            case "checkpoint":
+                return await appliance.dispatcher.in_worker(lambda: appliance.checkpoint(request["name"]))
+            case "restore":
+                faults.clear()
+                return await appliance.dispatcher.in_worker(lambda: appliance.restore(request["name"]))
             case "target_kill":
                 return await appliance.dispatcher.in_worker(appliance.plane.stop)
             case "target_start":

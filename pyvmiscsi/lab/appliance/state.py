@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,11 @@ class State:
     def clear_iscsi(self) -> None:
         for name in _ISCSI_TABLES:
             getattr(self, name).rows = {}
+
+    def become(self, other: State) -> None:
+        """Remember what the other remembers, and nothing else; whoever holds this state goes on with it."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
     @contextmanager
     def unchanged_on_error(self) -> Iterator[None]:

@@ -145,6 +145,18 @@ class Zfs:
     def file_of(self, thing: Dataset | Snapshot) -> Path:
         return self._directory / f"{thing.guid:x}.raw"
 
+    def copy_files(self, to: Path) -> None:
+        """Copies of all volumes and snapshots, in another directory."""
+        for path in self._directory.glob("*.raw"):
+            copy_sparse(path, to / path.name)
+
+    def take_files(self, kept: Path) -> None:
+        """What `copy_files` kept becomes the contents of all volumes and snapshots; others go."""
+        for path in self._directory.glob("*.raw"):
+            path.unlink()
+        for path in kept.glob("*.raw"):
+            copy_sparse(path, self._directory / path.name)
+
     # properties
 
     def native(self, dataset: Dataset, name: str) -> Value:
