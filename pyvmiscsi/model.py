@@ -224,18 +224,19 @@ class DatastoreRecord:
     hosts: tuple[str, ...] = ()
     """Which hosts share the config path; none named means all of the site."""
 
-    def dataset_of(self, guest: GuestName) -> DatasetPath:
-        """The guest's own dataset, which carries its marks (nested layout)."""
-        return self.parent.child(str(guest))
-
-    def volume_of(self, guest: GuestName, disk: DiskName) -> DatasetPath:
+    def volume_of(self, place: GuestName | str, disk: DiskName) -> DatasetPath:
+        """Where a disk is put. A guest's place is its name, unless another's volumes stand there."""
         if self.layout == "flat":
-            return self.parent.child(disk.of(guest))
-        return self.dataset_of(guest).child(str(disk))
+            return self.parent.child(f"{place}-{disk}")
+        return self.parent.child(str(place)).child(str(disk))
 
-    def anchor_of(self, guest: GuestName) -> DatasetPath:
-        """The object that carries the guest's marks and its intents (DESIGN section 6)."""
-        return self.volume_of(guest, DiskName(0)) if self.layout == "flat" else self.dataset_of(guest)
+    def anchor_of(self, place: GuestName | str) -> DatasetPath:
+        """The object that carries a guest's marks and its intents: its dataset, or disk0's volume (flat layout)."""
+        return self.volume_of(place, DiskName(0)) if self.layout == "flat" else self.parent.child(str(place))
+
+    def place_of(self, anchor: DatasetPath) -> str:
+        """What `anchor_of` was asked."""
+        return anchor.leaf.removesuffix(f"-{DiskName(0)}") if self.layout == "flat" else anchor.leaf
 
     def target_of(self, guest: GuestName, disk: DiskName) -> Iqn:
         return self.basename.child(disk.of(guest))

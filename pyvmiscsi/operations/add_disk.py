@@ -13,7 +13,7 @@ from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
 from pyvmiscsi.errors import ConflictError, RuleError
 from pyvmiscsi.model import DatastoreRecord, Extent, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DiskName, GuestName, Serial
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
 from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.scene import Scene
@@ -32,6 +32,7 @@ class AddDiskRequest:
     """A disk to add: its number, what it is, whose CHAP account opens it, and the configuration lines that name it."""
 
     guest: GuestName
+    anchor: DatasetPath
     uuid: UUID
     name: DiskName
     disk: DiskRequest
@@ -61,11 +62,12 @@ class AddDiskRequest:
         settings = {key: value for key, value in after.items() if before.get(key) != value}
         target = next((found.target for found in record.disks if found.target), None)
         tag, mutual = (target.chap_tag, target.mutual) if target else (None, False)
-        return cls(record.name, record.uuid, name, disk, tag, mutual, settings)
+        return cls(record.name, record.anchor, record.uuid, name, disk, tag, mutual, settings)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "guest": str(self.guest),
+            "anchor": str(self.anchor),
             "uuid": str(self.uuid),
             "name": str(self.name),
             "disk": self.disk.as_json(),
@@ -78,6 +80,7 @@ class AddDiskRequest:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(
             guest=GuestName.parse(data["guest"]),
+            anchor=DatasetPath.parse(data["anchor"]),
             uuid=UUID(data["uuid"]),
             name=DiskName.parse(data["name"]),
             disk=DiskRequest.from_json(data["disk"]),
@@ -91,7 +94,7 @@ def add_disk_plan(request: AddDiskRequest, datastore: DatastoreRecord, scene: Sc
     """The disk first, the configuration that names it last; every step can be undone."""
     nas = scene.nas(datastore)
     signature = Signature(request.uuid, operation)
-    path = datastore.volume_of(request.guest, request.name)
+    path = datastore.volume_of(datastore.place_of(request.anchor), request.name)
     iqn, extent = datastore.target_of(request.guest, request.name), request.name.of(request.guest)
     disk = request.disk
     target = Target(iqn, datastore.portal_group, datastore.initiator_group, request.chap_tag, request.mutual)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pyvmiscsi.model import DatastoreRecord, Volume
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.journal import Anchor, ChangeJournal, DatasetAnchor, VolumeAnchor
 from pyvmiscsi.units import Size
 
 
-def guest_anchor(guest: GuestName, datastore: DatastoreRecord, scene: Scene) -> Anchor:
-    """The guest's dataset (nested layout) or its disk0's volume (flat), which is there already."""
-    nas, path = scene.nas(datastore), datastore.anchor_of(guest)
+def anchor_at(path: DatasetPath, datastore: DatastoreRecord, scene: Scene) -> Anchor:
+    """A guest's dataset (nested layout) or its disk0's volume (flat), which is there already."""
+    nas = scene.nas(datastore)
     if datastore.layout == "flat":
         return VolumeAnchor(nas, Volume(path, Size(0)))
     return DatasetAnchor(nas, path)
 
 
-def change_journal(guest: GuestName, datastore: DatastoreRecord, scene: Scene) -> ChangeJournal:
+def change_journal(path: DatasetPath, datastore: DatastoreRecord, scene: Scene) -> ChangeJournal:
     """The journal of an operation that leaves the guest in place."""
-    return ChangeJournal(guest_anchor(guest, datastore, scene))
+    return ChangeJournal(anchor_at(path, datastore, scene))

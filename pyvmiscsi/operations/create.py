@@ -71,6 +71,8 @@ class CreateRequest:
     chap: bool = True
     mutual: bool = False
     uuid: _uuid.UUID = field(default_factory=_uuid.uuid4)
+    beside: bool = False
+    """Whether another's volumes stand where its own would: then the uuid is part of their path."""
 
     def __post_init__(self) -> None:
         if "vnc_password" in self.settings:
@@ -87,6 +89,7 @@ class CreateRequest:
             "chap": self.chap,
             "mutual": self.mutual,
             "uuid": str(self.uuid),
+            "beside": self.beside,
         }
 
     @classmethod
@@ -98,7 +101,13 @@ class CreateRequest:
             chap=bool(data["chap"]),
             mutual=bool(data["mutual"]),
             uuid=_uuid.UUID(data["uuid"]),
+            beside=bool(data["beside"]),
         )
+
+    @property
+    def place(self) -> str:
+        """Where its volumes are put, below the datastore's parent."""
+        return f"{self.guest}-{self.uuid.hex[:8]}" if self.beside else str(self.guest)
 
     @property
     def numbered_disks(self) -> tuple[tuple[DiskName, DiskRequest], ...]:
@@ -152,7 +161,7 @@ def configuration_text(request: CreateRequest) -> ConfText:
 
 
 def _anchor(request: CreateRequest, datastore: DatastoreRecord, nas: Nas) -> Anchor:
-    path = datastore.anchor_of(request.guest)
+    path = datastore.anchor_of(request.place)
     if datastore.layout == "flat":
         if not request.disks:
             raise RuleError(f"guest {request.guest}: a flat datastore needs a disk0, which carries the guest's marks")
@@ -163,9 +172,9 @@ def _anchor(request: CreateRequest, datastore: DatastoreRecord, nas: Nas) -> Anc
 
 def _volume_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, operation: str) -> Iterator[Step]:
     signature = Signature(request.uuid, operation)
-    anchor = datastore.anchor_of(request.guest)
+    anchor = datastore.anchor_of(request.place)
     for name, disk in request.numbered_disks:
-        path = datastore.volume_of(request.guest, name)
+        path = datastore.volume_of(request.place, name)
         if path != anchor:
             yield VolumeExists(nas, Volume(path, disk.size, disk.thick, disk.block_size), signature)
 
@@ -178,7 +187,7 @@ def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, 
     for name, _ in request.numbered_disks:
         iqn = datastore.target_of(request.guest, name)
         extent = name.of(request.guest)
-        volume = datastore.volume_of(request.guest, name)
+        volume = datastore.volume_of(request.place, name)
         yield TargetExists(nas, Target(iqn, datastore.portal_group, datastore.initiator_group, tag, request.mutual))
         yield ExtentExists(nas, Extent(extent, volume, Serial.of_disk(request.uuid, name)), signature)
         yield MappingExists(nas, LunMapping(iqn, extent, datastore.lun))

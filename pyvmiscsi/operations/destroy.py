@@ -10,8 +10,8 @@ from uuid import UUID
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DiskName, GuestName, Iqn, Lun
-from pyvmiscsi.operations.anchors import guest_anchor
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun
+from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.journal import RemovalJournal
@@ -31,6 +31,7 @@ class DoomedDisk:
     """A disk of the guest and, should it have to be put back, its target as it was."""
 
     name: DiskName
+    volume: DatasetPath
     extent: str
     target: Target
     mapping: LunMapping | None
@@ -39,12 +40,13 @@ class DoomedDisk:
     def of(cls, guest: GuestName, disk: GuestDisk, datastore: DatastoreRecord) -> Self:
         extent = disk.extent.name if disk.extent else disk.name.of(guest)
         target = disk.target or Target(datastore.target_of(guest, disk.name), datastore.portal_group)
-        return cls(disk.name, extent, target, disk.mapping)
+        return cls(disk.name, disk.volume.path, extent, target, disk.mapping)
 
     def as_json(self) -> dict[str, Any]:
         target = self.target
         return {
             "disk": str(self.name),
+            "volume": str(self.volume),
             "extent": self.extent,
             "iqn": str(target.iqn),
             "portal_group": target.portal_group,
@@ -60,7 +62,8 @@ class DoomedDisk:
         target = Target(iqn, data["portal_group"], data["initiator_group"], data["chap_tag"], data["mutual"])
         lun = data["lun"]
         mapping = None if lun is None else LunMapping(iqn, data["extent"], Lun(lun))
-        return cls(DiskName.parse(data["disk"]), data["extent"], target, mapping)
+        volume = DatasetPath.parse(data["volume"])
+        return cls(DiskName.parse(data["disk"]), volume, data["extent"], target, mapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class DestroyRequest:
     """A guest to destroy, by everything needed to find its parts, or to put back those that can be."""
 
     guest: GuestName
+    anchor: DatasetPath
     uuid: UUID
     chap_tag: int
     """Of its account, if it has one: a target that is gone cannot tell any more."""
@@ -90,11 +94,12 @@ class DestroyRequest:
                 )
         disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
         tag = chap_tag_of(record.uuid) if record.chap_tag is None else record.chap_tag
-        return cls(record.name, record.uuid, tag, disks)
+        return cls(record.name, record.anchor, record.uuid, tag, disks)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "guest": str(self.guest),
+            "anchor": str(self.anchor),
             "uuid": str(self.uuid),
             "chap_tag": self.chap_tag,
             "disks": [disk.as_json() for disk in self.disks],
@@ -103,20 +108,21 @@ class DestroyRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         disks = tuple(DoomedDisk.from_json(disk) for disk in data["disks"])
-        return cls(GuestName.parse(data["guest"]), UUID(data["uuid"]), data["chap_tag"], disks)
+        anchor = DatasetPath.parse(data["anchor"])
+        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), data["chap_tag"], disks)
 
 
 def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """Log out everywhere, withdraw the targets; from there on there is no way back."""
     nas = scene.nas(datastore)
     reversible = (*_withdrawing_steps(request, datastore, scene),)
-    steps = (*reversible, *_deleting_steps(request, datastore, nas), _configuration_step(request, datastore, scene))
+    steps = (*reversible, *_deleting_steps(request, nas), _configuration_step(request, datastore, scene))
     return Plan(VERB, str(request.guest), steps, no_return=len(reversible))
 
 
 def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> RemovalJournal:
     """The mark is set first; the object that carries it is removed last."""
-    return RemovalJournal(guest_anchor(request.guest, datastore, scene))
+    return RemovalJournal(anchor_at(request.anchor, datastore, scene))
 
 
 def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
@@ -124,23 +130,20 @@ def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scen
     for host in scene.host_names(datastore):
         for disk in request.disks:
             yield DiskDetached(scene.initiator(host), host, disk.target.iqn)
-    volumes = {datastore.volume_of(request.guest, disk.name) for disk in request.disks}
-    yield NoSnapshots(nas, tuple(sorted({datastore.anchor_of(request.guest), *volumes})))
+    yield NoSnapshots(nas, tuple(sorted({request.anchor, *(disk.volume for disk in request.disks)})))
     if request.disks:
         yield NobodyLoggedIn(nas, tuple(disk.target.iqn for disk in request.disks))
     for disk in request.disks:
         yield TargetGone(nas, disk.target, (disk.mapping,) if disk.mapping else ())
 
 
-def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, nas: Nas) -> Iterator[Step]:
+def _deleting_steps(request: DestroyRequest, nas: Nas) -> Iterator[Step]:
     for disk in request.disks:
         yield ExtentGone(nas, disk.extent)
     yield CredentialGone(nas, request.chap_tag, str(request.guest))
-    anchor = datastore.anchor_of(request.guest)
     for disk in request.disks:
-        path = datastore.volume_of(request.guest, disk.name)
-        if path != anchor:
-            yield VolumeGone(nas, path)
+        if disk.volume != request.anchor:
+            yield VolumeGone(nas, disk.volume)
 
 
 def _configuration_step(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Step:

@@ -22,6 +22,9 @@ from pyvmiscsi.model import (
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
 from pyvmiscsi.plan.intent import Intent, mark, read_intents, read_mark
 
+TRASH = "trash"
+"""The mark of an anchor whose guest was parked."""
+
 
 @dataclass(frozen=True, slots=True)
 class GuestMark:
@@ -44,6 +47,11 @@ class GuestMark:
             return cls(GuestName.parse(content["guest"]), UUID(content["uuid"]), str(content["datastore"]))
         except (KeyError, ValueError):
             return None
+
+
+def is_a_guests(anchor: DatasetPath, marks: Marks) -> bool:
+    """Whether a guest's volumes stand there: of whatever name it has by now, or in the trash."""
+    return GuestMark.in_marks(anchor, marks) is not None or read_mark(anchor, TRASH, marks) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,7 @@ class GuestRecord:
 
     @property
     def name(self) -> GuestName:
+        """As its mark says; where its volumes stand may tell of another name it once had."""
         return self.mark.guest
 
     @property
@@ -93,18 +102,22 @@ class GuestRecord:
 
 
 def guest_records(datastore: DatastoreRecord, inventory: Inventory) -> tuple[GuestRecord, ...]:
-    """Every guest whose mark stands in the inventory, by name."""
-    disks = _disks_by_anchor(datastore, inventory)
+    """Every guest whose mark stands in the inventory, by name: the mark decides, not the path."""
     anchors = inventory.volumes if datastore.layout == "flat" else inventory.datasets
-    records = [
-        GuestRecord(found, anchor.path, tuple(disks[anchor.path]), read_intents(anchor.path, anchor.marks))
+    marked = {
+        anchor.path: (mark, read_intents(anchor.path, anchor.marks))
         for anchor in anchors
-        if (found := GuestMark.in_marks(anchor.path, anchor.marks)) is not None
-    ]
+        if (mark := GuestMark.in_marks(anchor.path, anchor.marks)) is not None
+    }
+    guests = {path: mark.guest for path, (mark, _) in marked.items()}
+    disks = _disks_by_anchor(datastore, inventory, guests)
+    records = [GuestRecord(mark, path, tuple(disks[path]), intents) for path, (mark, intents) in marked.items()]
     return tuple(sorted(records, key=lambda record: record.name))
 
 
-def _disks_by_anchor(datastore: DatastoreRecord, inventory: Inventory) -> dict[DatasetPath, list[GuestDisk]]:
+def _disks_by_anchor(
+    datastore: DatastoreRecord, inventory: Inventory, guests: dict[DatasetPath, GuestName]
+) -> dict[DatasetPath, list[GuestDisk]]:
     extents: defaultdict[DatasetPath, list[Extent]] = defaultdict(list)
     for extent in inventory.extents:
         extents[extent.volume].append(extent)
@@ -116,9 +129,10 @@ def _disks_by_anchor(datastore: DatastoreRecord, inventory: Inventory) -> dict[D
     disks: defaultdict[DatasetPath, list[GuestDisk]] = defaultdict(list)
     for volume in inventory.volumes:
         place = _place_of(datastore, volume.path)
-        if place is None:
+        if place is None or place[0] not in guests:
             continue
-        anchor, guest, name = place
+        anchor, name = place
+        guest = guests[anchor]
         offered = sorted(extents[volume.path], key=lambda extent: extent.name != name.of(guest))
         own, others = (offered[0], offered[1:]) if offered else (None, [])
         mapping = mappings.get(own.name) if own else None
@@ -131,13 +145,13 @@ def _disks_by_anchor(datastore: DatastoreRecord, inventory: Inventory) -> dict[D
     return disks
 
 
-def _place_of(datastore: DatastoreRecord, volume: DatasetPath) -> tuple[DatasetPath, GuestName, DiskName] | None:
-    """The anchor, guest and disk that a volume's path speaks of; None when it is no disk of a guest."""
+def _place_of(datastore: DatastoreRecord, volume: DatasetPath) -> tuple[DatasetPath, DiskName] | None:
+    """The anchor and the disk that a volume's path speaks of; None when it is no guest's."""
     separator = "-" if datastore.layout == "flat" else "/"
     below = volume.text.removeprefix(f"{datastore.parent}/")
-    guest_text, found, disk_text = below.rpartition(separator)
+    place, found, disk_text = below.rpartition(separator)
     try:
-        guest, disk = GuestName.parse(guest_text), DiskName.parse(disk_text)
+        disk = DiskName.parse(disk_text)
     except InputError:
         return None
-    return (datastore.anchor_of(guest), guest, disk) if found and below != volume.text else None
+    return (datastore.anchor_of(place), disk) if found and "/" not in place and below != volume.text else None

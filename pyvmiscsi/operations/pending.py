@@ -65,7 +65,7 @@ def planned_add_disk(
     request: AddDiskRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
 ) -> PlannedOperation:
     plan = add_disk_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, change_journal(request.guest, datastore, scene))
+    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
 
 
 def _create(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
@@ -85,14 +85,14 @@ def planned_snapshot(
 ) -> PlannedOperation:
     """To take a snapshot or to forget one, as the intent's verb says."""
     plan = (snapshot_plan if intent.verb == SNAPSHOT else forget_plan)(request, datastore, scene)
-    return PlannedOperation(intent, plan, change_journal(request.guest, datastore, scene))
+    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
 
 
 def planned_rollback(
     request: RollbackRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
 ) -> PlannedOperation:
     plan = rollback_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, change_journal(request.guest, datastore, scene))
+    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
 
 
 def _snapshot(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:

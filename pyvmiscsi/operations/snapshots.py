@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, SnapshotName
+from pyvmiscsi.names import DatasetPath, GuestName, Iqn, SnapshotName
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan, Step
@@ -27,23 +27,26 @@ class SnapshotRequest:
     """A snapshot of a guest: to take, or to forget."""
 
     guest: GuestName
+    anchor: DatasetPath
     name: SnapshotName
 
     def as_json(self) -> dict[str, Any]:
-        return {"guest": str(self.guest), "name": str(self.name)}
+        return {"guest": str(self.guest), "anchor": str(self.anchor), "name": str(self.name)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(GuestName.parse(data["guest"]), SnapshotName.parse(data["name"]))
+        anchor = DatasetPath.parse(data["anchor"])
+        return cls(GuestName.parse(data["guest"]), anchor, SnapshotName.parse(data["name"]))
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackRequest:
-    """A guest to roll back, its disks and targets, and the newer snapshots that go."""
+    """A guest to roll back, its volumes and targets, and the newer snapshots that go."""
 
     guest: GuestName
+    anchor: DatasetPath
     name: SnapshotName
-    disks: tuple[DiskName, ...]
+    volumes: tuple[DatasetPath, ...]
     targets: tuple[Iqn, ...]
     newer: tuple[tuple[DatasetPath, SnapshotName], ...] = ()
     configuration: bool = False
@@ -58,15 +61,16 @@ class RollbackRequest:
         *,
         configuration: bool,
     ) -> Self:
-        disks = tuple(disk.name for disk in record.disks)
+        volumes = tuple(disk.volume.path for disk in record.disks)
         targets = tuple(disk.target.iqn for disk in record.disks if disk.target)
-        return cls(record.name, name, disks, targets, newer, configuration)
+        return cls(record.name, record.anchor, name, volumes, targets, newer, configuration)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "guest": str(self.guest),
+            "anchor": str(self.anchor),
             "name": str(self.name),
-            "disks": [str(disk) for disk in self.disks],
+            "volumes": [str(volume) for volume in self.volumes],
             "targets": [str(target) for target in self.targets],
             "newer": [f"{path}@{name}" for path, name in self.newer],
             "configuration": self.configuration,
@@ -76,8 +80,9 @@ class RollbackRequest:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(
             guest=GuestName.parse(data["guest"]),
+            anchor=DatasetPath.parse(data["anchor"]),
             name=SnapshotName.parse(data["name"]),
-            disks=tuple(DiskName.parse(disk) for disk in data["disks"]),
+            volumes=tuple(DatasetPath.parse(volume) for volume in data["volumes"]),
             targets=tuple(Iqn.parse(target) for target in data["targets"]),
             newer=tuple(_snapshot_of(text) for text in data["newer"]),
             configuration=bool(data["configuration"]),
@@ -113,12 +118,9 @@ def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: S
         for target in request.targets
     ]
     reversible.append(NobodyLoggedIn(nas, request.targets))
-    steps: list[Step] = [RollbackAnnounced(nas, datastore.anchor_of(request.guest), request.name, operation)]
+    steps: list[Step] = [RollbackAnnounced(nas, request.anchor, request.name, operation)]
     steps += [SnapshotGone(nas, path, name, recursive=False) for path, name in request.newer]
-    steps += [
-        VolumeRolledBack(nas, datastore.volume_of(request.guest, disk), request.name, operation)
-        for disk in request.disks
-    ]
+    steps += [VolumeRolledBack(nas, volume, request.name, operation) for volume in request.volumes]
     if request.configuration:
         directory = _directory(request.guest, datastore)
         steps.append(ConfigurationRestored(_host(datastore, scene), directory, str(request.guest), str(request.name)))
@@ -141,7 +143,7 @@ def _snapshot_of(text: str) -> tuple[DatasetPath, SnapshotName]:
 
 def _place(request: SnapshotRequest, datastore: DatastoreRecord) -> tuple[DatasetPath, SnapshotName, bool]:
     """Of what the snapshot is, its name, and whether all below is part of it."""
-    return datastore.anchor_of(request.guest), request.name, datastore.layout != "flat"
+    return request.anchor, request.name, datastore.layout != "flat"
 
 
 def _directory(guest: GuestName, datastore: DatastoreRecord) -> str:

@@ -152,6 +152,17 @@ class ChangeJournal:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedJournal(ChangeJournal):
+    """A change kept on an object that many share, a datastore's parent: others stand in its way only on its subject."""
+
+    subject: str
+
+    def pending(self) -> tuple[Intent, ...]:
+        found = read_intents(self.anchor.path, self.anchor.marks() or {})
+        return tuple(intent for intent in found if intent.subject == self.subject)
+
+
+@dataclass(frozen=True, slots=True)
 class RemovalJournal(ChangeJournal):
     """A change that ends with the anchor itself: the marked object is removed last."""
 

@@ -8,10 +8,10 @@ from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import DatastoreRecord, chap_tag_of
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
-from pyvmiscsi.operations.guests import GuestMark, GuestRecord, guest_records
+from pyvmiscsi.operations.guests import GuestRecord, guest_records, is_a_guests
 from pyvmiscsi.operations.pending import PlannedOperation, planned_again, planned_create
 from pyvmiscsi.plan.engine import Preview
-from pyvmiscsi.plan.intent import read_intents
+from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.running import Run, is_under_way, new_intent
@@ -51,6 +51,13 @@ class Datastore:
         """Every guest, by name: what the nas, the config path and the hosts show."""
         return survey_guests(self.record, self._connections)
 
+    def intents(self) -> tuple[Intent, ...]:
+        """Every unfinished operation that the nas tells of, whatever object carries it."""
+        nas = self._connections.nas(self.record.nas)
+        parent, inventory = nas.find_dataset(self.record.parent), nas.inventory(self.record.parent)
+        places = (*((parent,) if parent else ()), *inventory.datasets, *inventory.volumes)
+        return tuple(intent for place in places for intent in read_intents(place.path, place.marks))
+
     def records(self) -> tuple[GuestRecord, ...]:
         """Every guest as the nas shows it."""
         nas = self._connections.nas(self.record.nas)
@@ -89,17 +96,13 @@ class Datastore:
     def _carry_on(self, request: CreateRequest, run: Run, error: ConflictError) -> None:
         """Something is in the way: it may be the same request, unfinished or complete."""
         scene = SiteScene(self._connections)
-        anchor = create_journal(request, self.record, scene).anchor
-        marks = anchor.marks()
-        if marks is None:
-            raise error
-        mark = GuestMark.in_marks(anchor.path, marks)
-        if mark is None:
-            raise ConflictError(
-                f"{anchor.path}: is there already, and is no guest's", hint="choose another name"
-            ) from error
-        same = replace(request, uuid=mark.uuid)
-        pending = read_intents(anchor.path, marks)
+        found = self.guest(request.guest).find_record()
+        if found is None:
+            self._make_beside(request, run, error)
+            return
+        beside = found.anchor != self.record.anchor_of(request.guest)
+        same = replace(request, uuid=found.uuid, beside=beside)
+        pending = found.intents
         if not pending:
             self._refuse_another(same, scene)
         elif is_under_way(pending[0]):
@@ -115,6 +118,18 @@ class Datastore:
                 f"guest {request.guest}: another {pending[0].verb}, by {pending[0].by}, is unfinished",
                 hint=f"pyvmiscsi ops resume {pending[0].id}, or ops rewind {pending[0].id}",
             )
+
+    def _make_beside(self, request: CreateRequest, run: Run, error: ConflictError) -> None:
+        """Where its name leads, another guest's volumes may stand: one that was renamed, or is in the trash."""
+        anchor = create_journal(request, self.record, SiteScene(self._connections)).anchor
+        marks = anchor.marks()
+        if marks is None or request.beside:
+            raise error
+        if not is_a_guests(anchor.path, marks):
+            raise ConflictError(
+                f"{anchor.path}: is there already, and is no guest's", hint="choose another name"
+            ) from error
+        self.create(replace(request, beside=True), run)
 
     def _refuse_another(self, request: CreateRequest, scene: SiteScene) -> None:
         for step in create_plan(request, self.record, scene, "").steps:

@@ -52,13 +52,9 @@ def pending_operations(datastore: Datastore, connections: Connections) -> list[P
 
 
 def _on_the_nas(datastore: Datastore, connections: Connections) -> Iterator[PendingOperation]:
-    for record in datastore.records():
-        for intent in record.intents:
-            yield PendingOperation(
-                intent,
-                datastore.record.name,
-                partial(_planned_afresh, intent, datastore.record, connections),
-            )
+    for intent in datastore.intents():
+        planned = partial(_planned_afresh, intent, datastore.record, connections)
+        yield PendingOperation(intent, datastore.record.name, planned)
 
 
 def _planned_afresh(intent: Intent, datastore: DatastoreRecord, connections: Connections) -> PlannedOperation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyvmiscsi.errors import SessionLostError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
@@ -29,6 +30,12 @@ class RememberingInitiator:
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:  # noqa: ARG002 - the port's
         self.disks[proof.address.target] = proof
         self.used.append(credential)
+        return self._shown(proof)
+
+    def reprobe(self, proof: DiskProof, *, deadline: float = 30.0) -> AttachedDisk:  # noqa: ARG002 - the port's
+        if proof.address.target not in self.disks:
+            raise SessionLostError(f"{proof.address}: nobody is logged in")
+        self.disks[proof.address.target] = proof
         return self._shown(proof)
 
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:  # noqa: ARG002 - the port's

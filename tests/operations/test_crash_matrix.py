@@ -65,7 +65,7 @@ def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
 
 
 def snapshot(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
-    request = SnapshotRequest(GUEST, SnapshotName("monday"))
+    request = SnapshotRequest(GUEST, datastore.anchor_of(GUEST), SnapshotName("monday"))
     intent = Intent("5a01", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
     return planned_snapshot(request, intent, datastore, scene)
 
@@ -177,7 +177,7 @@ def _prepare_rollback(scene: FakeScene, datastore: DatastoreRecord) -> None:
     """A snapshot of two written disks and their configuration, all of which changed since."""
     volumes = [datastore.volume_of(GUEST, DiskName(number)) for number in range(len(DISKS))]
     scene.store.contents |= dict.fromkeys(volumes, OLD)
-    request = SnapshotRequest(GUEST, SnapshotName("sunday"))
+    request = SnapshotRequest(GUEST, datastore.anchor_of(GUEST), SnapshotName("sunday"))
     intent = Intent("5a00", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T10:30:00Z")
     execute(planned_snapshot(request, intent, datastore, scene.another()))
     scene.store.contents |= dict.fromkeys(volumes, NEW)

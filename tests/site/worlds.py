@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyvmiscsi.hosts.local import LocalHost
-from pyvmiscsi.model import HostRecord, NasRecord
+from pyvmiscsi.model import HostRecord, NasRecord, Volume
 from pyvmiscsi.model import Site as SiteRecord
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import DatasetPath, GuestName
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Site
 from pyvmiscsi.site.connections import Connections
@@ -41,6 +41,11 @@ class World:
                 initiator_of=lambda _host: self.initiator,
             )
         )
+
+    @staticmethod
+    def volume(path: DatasetPath) -> Volume:
+        """A volume that is nobody's."""
+        return Volume(path, Size.parse("1G"))
 
 
 def web1(*sizes: str, **changes: object) -> CreateRequest:

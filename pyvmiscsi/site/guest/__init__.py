@@ -1,0 +1,15 @@
+"""A guest and what can be done with it, a module for each family of verbs."""
+
+from __future__ import annotations
+
+from pyvmiscsi.site.guest.devices import Devices
+from pyvmiscsi.site.guest.life import Life
+from pyvmiscsi.site.guest.removal import Removal
+from pyvmiscsi.site.guest.snapshots import Snapshots
+
+
+class Guest(Life, Devices, Snapshots, Removal):
+    """One guest of a datastore, by name; nothing of it is kept here, so every answer is fresh."""
+
+
+__all__ = ["Guest"]

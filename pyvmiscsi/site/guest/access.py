@@ -1,0 +1,75 @@
+"""A guest by name, and how it is looked at before anything is done with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config import GuestConfig
+from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.errors import BusyError, NotFoundError
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.guests import GuestMark, GuestRecord, guest_records
+from pyvmiscsi.operations.pending import PlannedOperation
+from pyvmiscsi.ports import Host
+from pyvmiscsi.site.connections import Connections, SiteScene
+from pyvmiscsi.site.running import Run
+from pyvmiscsi.site.survey import survey_hosts
+
+
+class GuestAccess:
+    """One guest of a datastore, by name; nothing of it is kept here, so every answer is fresh."""
+
+    def __init__(self, name: GuestName, datastore: DatastoreRecord, connections: Connections) -> None:
+        self.name = name
+        self.datastore = datastore
+        self._connections = connections
+
+    def exists(self) -> bool:
+        """Whether its mark stands on the nas."""
+        return self.find_record() is not None
+
+    def find_record(self) -> GuestRecord | None:
+        """The guest as the nas shows it: where its name says, or else wherever its mark stands."""
+        nas = self._connections.nas(self.datastore.nas)
+        at_home = None if self.datastore.layout == "flat" else nas.find_dataset(self.datastore.anchor_of(self.name))
+        mark = None if at_home is None else GuestMark.in_marks(at_home.path, at_home.marks)
+        if at_home is not None and mark is not None and mark.guest == self.name:
+            inventory = replace(nas.inventory(at_home.path), datasets=(at_home,))
+        else:
+            inventory = nas.inventory(self.datastore.parent)
+        return next((record for record in guest_records(self.datastore, inventory) if record.name == self.name), None)
+
+    def record(self) -> GuestRecord:
+        """The guest as the nas shows it; NotFoundError when there is none."""
+        record = self.find_record()
+        if record is None:
+            raise NotFoundError(f"guest {self.name}: not in datastore {self.datastore.name}", hint="pyvmiscsi vm list")
+        return record
+
+    def _execute(self, operation: PlannedOperation, run: Run | None) -> None:
+        (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
+
+    def _scene(self) -> SiteScene:
+        """A scene of its own for each operation: what it remembers must not outlive it."""
+        return SiteScene(self._connections)
+
+    def _config_host(self, scene: SiteScene) -> Host:
+        """The host through which configurations are read and written: all of the datastore's share their path."""
+        return scene.host(scene.host_names(self.datastore)[0])
+
+    def _config(self, host: str, scene: SiteScene) -> GuestConfig:
+        return parse_guest(self.name, self._config_text(host, scene))
+
+    def _config_text(self, host: str, scene: SiteScene) -> ConfText:
+        path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
+        found = scene.host(host).read_file(path)
+        if found is None:
+            raise NotFoundError(f"guest {self.name}: no {path} on {host}", hint="is the config path mounted there?")
+        return ConfText(found.decode(errors="surrogateescape"))
+
+    def _refuse_running(self) -> None:
+        state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
+        if state != "Stopped":
+            raise BusyError(f"guest {self.name}: {state.lower()} on {host}", hint=f"pyvmiscsi vm stop {self.name}")

@@ -1,0 +1,100 @@
+"""A guest started, stopped, looked at."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.loader import console
+from pyvmiscsi.bhyve.rules import check
+from pyvmiscsi.errors import BusyError, HostUnreachableError, NotFoundError
+from pyvmiscsi.names import DiskName
+from pyvmiscsi.operations.pending import PlannedOperation
+from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
+from pyvmiscsi.operations.stop import stop_plan
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.site.connections import SiteScene
+from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.survey import guest_view, survey_hosts
+from pyvmiscsi.site.views import GuestView
+from pyvmiscsi.steps.lock import NoJournal
+
+
+class Life(GuestAccess):
+    """From a configuration to a running guest, and back."""
+
+    def info(self) -> GuestView:
+        """Guest, disks, volumes, extents, targets, sessions and devices in one view."""
+        with ThreadPoolExecutor(1, thread_name_prefix="record") as pool:
+            record = pool.submit(self.record)
+            hosts = survey_hosts(self.datastore, self._connections)
+            return guest_view(str(self.name), self.datastore, record.result(), hosts)
+
+    def is_configured(self) -> bool:
+        """Whether the hosts know it: its configuration stands in the config path."""
+        return str(self.name) in survey_hosts(self.datastore, self._connections).directories
+
+    def start(self, host: str | None = None, run: Run | None = None) -> str:
+        """Run the guest on a host (the datastore's first, if none is named), on disks proven there; the host's name.
+
+        RuleError names what keeps it from starting before anything is touched; BusyError when it runs already.
+        """
+        scene = self._scene()
+        request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
+        check(request.config, Hypervisor(scene.host(request.host)).capabilities(), supposed_devices(request))
+        intent = new_intent("start", str(self.name), {"guest": str(self.name), "host": request.host})
+        operation = self._planned_start(request, intent, scene)
+        self._execute(operation, run)
+        return request.host
+
+    def preview_start(self, host: str | None = None) -> Preview:
+        """The steps that `start` would take; nothing is changed."""
+        scene = self._scene()
+        request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
+        return Run().engine().preview(start_plan(request, self.datastore, scene, ""))
+
+    def planned_start(self, intent: Intent) -> PlannedOperation:
+        """A start that was cut short, as its lock tells of it."""
+        scene = self._scene()
+        return self._planned_start(self._start_request(intent.request["host"], scene), intent, scene)
+
+    def stop(self, *, deadline: float = 120.0, force: bool = False, run: Run | None = None) -> None:
+        """See the guest off and its disks logged out; no error when they are. The nas is not asked: it may be lost.
+
+        DeadlineError when it does not power off in time and `force` does not say to make it.
+        """
+        hosts = survey_hosts(self.datastore, self._connections)
+        _, where = hosts.state_of(str(self.name))
+        names = [glance.name for glance in hosts.hosts if where in (None, glance.name)]
+        if not names:
+            raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
+        scene = self._scene()
+        config = self._config(names[0], scene)
+        targets = [self.datastore.target_of(self.name, DiskName(disk.number)) for disk in config.disks if disk.is_lun]
+        for name in names:
+            plan = stop_plan(self.name, targets, self.datastore, scene, host=name, deadline=deadline, force=force)
+            (run or Run()).engine().execute(plan, NoJournal(), new_intent("stop", str(self.name), {}))
+
+    def console(self) -> int:
+        """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
+        state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
+        if state != "Running" or host is None:
+            raise NotFoundError(f"guest {self.name}: not running", hint=f"pyvmiscsi vm start {self.name}")
+        scene = self._scene()
+        return scene.host(host).interact(["/usr/bin/cu", "-l", console(self._config(host, scene), end="B")])
+
+    def _planned_start(self, request: StartRequest, intent: Intent, scene: SiteScene) -> PlannedOperation:
+        plan = start_plan(request, self.datastore, scene, intent.id)
+        return PlannedOperation(intent, plan, start_journal(request, scene, intent))
+
+    def _start_request(self, host: str, scene: SiteScene) -> StartRequest:
+        record = self.record()
+        if record.intents:
+            first = record.intents[0]
+            raise BusyError(
+                f"guest {self.name}: {first.verb} begun {first.since} by {first.by} is unfinished",
+                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
+            )
+        return StartRequest.of(record, self._config(host, scene), self.datastore, host)

@@ -1,0 +1,97 @@
+"""What a guest was: its snapshots."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
+from pyvmiscsi.names import DatasetPath, SnapshotName
+from pyvmiscsi.operations.pending import PlannedOperation, planned_rollback, planned_snapshot
+from pyvmiscsi.operations.snapshots import (
+    FORGET,
+    ROLLBACK,
+    SNAPSHOT,
+    RollbackRequest,
+    SnapshotRequest,
+    default_name,
+    refuse_several_moments,
+)
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.views import SnapshotView
+from pyvmiscsi.steps.configuration import kept_path
+
+
+class Snapshots(GuestAccess):
+    """Snapshots taken, listed, forgotten, rolled back to."""
+
+    def snapshot(self, name: str | None = None, *, force: bool = False, run: Run | None = None) -> str:
+        """Keep what all disks of the guest are at one moment, and its configuration; the snapshot's name.
+
+        vm-bhyve's default name, the time. BusyError for a guest that runs unless `force`: what is kept is then what a
+        power failure would leave. AlreadyExistsError for a name that is taken.
+        """
+        if not force:
+            self._refuse_running()
+        record, scene = self.record(), self._scene()
+        refuse_several_moments(record, self.datastore)
+        chosen = SnapshotName.parse(name) if name else default_name(datetime.now().astimezone())
+        request = SnapshotRequest(self.name, record.anchor, chosen)
+        if scene.nas(self.datastore).find_snapshot(record.anchor, chosen) is not None:
+            raise AlreadyExistsError(f"snapshot {self.name}@{chosen}: is there already", hint="choose another name")
+        intent = new_intent(SNAPSHOT, str(self.name), request.as_json())
+        self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
+        return str(chosen)
+
+    def snapshots(self) -> tuple[SnapshotView, ...]:
+        """The guest's snapshots, oldest first, also those that others took."""
+        record = self.record()
+        found = self._connections.nas(self.datastore.nas).snapshots(record.anchor)
+        return tuple(SnapshotView(str(self.name), str(one.name), one.created.isoformat()) for one in found)
+
+    def forget_snapshot(self, name: str, run: Run | None = None) -> None:
+        """Have the nas keep it no longer; BusyError while a clone depends on it."""
+        request = SnapshotRequest(self.name, self.record().anchor, SnapshotName.parse(name))
+        intent = new_intent(FORGET, str(self.name), request.as_json())
+        scene = self._scene()
+        self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
+
+    def rollback(self, name: str, *, newer: bool = False, configuration: bool = False, run: Run | None = None) -> None:
+        """Make all disks of the stopped guest what they were; what was written since is lost.
+
+        `newer` lets newer snapshots go, which are in the way; `configuration` brings back the configuration kept with
+        the snapshot, too. NotFoundError, ConflictError and BusyError before anything is touched.
+        """
+        self._refuse_running()
+        operation = self._planned_rollback(SnapshotName.parse(name), newer=newer, configuration=configuration)
+        self._execute(operation, run)
+
+    def preview_rollback(self, name: str, *, newer: bool = False, configuration: bool = False) -> Preview:
+        """The steps that `rollback` would take; nothing is changed."""
+        operation = self._planned_rollback(SnapshotName.parse(name), newer=newer, configuration=configuration)
+        return Run().engine().preview(operation.plan)
+
+    def _planned_rollback(self, name: SnapshotName, *, newer: bool, configuration: bool) -> PlannedOperation:
+        record, scene = self.record(), self._scene()
+        nas = scene.nas(self.datastore)
+        later: list[tuple[DatasetPath, SnapshotName]] = []
+        for path in sorted({record.anchor, *(disk.volume.path for disk in record.disks)}):
+            found = [one.name for one in nas.snapshots(path)]
+            if name not in found:
+                raise NotFoundError(
+                    f"guest {self.name}: no snapshot {path}@{name}",
+                    hint="a disk added since the snapshot has none; pyvmiscsi vm snapshots lists what there is",
+                )
+            later += [(path, one) for one in found[found.index(name) + 1 :]]
+        if later and not newer:
+            names = ", ".join(sorted({str(one) for _, one in later}))
+            raise ConflictError(f"guest {self.name}: newer snapshots than {name}: {names}", hint="-r lets them go")
+        if configuration:
+            directory = f"{self.datastore.config_path}/{self.name}"
+            host = self._config_host(scene)
+            if host.read_file(kept_path(directory, str(name))) is None:
+                raise NotFoundError(f"guest {self.name}: no configuration was kept with {name}")
+        request = RollbackRequest.of(record, name, tuple(later), configuration=configuration)
+        intent = new_intent(ROLLBACK, str(self.name), request.as_json())
+        return planned_rollback(request, intent, self.datastore, scene)
