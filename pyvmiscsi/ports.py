@@ -14,10 +14,10 @@ Laws that hold for every method, and that the contract suites in `tests/contract
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pyvmiscsi.model import (
     AttachedDisk,
@@ -35,7 +35,10 @@ from pyvmiscsi.model import (
 )
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn, LunAddress, SnapshotName
+from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
+
+B = TypeVar("B", bytes, bytearray, memoryview)
 
 
 class Nas(Protocol):
@@ -168,6 +171,23 @@ class Nas(Protocol):
 
     def create_credential(self, credential: Credential) -> Credential: ...
 
+    def change_credential(
+        self,
+        tag: int,
+        user: str,
+        *,
+        new_user: str | None = None,
+        secret: Secret | None = None,
+        peer_user: str | None = None,
+        peer_secret: Secret | None = None,
+    ) -> Credential:
+        """Give an account another name or other secrets, in one call; what is None stays, and is not sent.
+
+        NotFoundError without such an account, AlreadyExistsError when the tag has one of the new name already,
+        NasAuthError, before anything is changed, when secrets come redacted. Who is logged in stays so; the next
+        login needs what is new. Mutual CHAP ends with an empty `peer_user` and an empty `peer_secret`.
+        """
+
     def delete_credential(self, *, tag: int, user: str) -> None: ...
 
     def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
@@ -258,6 +278,13 @@ class Initiator(Protocol):
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
         """Log in and prove the disk; on failure log out again and raise, LoginError or ProofError above all."""
 
+    def reprobe(self, proof: DiskProof, *, deadline: float = 30.0) -> AttachedDisk:
+        """Have the host ask the attached disk for its size again, and prove it; the session and who uses it stay.
+
+        SessionLostError without a live session; ProofError when it is another disk, or has another size still when
+        the deadline has passed.
+        """
+
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
         """Log out of every session to this target and see it gone; BusyError while the disk is open."""
 
@@ -278,7 +305,27 @@ class BlockDevice(Protocol):
 
     def pwrite(self, data: bytes, offset: int) -> int: ...
 
-    def flush(self) -> None: ...
+    @property
+    def longest_piece(self) -> int:
+        """How many bytes one command may carry."""
+
+    def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
+        """`length` bytes from `offset`, in pieces of `longest_piece`, read ahead."""
+
+    def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
+        """Write pieces of offset and data, many at once; each comes back once it is written.
+
+        A piece is at most `longest_piece` bytes. `pieces` must not wait: nobody tends the session meanwhile.
+        """
+
+    def write_zeros(self, length: int, offset: int) -> None:
+        """Make `length` bytes from `offset` read as zeros; the nas lets go of them where it can."""
+
+    def tend(self, seconds: float = 0.0) -> bool:
+        """Keep the session alive while nothing is read or written; whether it is alive."""
+
+    def flush(self) -> None:
+        """What was written is on stable storage."""
 
 
 class BlockAccess(Protocol):

@@ -23,6 +23,7 @@ from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.together import together
 from pyvmiscsi.plan.intent import read_intents
 from pyvmiscsi.ports import Nas
+from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 
 T = TypeVar("T")
@@ -299,6 +300,21 @@ class RecallingNas:
             if isinstance(before, tuple):
                 learnt[key] = (*before, made)
         return made
+
+    def change_credential(
+        self,
+        tag: int,
+        user: str,
+        *,
+        new_user: str | None = None,
+        secret: Secret | None = None,
+        peer_user: str | None = None,
+        peer_secret: Secret | None = None,
+    ) -> Credential:
+        with self._changing(("credentials", tag)):
+            return self._nas.change_credential(
+                tag, user, new_user=new_user, secret=secret, peer_user=peer_user, peer_secret=peer_secret
+            )
 
     def delete_credential(self, *, tag: int, user: str) -> None:
         with self._changing(("credentials", tag)):

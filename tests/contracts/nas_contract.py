@@ -329,6 +329,54 @@ class NasContract:
         nas.delete_credential(tag=41, user="web1")
         assert nas.find_credentials(tag=41) == ()
 
+    def test_a_credential_gets_another_name_and_keeps_its_secrets(self, nas: Nas, target: Target) -> None:
+        mutual = nas.create_credential(replace(CREDENTIAL, peer_user="nas1", peer_secret=Secret("other2secret")))
+        guarded = nas.create_target(replace(target, chap_tag=CREDENTIAL.tag, mutual=True))
+
+        changed = nas.change_credential(41, "web1", new_user="db1")
+
+        assert changed == replace(mutual, user="db1")
+        assert nas.find_credentials(tag=41) == (changed,)
+        assert nas.find_target(target.iqn) == guarded
+
+    def test_a_credential_gets_another_secret_and_keeps_its_name(self, nas: Nas) -> None:
+        nas.create_credential(CREDENTIAL)
+        neighbour = nas.create_credential(replace(CREDENTIAL, user="web2"))
+        assert len(nas.find_credentials(tag=41)) == 2
+
+        changed = nas.change_credential(41, "web1", secret=Secret("another3char"))
+
+        assert changed == replace(CREDENTIAL, secret=Secret("another3char"))
+        assert set(nas.find_credentials(tag=41)) == {changed, neighbour}
+
+    def test_both_secrets_of_mutual_chap_change_at_once_and_mutual_chap_can_end(self, nas: Nas) -> None:
+        nas.create_credential(replace(CREDENTIAL, peer_user="nas1", peer_secret=Secret("other2secret")))
+
+        changed = nas.change_credential(41, "web1", secret=Secret("another3char"), peer_secret=Secret("twelve2chars"))
+        assert nas.find_credentials(tag=41) == (changed,)
+        assert changed == Credential(41, "web1", Secret("another3char"), "nas1", Secret("twelve2chars"))
+
+        assert not nas.change_credential(41, "web1", peer_user="", peer_secret=Secret("")).is_mutual
+        assert nas.find_credentials(tag=41) == (replace(CREDENTIAL, secret=Secret("another3char")),)
+
+    def test_a_credential_is_not_changed_into_what_it_cannot_be(self, nas: Nas) -> None:
+        nas.create_credential(CREDENTIAL)
+        other = nas.create_credential(replace(CREDENTIAL, user="web2"))
+
+        with pytest.raises(NotFoundError):
+            nas.change_credential(41, "web3", secret=Secret("another3char"))
+        with pytest.raises(NotFoundError):
+            nas.change_credential(42, "web1", secret=Secret("another3char"))
+        with pytest.raises(AlreadyExistsError):
+            nas.change_credential(41, "web1", new_user="web2")
+        with pytest.raises(NasRefusedError) as caught:
+            nas.change_credential(41, "web1", secret=Secret("abc"))
+        with pytest.raises(NasRefusedError):
+            nas.change_credential(41, "web1", peer_user="nas1")
+
+        assert "abc" not in str(caught.value)
+        assert set(nas.find_credentials(tag=41)) == {CREDENTIAL, other}
+
     # the whole
 
     def test_an_empty_parent_has_an_empty_inventory(self, nas: Nas) -> None:

@@ -9,6 +9,7 @@ from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NasRe
 from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 from tests.fakes.calls import Call, Watch, lose_answer, nothing
 from tests.fakes.zfs import PARENT, FakeZfs, Kept
@@ -181,10 +182,46 @@ class FakeNas(FakeZfs):
             key = (credential.tag, credential.user)
             if key in self._credentials:
                 raise AlreadyExistsError(f"credential {credential.user}: already exists under tag {credential.tag}")
-            if not 12 <= len(credential.secret.reveal()) <= 16:
-                raise NasRefusedError(f"credential {credential.user}: the secret must have 12 to 16 characters")
+            self._refuse_credential(credential)
             self._credentials[key] = credential
             return credential
+
+    def change_credential(
+        self,
+        tag: int,
+        user: str,
+        *,
+        new_user: str | None = None,
+        secret: Secret | None = None,
+        peer_user: str | None = None,
+        peer_secret: Secret | None = None,
+    ) -> Credential:
+        with self._call("change_credential", tag, user):
+            before = self._credentials.get((tag, user))
+            if before is None:
+                raise NotFoundError(f"credential {user}: does not exist under tag {tag}")
+            after = Credential(
+                tag,
+                user if new_user is None else new_user,
+                before.secret if secret is None else secret,
+                before.peer_user if peer_user is None else peer_user,
+                before.peer_secret if peer_secret is None else peer_secret,
+            )
+            if after.user != user and (tag, after.user) in self._credentials:
+                raise AlreadyExistsError(f"credential {after.user}: already exists under tag {tag}")
+            self._refuse_credential(after)
+            del self._credentials[tag, user]
+            self._credentials[tag, after.user] = after
+            return after
+
+    @staticmethod
+    def _refuse_credential(credential: Credential) -> None:
+        if not 12 <= len(credential.secret.reveal()) <= 16:
+            raise NasRefusedError(f"credential {credential.user}: the secret must have 12 to 16 characters")
+        if bool(credential.peer_user) != bool(credential.peer_secret.reveal()):
+            raise NasRefusedError(f"credential {credential.user}: a peer has a user and a secret, or neither")
+        if credential.peer_secret == credential.secret:
+            raise NasRefusedError(f"credential {credential.user}: the peer secret cannot be the same")
 
     def delete_credential(self, *, tag: int, user: str) -> None:
         with self._call("delete_credential", tag, user):

@@ -130,6 +130,17 @@ def test_an_account_under_a_tag_never_looked_at_is_not_taken_for_the_only_one(fa
     assert nas.find_credentials(tag=CREDENTIAL.tag) == (CREDENTIAL, other)
 
 
+def test_an_account_that_was_changed_is_asked_for_again(fake: FakeNas, nas: RecallingNas) -> None:
+    nas.create_credential(CREDENTIAL)
+    assert nas.find_credentials(tag=CREDENTIAL.tag) == (CREDENTIAL,)
+
+    fake.watch = lose_answer("change_credential")
+    with pytest.raises(NasUnansweredError):
+        nas.change_credential(CREDENTIAL.tag, CREDENTIAL.user, new_user="db1")
+
+    assert [account.user for account in nas.find_credentials(tag=CREDENTIAL.tag)] == ["db1"]
+
+
 def test_after_an_unanswered_write_the_nas_is_asked_again(fake: FakeNas, nas: RecallingNas) -> None:
     assert nas.find_target(TARGET.iqn) is None
     fake.watch = lose_answer("create_target")

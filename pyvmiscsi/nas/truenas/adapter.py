@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from pyvmiscsi.errors import (
-    AlreadyExistsError,
     BusyError,
     ConflictError,
     NasProtocolError,
@@ -30,6 +29,7 @@ from pyvmiscsi.nas.together import begin
 from pyvmiscsi.nas.truenas import requests_text as ask
 from pyvmiscsi.nas.truenas import shapes
 from pyvmiscsi.nas.truenas.calls import Calls, nothing_to_delete
+from pyvmiscsi.nas.truenas.credentials import Credentials
 from pyvmiscsi.nas.truenas.just_seen import JustSeen
 from pyvmiscsi.nas.truenas.refusals import is_device_busy, is_device_missing
 from pyvmiscsi.nas.truenas.releases import Release, traits_of
@@ -37,6 +37,7 @@ from pyvmiscsi.nas.truenas.rpc import Refused, Rpc
 from pyvmiscsi.nas.truenas.snapshots import Snapshots
 from pyvmiscsi.nas.truenas.whole import whole
 from pyvmiscsi.ports import Clock
+from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 
 _LET_GO = 60.0
@@ -59,10 +60,10 @@ class TrueNas:
         self._traits = traits_of(rpc.series, rpc.dialect)
         self._calls = Calls(rpc, clock)
         self._snapshots = Snapshots(self._calls, self._traits, self._below)
+        self._credentials = Credentials(self._calls, clock)
         self._basename: Iqn | None = None
         self._basename_lock = threading.Lock()
         self._numbers: JustSeen[int] = JustSeen(clock)
-        self._users: JustSeen[frozenset[str]] = JustSeen(clock)
 
     # about the appliance
 
@@ -290,28 +291,27 @@ class TrueNas:
                 self._calls.call(ask.delete_mapping(found.number))
 
     def find_credentials(self, *, tag: int) -> tuple[Credential, ...]:
-        found = tuple(shapes.credential(row) for row in self._calls.rows(ask.find_credentials(tag=tag)))
-        self._users.note(tag, frozenset(credential.user for credential in found))
-        return found
+        return self._credentials.find(tag)
 
     def create_credential(self, credential: Credential) -> Credential:
-        """Looks first, unless it has just done so: the appliance itself would make the same account twice."""
-        users = self._users.get(credential.tag)
-        if users is None or credential.user in users:
-            users = frozenset(account.user for account in self.find_credentials(tag=credential.tag))
-        if credential.user in users:
-            raise AlreadyExistsError(f"account {credential.user}: already exists under tag {credential.tag}")
-        self._users.drop(credential.tag)
-        made = shapes.credential(self._calls.made(ask.create_credential(credential)))
-        self._users.note(credential.tag, users | {made.user})
-        return made
+        return self._credentials.create(credential)
+
+    def change_credential(
+        self,
+        tag: int,
+        user: str,
+        *,
+        new_user: str | None = None,
+        secret: Secret | None = None,
+        peer_user: str | None = None,
+        peer_secret: Secret | None = None,
+    ) -> Credential:
+        return self._credentials.change(
+            tag, user, new_user=new_user, secret=secret, peer_user=peer_user, peer_secret=peer_secret
+        )
 
     def delete_credential(self, *, tag: int, user: str) -> None:
-        self._users.drop(tag)
-        with nothing_to_delete():
-            for row in self._calls.rows(ask.find_credentials(tag=tag)):
-                if row.take("user", str) == user:
-                    self._calls.call(ask.delete_credential(shapes.row_id(row)))
+        self._credentials.delete(tag, user)
 
     def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
         wanted = None if targets is None else frozenset(targets)

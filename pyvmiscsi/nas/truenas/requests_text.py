@@ -14,6 +14,7 @@ from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.truenas.releases import Traits
 from pyvmiscsi.nas.truenas.rpc import Json, Request
+from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 
 MARK_PREFIX = "org.pyvmiscsi:"
@@ -276,8 +277,7 @@ def find_credentials(*, tag: int) -> Request:
 def create_credential(credential: Credential) -> Request:
     """Targets name the tag, never the row's id; every release wants 12 to 16 characters (nas-wire.md 2.7)."""
     for secret in (credential.secret, credential.peer_secret) if credential.is_mutual else (credential.secret,):
-        if not _SECRET_LENGTH[0] <= len(secret.reveal()) <= _SECRET_LENGTH[1]:
-            raise NasRefusedError(f"account {credential.user}: a CHAP secret has 12 to 16 characters")
+        _refuse_length(credential.user, secret)
     return Request(
         "iscsi.auth.create",
         (
@@ -290,6 +290,33 @@ def create_credential(credential: Credential) -> Request:
             },
         ),
     )
+
+
+def change_credential(
+    number: int,
+    user: str,
+    *,
+    new_user: str | None = None,
+    secret: Secret | None = None,
+    peer_user: str | None = None,
+    peer_secret: Secret | None = None,
+) -> Request:
+    """Only what changes is sent, never a secret that was read: to some accounts they come redacted."""
+    for given in (secret, peer_secret if peer_secret and peer_secret.reveal() else None):
+        if given is not None:
+            _refuse_length(user, given)
+    changes = {
+        "user": new_user,
+        "secret": secret.reveal() if secret else None,
+        "peeruser": peer_user,
+        "peersecret": peer_secret.reveal() if peer_secret else None,
+    }
+    return Request("iscsi.auth.update", (number, {key: value for key, value in changes.items() if value is not None}))
+
+
+def _refuse_length(user: str, secret: Secret) -> None:
+    if not _SECRET_LENGTH[0] <= len(secret.reveal()) <= _SECRET_LENGTH[1]:
+        raise NasRefusedError(f"account {user}: a CHAP secret has 12 to 16 characters")
 
 
 def delete_credential(number: int) -> Request:

@@ -283,6 +283,15 @@ def test_a_credential_is_sent_with_its_secrets() -> None:
     )
 
 
+def test_of_a_credential_only_what_changes_is_sent() -> None:
+    assert ask.change_credential(3, "web1", new_user="db1") == Request("iscsi.auth.update", (3, {"user": "db1"}))
+    assert ask.change_credential(3, "web1", secret=Secret("twelve2chars")).params == (3, {"secret": "twelve2chars"})
+    assert ask.change_credential(3, "web1", peer_user="", peer_secret=Secret("")).params == (
+        3,
+        {"peeruser": "", "peersecret": ""},
+    )
+
+
 def test_sessions_of_many_targets_are_sifted_here() -> None:
     few, many = [BASE.child(f"t{n}") for n in range(2)], [BASE.child(f"t{n}") for n in range(5000)]
 
@@ -310,6 +319,7 @@ def test_everything_below_a_parent_is_asked_by_its_path() -> None:
         (ask.create_dataset(DISK, {}), False),
         (ask.change_marks(DISK, {}), False),
         (ask.delete_dataset(DISK, traits_of((26, 0))), False),
+        (ask.change_credential(1, "web1", new_user="db1"), False),
         (ask.delete_credential(1), False),
         (ask.snapshots(DISK, traits_of((25, 4))), True),
         (ask.find_snapshot(DISK, MONDAY, traits_of((26, 0))), True),
@@ -322,6 +332,14 @@ def test_everything_below_a_parent_is_asked_by_its_path() -> None:
 )
 def test_only_what_changes_nothing_may_be_repeated(request_: Request, is_read: bool) -> None:
     assert request_.is_read == is_read
+
+
+@pytest.mark.parametrize("secret", ["elevenchars", "seventeen-letters"])
+def test_a_secret_that_the_nas_would_refuse_is_not_changed_to(secret: str) -> None:
+    with pytest.raises(NasRefusedError, match="12 to 16 characters"):
+        ask.change_credential(1, "web1", secret=Secret(secret))
+    with pytest.raises(NasRefusedError, match="12 to 16 characters"):
+        ask.change_credential(1, "web1", peer_secret=Secret(secret))
 
 
 @pytest.mark.parametrize("secret", ["", "elevenchars", "seventeen-letters"])

@@ -108,9 +108,12 @@ def test_an_account_that_may_only_look_is_told_what_it_lacks(appliance: Applianc
         viewer.find_credentials(tag=CREDENTIAL.tag)
     with pytest.raises(NasAuthError) as forbidden:
         viewer.delete_credential(tag=CREDENTIAL.tag, user=CREDENTIAL.user)
+    with pytest.raises(NasAuthError) as unreadable:
+        viewer.change_credential(CREDENTIAL.tag, CREDENTIAL.user, new_user="db1")
     viewer.close()
 
     assert "SHARING_ISCSI_AUTH_WRITE" in redacted.value.hint
+    assert "SHARING_ISCSI_AUTH_WRITE" in unreadable.value.hint
     assert "SHARING_ISCSI_AUTH_WRITE" in forbidden.value.hint
 
 
