@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import pytest
 
-from pyvmiscsi.errors import BusyError, LoginError, ProofError
+from pyvmiscsi.errors import BusyError, LoginError, ProofError, SessionLostError
 from pyvmiscsi.model import Credential, DiskProof, SessionState
 from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
 from pyvmiscsi.ports import Initiator
@@ -35,6 +36,9 @@ class World(Protocol):
 
     def withdraw(self, target: Iqn) -> None:
         """Offer it no more: sessions die."""
+
+    def grow(self, target: Iqn, size: Size) -> None:
+        """Make the disk it serves larger."""
 
     def log_in_by_hand(self, target: Iqn, portal: str) -> None:
         """As an administrator would, without proof."""
@@ -105,6 +109,29 @@ class InitiatorContract:
     def test_detaching_nothing_is_no_error(self, initiator: Initiator) -> None:
         initiator.detach(iqn("never-there"))
         assert of(initiator.sessions(), iqn("never-there")) == []
+
+    def test_a_disk_that_grew_is_proven_anew_while_it_is_in_use(self, world: World, initiator: Initiator) -> None:
+        target, grown = iqn("grown"), Size(SIZE.bytes * 2)
+        world.serve(target, serial="5c4ae0d1b2f7-00")
+        before = initiator.attach(proof_of(world, target), None)
+        with world.hold_open(before.device):
+            world.grow(target, grown)
+            after = initiator.reprobe(proof_of(world, target, size=grown))
+            assert after == replace(before, size=grown)
+            assert initiator.find(proof_of(world, target, size=grown)) == after
+        with pytest.raises(ProofError, match=f"{grown.bytes} bytes, not {SIZE.bytes}"):
+            initiator.reprobe(proof_of(world, target), deadline=0.5)
+        with pytest.raises(ProofError, match="serial"):
+            initiator.reprobe(proof_of(world, target, serial="another", size=grown))
+        assert [session.connected for session in of(initiator.sessions(), target)] == [True]
+        initiator.detach(target)
+
+    def test_what_is_not_attached_cannot_be_reprobed(self, world: World, initiator: Initiator) -> None:
+        target = iqn("reprobed")
+        world.serve(target, serial="5c4ae0d1b2f7-00")
+        with pytest.raises(SessionLostError):
+            initiator.reprobe(proof_of(world, target))
+        assert of(initiator.sessions(), target) == []
 
     @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.name)
     def test_a_disk_that_is_not_the_right_one_is_logged_out_again(

@@ -118,6 +118,14 @@ class Target:
         )  # fmt: skip
         return place
 
+    def grow(self, lun: int, size: int) -> None:
+        """Make the file behind a LUN larger; tgtd reads its size when it opens it."""
+        place = self.daemon.directory / f"{self.number}-{lun}.img"
+        os.truncate(place, size)
+        where = ("--mode", "logicalunit", "--tid", str(self.number), "--lun", str(lun))
+        for change in ("online=0", f"path={place}", "online=1"):
+            self.daemon.admin("--op", "update", *where, "--params", change)
+
     def ping(self, *, interval: int, count: int) -> None:
         """Ask initiators every `interval` seconds whether they live, and drop those that miss `count` answers."""
         for name, value in (("nop_interval", interval), ("nop_count", count)):

@@ -76,6 +76,25 @@ class Attachment:
         device = row.disk(self._address.lun) if row is not None and row.is_usable else None
         return self._prove(device) if device in self._sight.nodes else None
 
+    def reprobe(self, deadline: float) -> AttachedDisk:
+        """The attached disk, once the host sees the size of the record; its session is left alone whatever happens."""
+        end = self._clock.now() + deadline
+        self._look()
+        device = self._await_disk(end)
+        row = self._live_session()
+        seen = [self._iscsictl.reprobe(row, device)]
+
+        def is_grown() -> bool:
+            identity = seen[-1]
+            if identity.info.size == self._proof.size.bytes or identity.scsi_serial != self._proof.serial.text:
+                return True
+            seen.append(self._iscsictl.reprobe(row, device))
+            return False
+
+        with contextlib.suppress(DeadlineError):
+            wait_for(is_grown, what=self._what, deadline=self._left(end), clock=self._clock)
+        return self._proven(device, seen[-1])
+
     # looking
 
     def _look(self) -> None:
@@ -228,8 +247,9 @@ class Attachment:
 
     def _prove(self, device: str) -> AttachedDisk:
         """The disk, when all that it says of itself is what the record says; ProofError otherwise."""
-        row = self._live_session()
-        identity = self._iscsictl.identify(row, device)
+        return self._proven(device, self._iscsictl.identify(self._live_session(), device))
+
+    def _proven(self, device: str, identity: Identity) -> AttachedDisk:
         wrong = list(_differences(self._proof, identity))
         if wrong:
             remedy = identity.info.sector != self._proof.sector.bytes and self._proof.sector == SECTOR

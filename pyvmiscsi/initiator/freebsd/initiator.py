@@ -45,6 +45,13 @@ class FreebsdInitiator:
         """
         return Attachment(self._iscsictl, self._clock, proof).run(credential, deadline)
 
+    def reprobe(self, proof: DiskProof, *, deadline: float = 30.0) -> AttachedDisk:
+        """Have the kernel ask the attached disk for its size again (camcontrol(8)), and prove it.
+
+        SessionLostError without a live session, ProofError when it is another disk, or still has another size.
+        """
+        return Attachment(self._iscsictl, self._clock, proof).reprobe(deadline)
+
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
         """Log out of every session to this target and see it gone; BusyError while its disk is open."""
         detach(self._iscsictl, self._clock, target, deadline)

@@ -55,7 +55,14 @@ class Iscsictl:
 
     def identify(self, row: Row, device: str) -> Identity:
         """What this disk says it is; SessionLostError, without touching it, when its session is not Connected."""
-        done = self._host.script(scripts.PROVE, row.target, row.portal, device, ok=_ANY)
+        return self._identity(scripts.PROVE, row, device)
+
+    def reprobe(self, row: Row, device: str) -> Identity:
+        """The same, after the host has asked the disk for its size again."""
+        return self._identity(scripts.REPROBE, row, device)
+
+    def _identity(self, script: str, row: Row, device: str) -> Identity:
+        done = self._host.script(script, row.target, row.portal, device, ok=_ANY)
         lines = self._connected(done, row).text.split("\n", 3)
         if len(lines) != 4:
             raise HostError(f"{self.name}: {device}: camcontrol and diskinfo said only {lines}")

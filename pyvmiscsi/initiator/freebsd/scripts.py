@@ -58,14 +58,24 @@ connected() {
 }
 """
 
-PROVE = f"""# ask a disk what it is
-# $1 target, $2 portal, $3 daN
-{_CONNECTED}
+_IDENTITY = f"""
 connected "$1" "$2" || exit {NO_SESSION}
 camcontrol inquiry "$3" -S || exit
 connected "$1" "$2" || exit {NO_SESSION}
 diskinfo -s "$3" && diskinfo "$3" && sysctl -b kern.geom.conftxt
 """
+
+PROVE = f"""# ask a disk what it is
+# $1 target, $2 portal, $3 daN
+{_CONNECTED}{_IDENTITY}"""
+
+REPROBE = f"""# ask a disk for its size again, and what it is
+# $1 target, $2 portal, $3 daN
+{_CONNECTED}
+connected "$1" "$2" || exit {NO_SESSION}
+camcontrol reprobe "$3" || exit
+{_IDENTITY}"""
+"""The next open of the disk reads its size anyway; reprobing needs nobody to open it (seen on 14.0)."""
 
 OPEN_COUNTS = f"""# see which disks are open
 # $1 target, $2 portal

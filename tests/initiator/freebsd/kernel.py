@@ -33,6 +33,9 @@ class Served:
     shows_label: bool = True
     geom_serial: str = ""
     login: tuple[str, str] | None = None
+    growth: int = 0
+    growth_after: int = 0
+    """It has grown by so much, and says so from that reprobe on."""
 
 
 @dataclass
@@ -70,6 +73,8 @@ class FakeKernel:
                 return self._remove(target, portal) or self._sight(label)
             case (scripts.PROVE, (target, portal, device)):
                 return self._prove(target, portal, device)
+            case (scripts.REPROBE, (target, portal, device)):
+                return self._reprobe(target, portal, device)
             case (scripts.OPEN_COUNTS, (target, portal)):
                 return self._open_counts(target, portal)
         raise AssertionError(f"a command that the kernel does not know: {call}")
@@ -186,6 +191,14 @@ class FakeKernel:
         if served.shows_label and self.age(session) >= 0.8:
             text += f"1 LABEL diskid/DISK-{served.serial} {served.size} {served.sector} i 0 o 0\n"
         return Reply(text.encode() + b"\0")
+
+    def _reprobe(self, target: str, portal: str, device: str) -> Reply:
+        if self._connected(target, portal) is not None:
+            served = self.served[target]
+            if served.growth and served.growth_after <= 0:
+                served.size, served.growth = served.size + served.growth, 0
+            served.growth_after -= 1
+        return self._prove(target, portal, device)
 
     def _open_counts(self, target: str, portal: str) -> Reply:
         if self._connected(target, portal) is None:

@@ -11,6 +11,7 @@ from pyvmiscsi.initiator.freebsd import FreebsdInitiator
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Iqn, Portal
 from pyvmiscsi.ports import Initiator
+from pyvmiscsi.units import Size
 from tests.contracts.initiator_contract import SIZE, InitiatorContract, World
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
@@ -32,6 +33,9 @@ class InMemory:
 
     def withdraw(self, target: Iqn) -> None:
         del self.kernel.served[target.text]
+
+    def grow(self, target: Iqn, size: Size) -> None:
+        self.kernel.served[target.text].size = size.bytes
 
     def log_in_by_hand(self, target: Iqn, portal: str) -> None:
         self.kernel.start(target.text, portal, age=60)

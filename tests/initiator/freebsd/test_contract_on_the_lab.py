@@ -16,6 +16,7 @@ from pyvmiscsi.lab.hypervisor import Control, HypervisorOptions, RunningHypervis
 from pyvmiscsi.model import Credential, HostRecord
 from pyvmiscsi.names import Iqn, Portal
 from pyvmiscsi.ports import Host, Initiator
+from pyvmiscsi.units import Size
 from pyvmiscsi.waiting import SystemClock, wait_for
 from tests.contracts.initiator_contract import LUN, SIZE, InitiatorContract, World, iqn, proof_of
 from tests.initiator.tgtd import Account, Target, Tgtd
@@ -62,6 +63,9 @@ class OnTheLab:
 
     def withdraw(self, target: Iqn) -> None:
         self.targets.pop(target).delete()
+
+    def grow(self, target: Iqn, size: Size) -> None:
+        self.targets[target].grow(LUN.number, size.bytes)
 
     def log_in_by_hand(self, target: Iqn, portal: str) -> None:
         self.host.run(["iscsictl", "-A", "-p", portal, "-t", target.text])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pyvmiscsi.errors import (
@@ -368,6 +370,44 @@ class TestDetach:
         with pytest.raises(DeadlineError, match=r"-R -p 10\.0\.0\.10:3260 -t .*ctl:dead"):
             initiator.detach(Iqn(TARGET))
         assert len(kernel.sessions) == 2
+
+
+class TestReprobe:
+    GROWN = replace(PROOF, size=Size(96 * 1024 * 1024))
+
+    def test_costs_two_round_trips_and_asks_again_until_the_new_size_is_seen(
+        self, initiator: Initiator, kernel: FakeKernel, host: FakeHost
+    ) -> None:
+        initiator.attach(PROOF, None)
+        kernel.served[TARGET].growth, kernel.served[TARGET].growth_after = 32 * 1024 * 1024, 2
+        host.calls.clear()
+
+        disk = initiator.reprobe(self.GROWN)
+
+        assert (disk.device, disk.size) == (LABEL, self.GROWN.size)
+        assert number_of(host, scripts.REPROBE) == 3
+        assert len(host.calls) == 4
+
+    def test_gives_up_at_the_deadline_and_keeps_the_session(self, initiator: Initiator, kernel: FakeKernel) -> None:
+        initiator.attach(PROOF, None)
+        started = kernel.clock.now()
+        with pytest.raises(ProofError, match="67108864 bytes, not 100663296"):
+            initiator.reprobe(self.GROWN, deadline=5)
+        assert kernel.clock.now() - started < 7
+        assert initiator.find(PROOF) is not None
+
+    def test_another_disk_is_told_at_once(self, initiator: Initiator, kernel: FakeKernel, host: FakeHost) -> None:
+        initiator.attach(PROOF, None)
+        kernel.served[TARGET].serial = "somebody-else"
+        with pytest.raises(ProofError, match="serial"):
+            initiator.reprobe(self.GROWN)
+        assert number_of(host, scripts.REPROBE) == 1
+
+    def test_never_touches_the_disk_of_a_dead_session(self, initiator: Initiator, kernel: FakeKernel) -> None:
+        kernel.start(TARGET, PORTAL, age=60).lost = "Not found"
+        with pytest.raises(SessionLostError, match="Not found"):
+            initiator.reprobe(self.GROWN)
+        assert kernel.disks_touched == []
 
 
 def test_sessions_keep_the_hosts_spelling_and_drop_the_secrets(initiator: Initiator, kernel: FakeKernel) -> None:
