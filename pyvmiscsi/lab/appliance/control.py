@@ -126,6 +126,10 @@ class Control:
         """The sparse file behind a volume."""
         return Path(self._ask("volume_file", dataset=dataset))
 
+    def files(self) -> dict[str, Path]:
+        """The sparse files behind all volumes, and behind their snapshots as `volume@snapshot`."""
+        return {name: Path(path) for name, path in self._ask("files").items()}
+
     def save(self) -> None:
         """Write the state to disk now."""
         self._ask("save")

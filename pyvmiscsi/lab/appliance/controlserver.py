@@ -96,6 +96,9 @@ class ControlServer:
                 return list(appliance.plane.pids)
             case "volume_file":
                 return str(appliance.zfs.file_of(appliance.zfs.get(request["dataset"])))
+            case "files":
+                files = await appliance.dispatcher.in_worker(appliance.zfs.files)
+                return {name: str(path) for name, path in files.items()}
             case "save":
                 return await appliance.dispatcher.in_worker(appliance.save)
         raise ValueError(f"no such request: {op}")

@@ -145,6 +145,15 @@ class Zfs:
     def file_of(self, thing: Dataset | Snapshot) -> Path:
         return self._directory / f"{thing.guid:x}.raw"
 
+    def files(self) -> dict[str, Path]:
+        """What every volume and every snapshot of one lies in, by name."""
+        found = {}
+        for volume in self.all():
+            if volume.is_volume:
+                found[volume.name] = self.file_of(volume)
+                found |= {f"{volume.name}@{leaf}": self.file_of(one) for leaf, one in volume.snapshots.items()}
+        return found
+
     def copy_files(self, to: Path) -> None:
         """Copies of all volumes and snapshots, in another directory."""
         for path in self._directory.glob("*.raw"):
