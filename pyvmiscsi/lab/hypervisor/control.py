@@ -68,12 +68,16 @@ class Control:
         self._ask("release", number=number)
 
     def clear(self) -> None:
-        """Disarm all faults, and let go of what hangs."""
+        """Disarm all faults, and let go of what hangs; a command that hangs before it runs never does."""
         self._ask("clear")
 
     def commands(self) -> list[Logged]:
-        """Every command that came in over SSH, oldest first."""
+        """Every command that came in over SSH since the last reset, oldest first."""
         return [_logged(row) for row in self._ask("commands")]
+
+    def reset_logs(self) -> None:
+        """Forget the commands and calls so far."""
+        self._ask("reset_logs")
 
     def calls(self) -> list[Logged]:
         """Every run of a stand-in, with its arguments, oldest first."""

@@ -25,7 +25,7 @@ def serve(machine: Machine, link: socket.socket) -> None:
             stream.flush()
 
 
-def _answer(machine: Machine, do: str, **given: Any) -> Any:  # noqa: PLR0911 - a table of words
+def _answer(machine: Machine, do: str, **given: Any) -> Any:  # noqa: PLR0911, PLR0912 - a table of words
     faults = machine.faults
     match do:
         case "fault":
@@ -40,6 +40,8 @@ def _answer(machine: Machine, do: str, **given: Any) -> Any:  # noqa: PLR0911 - 
             return [asdict(logged) for logged in list(machine.logs.commands)]
         case "calls":
             return [asdict(logged) for logged in list(machine.logs.calls)]
+        case "reset_logs":
+            return machine.logs.reset()
         case "restart_sshd":
             machine.restart_sshd()
             return machine.sshd.pid

@@ -22,6 +22,7 @@ class Fault:
     left: int
     met: threading.Event
     released: threading.Event
+    abandoned: bool = False
 
 
 class Faults:
@@ -58,8 +59,9 @@ class Faults:
             return self._faults[number]
 
     def clear(self) -> None:
-        """Disarm all, and let go of what hangs."""
+        """Disarm all, and let go of what hangs. A command that hangs before it runs never does."""
         with self._lock:
             faults, self._faults = list(self._faults.values()), {}
         for fault in faults:
+            fault.abandoned = fault.when == "before"
             fault.released.set()

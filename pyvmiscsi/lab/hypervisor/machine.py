@@ -63,6 +63,9 @@ class Logs:
     commands: list[Logged] = field(default_factory=list)
     calls: list[Logged] = field(default_factory=list)
 
+    def reset(self) -> None:
+        self.commands, self.calls = [], []
+
 
 class Machine:
     """One hypervisor, from start to stop."""
@@ -197,7 +200,7 @@ class Machine:
         fault.met.set()
         if fault.action == "hang":
             fault.released.wait()
-            return ""
+            return "exit 255" if fault.abandoned else ""
         if fault.action == "fail":
             return "exit 1"
         with contextlib.suppress(ProcessLookupError):

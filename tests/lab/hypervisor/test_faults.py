@@ -40,6 +40,24 @@ def test_a_command_hangs_after_it_has_run(host: Stage) -> None:
             assert channel.recv_exit_status() == 0
 
 
+def test_a_command_that_hangs_before_it_runs_never_does_once_faults_are_cleared(host: Stage) -> None:
+    with host.control() as control:
+        fault = control.fault("touch /tmp/never")
+        with host.login.begin("touch /tmp/never") as channel:
+            control.wait_for_fault(fault)
+            control.clear()
+            assert channel.recv_exit_status() == 255
+        assert host.run("test -e /tmp/never").status == 1
+
+
+def test_the_logs_begin_anew(host: Stage) -> None:
+    with host.control() as control:
+        host.ok("true")
+        control.reset_logs()
+        host.ok("false || true")
+        assert [command.text[-13:] for command in control.commands()] == ["false || true"]
+
+
 @pytest.mark.parametrize(("when", "ran"), [("before", 1), ("after", 0)])
 def test_a_connection_is_cut_before_or_after(host: Stage, when: str, ran: int) -> None:
     with host.control() as control, Login(host.running, host.key) as doomed:
