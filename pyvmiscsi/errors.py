@@ -7,6 +7,8 @@
     ├── ConflictError               73  cantcreat: something else is in the way
     │   ├── AlreadyExistsError      73  the NAS or the host refused to create what is already there
     │   └── BusyError               75  tempfail: in use by a session, a guest or another operation (retry)
+    ├── ImageError                  65  dataerr: an image that is damaged, cut short, too large or of another format
+    ├── DownloadError               69  unavailable: the image's server refused, or did not answer (retry)
     ├── RuleError                   65  dataerr: a request that would break a rule, such as 512-byte blocks
     ├── PastNoReturnError           65  dataerr: rewind asked for after the point of no return
     ├── UnsupportedError            69  unavailable: this release or dialect cannot do it
@@ -98,6 +100,17 @@ class AlreadyExistsError(ConflictError):
 class BusyError(ConflictError):
     code = "busy"
     exit_status = EX_TEMPFAIL
+    retry = True
+
+
+class ImageError(PyvmiscsiError):
+    code = "image"
+    exit_status = EX_DATAERR
+
+
+class DownloadError(PyvmiscsiError):
+    code = "image-download"
+    exit_status = EX_UNAVAILABLE
     retry = True
 
 

@@ -38,7 +38,7 @@ from pyvmiscsi.names import DatasetPath, Iqn, LunAddress, SnapshotName
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 
-B = TypeVar("B", bytes, bytearray, memoryview)
+B = TypeVar("B", bound=bytes | bytearray | memoryview)
 
 
 class Nas(Protocol):

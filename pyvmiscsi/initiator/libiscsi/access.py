@@ -20,14 +20,17 @@ from pyvmiscsi.errors import InputError, ProofError, ScsiError
 from pyvmiscsi.initiator.libiscsi import cdb
 from pyvmiscsi.initiator.libiscsi.connection import Buffer, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
+from pyvmiscsi.initiator.libiscsi.shapes import BlockLimits, Capacity
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import LunAddress
 from pyvmiscsi.units import Size
 
-B = TypeVar("B", bytes, bytearray, memoryview)
+B = TypeVar("B", bound=bytes | bytearray | memoryview)
 
 PIECE = 512 * 1024
 DEPTH = 8
+LET_GO = 1024**3
+"""How many bytes one WRITE SAME lets go of: tgtd counts them in 32 bits, and the answer has to come in time."""
 IO_SECONDS = 60.0
 """How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
 
@@ -65,7 +68,10 @@ class LibiscsiDevice:
         capacity = session.capacity(self._lun)
         self._size, self._sector = Size(capacity.size), Size(capacity.sector)
         self._serial = session.serial(self._lun)
-        self._piece = min(PIECE, self._longest_transfer()) // capacity.sector * capacity.sector
+        limits = self._limits()
+        longest = limits.max_transfer * capacity.sector if limits else 0
+        self._piece = min(PIECE, longest or PIECE) // capacity.sector * capacity.sector
+        self._lets_go = self._longest_zeros(limits, capacity) // capacity.sector * capacity.sector
 
     @property
     def size(self) -> Size:
@@ -114,6 +120,29 @@ class LibiscsiDevice:
         for _ in self._session.run_all(tasks(), depth=depth, deadline=IO_SECONDS):
             yield sent.popleft()
 
+    def read_stream(self, length: int, offset: int, *, depth: int = DEPTH) -> Iterator[bytearray]:
+        """`length` bytes from `offset` in pieces of `longest_piece`, `depth` of them asked for at a time."""
+        self._check(length, offset)
+        end = offset + length
+        buffers = ((at, bytearray(min(self._piece, end - at))) for at in range(offset, end, self._piece))
+        tasks = (Task(self._lun, self._read(at, len(buffer)), into=buffer) for at, buffer in buffers)
+        for task in self._session.run_all(tasks, depth=depth, deadline=IO_SECONDS):
+            if isinstance(task.into, bytearray):
+                yield task.into
+
+    def write_zeros(self, length: int, offset: int) -> None:
+        """Make `length` bytes from `offset` read as zeros: by WRITE SAME(16) with UNMAP where the LUN has that."""
+        self._check(length, offset)
+        command, longest = (self._write_same, self._lets_go) if self._lets_go else (self._write, self._piece)
+        zeros = bytes(self._sector.bytes if self._lets_go else self._piece)
+        end = offset + length
+        spans = ((at, min(longest, end - at)) for at in range(offset, end, longest))
+        self._run(Task(self._lun, command(at, count), data=zeros[:count]) for at, count in spans)
+
+    def tend(self, seconds: float = 0.0) -> bool:
+        """Answer the target's pings for up to `seconds`, or until something came; whether the session is alive."""
+        return self._session.tend(seconds)
+
     @property
     def longest_piece(self) -> int:
         """How many bytes one command may carry."""
@@ -137,15 +166,31 @@ class LibiscsiDevice:
     def _write(self, offset: int, length: int) -> bytes:
         return cdb.write(offset // self._sector.bytes, length // self._sector.bytes)
 
+    def _write_same(self, offset: int, length: int) -> bytes:
+        return cdb.write_same(offset // self._sector.bytes, length // self._sector.bytes, unmap=True)
+
     def _check(self, length: int, offset: int) -> None:
         if length % self._sector.bytes or offset % self._sector.bytes:
             raise InputError(f"{self._name}: {length} bytes at {offset} are not whole sectors of {self._sector}")
         if offset < 0 or offset + length > self._size.bytes:
             raise InputError(f"{self._name}: {length} bytes at {offset} are beyond its end at {self._size.bytes}")
 
-    def _longest_transfer(self) -> int:
+    def _limits(self) -> BlockLimits | None:
         try:
-            limits = self._session.block_limits(self._lun)
+            return self._session.block_limits(self._lun)
         except ScsiError:  # the page is optional
-            return PIECE
-        return limits.max_transfer * self._sector.bytes or PIECE
+            return None
+
+    def _longest_zeros(self, limits: BlockLimits | None, capacity: Capacity) -> int:
+        """How many bytes one WRITE SAME may let go of; 0 when the LUN does not promise that they read as zeros then.
+
+        SBC-3 5.44 and 6.6.4: blocks that are let go of read as zeros only where LBPRZ is set.
+        """
+        try:
+            provisioning = self._session.provisioning(self._lun)
+        except ScsiError:  # the page is optional
+            return 0
+        if not (provisioning.write_same_unmap and (provisioning.reads_zeros or capacity.reads_zeros)):
+            return 0
+        longest = limits.max_write_same * capacity.sector if limits else 0
+        return min(LET_GO, longest or LET_GO)

@@ -1,0 +1,48 @@
+"""The bytes of a disk from its beginning to its end, and who is told how far it is: what all transfers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+Progress = Callable[[int, int | None], None]
+"""Told often how many bytes are done, and of how many if that is known. What it raises ends the transfer."""
+
+
+def silent(_done: int, _total: int | None) -> None:
+    """Nobody is told."""
+
+
+class Content(Protocol):
+    """The bytes of a disk; they can be read once."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes the disk has, where that is known before they are read."""
+
+    @property
+    def done(self) -> int:
+        """How far reading is, in bytes of what is read: of the file, when that is compressed."""
+
+    @property
+    def total(self) -> int | None:
+        """How far it will go, where that is known."""
+
+    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
+        """Everything in order, in pieces of `length` bytes, the last as long as what is left.
+
+        Runs in a thread of its own. Raises ImageError, DownloadError or IscsiError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transfer wrote: how many bytes of disk, and their SHA-256 in hexadecimal, zeros included."""
+
+    length: int
+    sha256: str

@@ -1,0 +1,123 @@
+"""A disk's bytes onto a LUN: read ahead, hashed beside, many commands in flight."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from pyvmiscsi.errors import ImageError, ProofError
+from pyvmiscsi.images.ahead import Ahead
+from pyvmiscsi.images.content import Content, Progress, Written, silent
+from pyvmiscsi.images.pieces import is_zero
+from pyvmiscsi.ports import BlockDevice
+from pyvmiscsi.units import GIB, Size
+
+_TEND_SECONDS = 1.0
+"""How long the session is left alone while the source has nothing: targets ping every few seconds."""
+_HASHED_BEHIND = 16
+
+
+def fill(device: BlockDevice, content: Content, *, fresh: bool, progress: Progress = silent) -> Written:
+    """Write all of `content` to the beginning of the LUN, and leave zeros behind it; on stable storage at the end.
+
+    `fresh` says that the whole LUN reads as zeros: zeros of the content are then not written. Otherwise the LUN is
+    made so first. ImageError when the content has no bytes, or more than the LUN: before anything is written if its
+    length is known, else at the first byte that has no room.
+    """
+    if content.length is not None:
+        _refuse_larger(content, content.length, device)
+    if not fresh:
+        _clear(device, content, progress)
+    length = 0
+    with Digest() as digest, Ahead(content.pieces(device.longest_piece)) as ahead:
+
+        def burst() -> Iterator[tuple[int, bytes | bytearray]]:
+            nonlocal length
+            for piece in ahead.ready():
+                _refuse_larger(content, length + len(piece), device)
+                progress(content.done, content.total)
+                digest.add(piece)
+                offset, length = length, length + len(piece)
+                if not is_zero(piece):
+                    yield offset, piece
+
+        while not ahead.is_over:
+            if ahead.wait(_TEND_SECONDS):
+                for _ in device.write_stream(burst()):
+                    pass
+            else:
+                progress(content.done, content.total)
+                device.tend()
+        if not length:
+            raise ImageError(f"image {content.name}: is empty")
+        device.flush()
+        return Written(length, digest.hexdigest())
+
+
+def read_back(device: BlockDevice, written: Written, *, progress: Progress = silent) -> None:
+    """Read what was written, and all behind it; ProofError when it is not the same, or not zeros."""
+    with Digest() as digest:
+        for at, piece in _read(device, 0, written.length, progress):
+            digest.add(piece)
+            del at
+        if digest.hexdigest() != written.sha256:
+            raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
+    for at, piece in _read(device, written.length, device.size.bytes, progress):
+        if not is_zero(piece):
+            raise ProofError(f"the LUN has something behind the image, at byte {at}", hint="check the nas's pool")
+
+
+class Digest:
+    """A SHA-256 taken by a thread of its own, a bounded number of pieces behind."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._behind: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, piece: bytes | bytearray) -> None:
+        """The next piece; it must not be changed any more."""
+        self._behind.append(self._thread.submit(self._sha256.update, piece))
+        if len(self._behind) > _HASHED_BEHIND:
+            self._behind.popleft().result()
+
+    def hexdigest(self) -> str:
+        """Of all pieces so far."""
+        while self._behind:
+            self._behind.popleft().result()
+        return self._sha256.hexdigest()
+
+
+def _refuse_larger(content: Content, length: int, device: BlockDevice) -> None:
+    if length > device.size.bytes:
+        least = f"{Size(length)}" if content.length is not None else "more"
+        raise ImageError(
+            f"image {content.name}: it has {least}, and the disk {device.size}", hint="ask for a larger disk"
+        )
+
+
+def _clear(device: BlockDevice, content: Content, progress: Progress) -> None:
+    size = device.size.bytes
+    for offset in range(0, size, GIB.bytes):
+        progress(0, content.total)
+        device.write_zeros(min(GIB.bytes, size - offset), offset)
+
+
+def _read(device: BlockDevice, start: int, end: int, progress: Progress) -> Iterator[tuple[int, bytearray]]:
+    at = start
+    for piece in device.read_stream(end - start, start):
+        progress(at, device.size.bytes)
+        yield at, piece
+        at += len(piece)
