@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.ports import Host, Initiator, Nas
+from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
 
 
 class Scene(Protocol):
@@ -16,6 +16,9 @@ class Scene(Protocol):
     def host(self, name: str) -> Host: ...
 
     def initiator(self, name: str) -> Initiator: ...
+
+    def block_access(self) -> BlockAccess:
+        """LUNs opened from this process."""
 
     def host_names(self, datastore: DatastoreRecord) -> tuple[str, ...]:
         """The hosts that share the datastore's config path."""

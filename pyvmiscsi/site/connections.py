@@ -108,6 +108,9 @@ class SiteScene:
     def initiator(self, name: str) -> Initiator:
         return self._connections.initiator(name)
 
+    def block_access(self) -> BlockAccess:
+        return self._connections.block_access()
+
     def host_names(self, datastore: DatastoreRecord) -> tuple[str, ...]:
         names = datastore.hosts or tuple(self._connections.record.hosts)
         if not names:

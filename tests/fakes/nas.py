@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NasRefusedError, NotFoundError
-from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, LoginError, NasRefusedError, NotFoundError
+from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, Iqn
+from pyvmiscsi.names import DatasetPath, Iqn, Lun
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 from tests.fakes.calls import Call, Watch, lose_answer, nothing
@@ -234,6 +234,17 @@ class FakeNas(FakeZfs):
         wanted = None if targets is None else frozenset(targets)
         with self._call("sessions", wanted):
             return tuple(session for session in self.sessions_now if wanted is None or session.target in wanted)
+
+    def offered(self, target: Iqn, lun: Lun, credential: Credential | None) -> tuple[Extent, Volume]:
+        """What an initiator with this account finds there; LoginError as iscsid(8) would word it."""
+        served = self._targets.get(target)
+        if served is None:
+            raise LoginError(f"{target}: Not found", reason="Not found", permanent=True)
+        known = [account for account in self._credentials.values() if account.tag == served.chap_tag]
+        if served.chap_tag is not None and credential not in known:
+            raise LoginError(f"{target}: Authentication failure", reason="Authentication failure", permanent=True)
+        (name,) = [one.extent for one in self._mappings.values() if (one.target, one.lun) == (target, lun)]
+        return self._extents[name], self._volumes[self._extents[name].volume]
 
     # the whole
 

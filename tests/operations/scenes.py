@@ -10,7 +10,8 @@ from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
 from pyvmiscsi.nas.recall import RecallingNas
-from pyvmiscsi.ports import Host, Initiator, Nas
+from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
+from tests.fakes.luns import FakeAccess
 from tests.fakes.nas import BASENAME, PARENT, FakeNas
 
 
@@ -65,6 +66,9 @@ class FakeScene:
 
     def initiator(self, name: str) -> Initiator:
         return self.initiators[name]
+
+    def block_access(self) -> BlockAccess:
+        return FakeAccess(self.store)
 
     def host_names(self, datastore: DatastoreRecord) -> tuple[str, ...]:  # noqa: ARG002 - all share it
         return tuple(self.initiators)

@@ -13,6 +13,7 @@ from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Site
 from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.units import Size
+from tests.fakes.luns import FakeAccess
 from tests.fakes.nas import FakeNas
 from tests.operations.scenes import RememberingInitiator, datastore_in
 
@@ -39,6 +40,7 @@ class World:
                 connect_nas=lambda _record, _warn: self.nas,
                 connect_host=LocalHost,
                 initiator_of=lambda _host: self.initiator,
+                block_access=lambda: FakeAccess(self.nas),
             )
         )
 
