@@ -19,7 +19,7 @@ class Content(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """What it is called in messages: `image debian.raw`."""
 
     @property
     def length(self) -> int | None:

@@ -53,7 +53,7 @@ def fill(device: BlockDevice, content: Content, *, fresh: bool, progress: Progre
                 progress(content.done, content.total)
                 device.tend()
         if not length:
-            raise ImageError(f"image {content.name}: is empty")
+            raise ImageError(f"{content.name}: is empty")
         device.flush()
         return Written(length, digest.hexdigest())
 
@@ -104,7 +104,7 @@ def _refuse_larger(content: Content, length: int, device: BlockDevice) -> None:
     if length > device.size.bytes:
         least = f"{Size(length)}" if content.length is not None else "more"
         raise ImageError(
-            f"image {content.name}: it has {least}, and the disk {device.size}", hint="ask for a larger disk"
+            f"{content.name}: it has {least}, and the disk {device.size}", hint="ask for a larger disk"
         )
 
 

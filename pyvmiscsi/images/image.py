@@ -38,7 +38,7 @@ class StreamedImage:
 
     @property
     def name(self) -> str:
-        return self._given.name
+        return f"image {self._given.name}"
 
     @property
     def length(self) -> int | None:
@@ -58,7 +58,7 @@ class StreamedImage:
             count += len(piece)
             if len(piece) % SECTOR.bytes:
                 raise ImageError(
-                    f"image {self.name}: {count} bytes are not whole sectors of {SECTOR.bytes}",
+                    f"{self.name}: {count} bytes are not whole sectors of {SECTOR.bytes}",
                     hint="it was cut short, or is no disk",
                 )
             yield piece
@@ -67,9 +67,9 @@ class StreamedImage:
         given = self._given.chunks()
         if self.format is Format.RAW:
             return given
-        inside = unpacked(given, self.format, self.name)
+        inside = unpacked(given, self.format, self._given.name)
         first = next(inside, b"")
-        format_inside(first, self.name)
+        format_inside(first, self._given.name)
         return chain((first,), inside)
 
 

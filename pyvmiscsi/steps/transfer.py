@@ -1,0 +1,204 @@
+"""Facts about what is on a volume: an image, or what another volume had at a snapshot.
+
+Two marks tell how far it is: `org.pyvmiscsi:filling` from before the first byte is written, `org.pyvmiscsi:filled` in
+its place once all of it is on stable storage and the offer is withdrawn. A volume that this operation made and that has
+neither reads as zeros, so zeros are not written to it.
+
+Plans put these steps before the guest's own extent of the volume. They may be made again after whatever cut them short,
+and begin from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pyvmiscsi.errors import ConflictError, InterruptedOperation, NotFoundError, PyvmiscsiError
+from pyvmiscsi.images.content import Content, Progress, silent
+from pyvmiscsi.images.filling import fill, read_back
+from pyvmiscsi.images.image import open_image
+from pyvmiscsi.images.lun import LunContent
+from pyvmiscsi.model import DatastoreRecord, Volume
+from pyvmiscsi.names import DatasetPath, SnapshotName
+from pyvmiscsi.plan.intent import PREFIX, mark, read_mark
+from pyvmiscsi.ports import BlockAccess, Nas
+from pyvmiscsi.steps.offers import Offer, exported
+from pyvmiscsi.steps.signature import Signature
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How this process reaches LUNs, whom it tells how far a transfer is, and who may stop it on the way."""
+
+    access: BlockAccess
+    progress: Progress = silent
+    interrupted: Callable[[], bool] = never
+
+    def watch(self, what: str, operation: str) -> Progress:
+        """Progress that also ends the transfer, with InterruptedOperation, when somebody asks to stop."""
+
+        def tell(done: int, total: int | None) -> None:
+            self.progress(done, total)
+            if self.interrupted():
+                raise InterruptedOperation(
+                    f"stopped: {what} is unfinished",
+                    hint=f"pyvmiscsi ops resume {operation} begins it again, ops rewind {operation} takes it back",
+                )
+
+        return tell
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFilled:
+    """The volume holds an image, and zeros behind it; with `verify` all of it was read back, too.
+
+    `image` is what `images.given.place_of` answers; to go on with one from standard input it has to be piped in again.
+    """
+
+    nas: Nas
+    datastore: DatastoreRecord
+    volume: DatasetPath
+    image: str
+    transport: Transport
+    signature: Signature
+    sha256: str | None = None
+    """Of the file as given, where whoever gave it knows it."""
+    verify: bool = False
+    signed: ClassVar[bool] = True
+
+    @property
+    def title(self) -> str:
+        return f"volume {self.volume} filled from {'standard input' if self.image == '-' else self.image}"
+
+    def holds(self) -> bool:
+        return _is_filled(self.nas, self.volume, self.signature)
+
+    def make(self) -> None:
+        with open_image(self.image, sha256=self.sha256) as content:
+            _transfer(self._offer, content, self.transport, self.title, verify=self.verify)
+
+    def undo(self) -> None:
+        self._offer.withdraw()
+
+    @property
+    def _offer(self) -> Offer:
+        return Offer(self.nas, self.datastore, self.volume, self.signature)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSource:
+    """What is copied: a volume as it was at a snapshot, reached through a clone `<parent>/transfer:<id>` of it."""
+
+    nas: Nas
+    datastore: DatastoreRecord
+    volume: DatasetPath
+    snapshot: SnapshotName
+
+    def __str__(self) -> str:
+        return f"{self.volume}@{self.snapshot}"
+
+
+@dataclass(frozen=True, slots=True)
+class LunCopied:
+    """The volume holds what the source had at its snapshot, and owes it nothing; the two may be on different nases.
+
+    Every byte goes through this process. The clone that is read is gone afterwards.
+    """
+
+    source: SnapshotSource
+    nas: Nas
+    datastore: DatastoreRecord
+    volume: DatasetPath
+    transport: Transport
+    signature: Signature
+    verify: bool = False
+    signed: ClassVar[bool] = True
+
+    @property
+    def title(self) -> str:
+        return f"volume {self.volume} copied from {self.source}"
+
+    def holds(self) -> bool:
+        return _is_filled(self.nas, self.volume, self.signature)
+
+    def make(self) -> None:
+        _remove_clone(self.source, self._reading)
+        clone = self._reading.volume
+        note = mark(clone, "transfer", {"op": self.signature.operation})
+        self.source.nas.clone(self.source.volume, self.source.snapshot, clone, note)
+        try:
+            with exported(self._reading, self.transport.access) as device:
+                content = LunContent(str(self.source), device)
+                _transfer(self._offer, content, self.transport, self.title, verify=self.verify)
+        except BaseException:
+            with suppress(PyvmiscsiError):
+                _remove_clone(self.source, self._reading)
+            raise
+        _remove_clone(self.source, self._reading)
+
+    def undo(self) -> None:
+        self._offer.withdraw()
+        _remove_clone(self.source, self._reading)
+
+    @property
+    def _offer(self) -> Offer:
+        return Offer(self.nas, self.datastore, self.volume, self.signature)
+
+    @property
+    def _reading(self) -> Offer:
+        clone = self.source.datastore.parent.child(self._offer.name)
+        return Offer(self.source.nas, self.source.datastore, clone, self.signature, read_only=True)
+
+
+def filling_of(volume: Volume) -> dict[str, Any] | None:
+    """What a filled volume's mark says: `op`, `length` of the disk in bytes, its `sha256`; None when it has none."""
+    return read_mark(volume.path, "filled", volume.marks)
+
+
+def _transfer(offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool) -> None:
+    """Fill the offered volume; from before the first byte on it bears a mark that says so."""
+    volume = offer.nas.find_volume(offer.volume)
+    if volume is None:
+        raise NotFoundError(f"volume {offer.volume}: is not on the nas")
+    operation = offer.signature.operation
+    tell = transport.watch(title, operation)
+    fresh = _is_fresh(volume, offer.signature)
+    offer.nas.change_marks(offer.volume, mark(offer.volume, "filling", {"op": operation}))
+    with exported(offer, transport.access) as device:
+        written = fill(device, content, fresh=fresh, progress=tell)
+        if verify:
+            read_back(device, written, progress=tell)
+    note = {"op": operation, "length": written.length, "sha256": written.sha256}
+    offer.nas.change_marks(offer.volume, {**mark(offer.volume, "filled", note), f"{PREFIX}filling": None})
+
+
+def _is_filled(nas: Nas, path: DatasetPath, signature: Signature) -> bool:
+    volume = nas.find_volume(path)
+    note = filling_of(volume) if volume is not None else None
+    return note is not None and note.get("op") == signature.operation
+
+
+def _is_fresh(volume: Volume, signature: Signature) -> bool:
+    """Whether this operation made the volume and nobody has written to it."""
+    written = any(read_mark(volume.path, name, volume.marks) is not None for name in ("filling", "filled"))
+    return volume.origin is None and Signature.in_marks(volume.path, volume.marks) == signature and not written
+
+
+def _remove_clone(source: SnapshotSource, reading: Offer) -> None:
+    """The clone that is read goes, and its offer; ConflictError when what bears its name is none of that snapshot."""
+    reading.withdraw()
+    found = reading.nas.find_volume(reading.volume)
+    if found is None:
+        return
+    if found.origin != str(source):
+        raise ConflictError(
+            f"volume {found.path}: is in the way, and is no clone of {source}", hint="it was left alone"
+        )
+    reading.nas.delete_volume(reading.volume)
