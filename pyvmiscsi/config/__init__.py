@@ -10,10 +10,25 @@ import os
 from pathlib import Path
 
 from pyvmiscsi.config.reading import Setting
+from pyvmiscsi.config.site_edit import DatastoreEntry, save, with_datastore, with_default, without_datastore
 from pyvmiscsi.config.site_text import SiteFile, parse_site
 from pyvmiscsi.errors import ConfigError
 
-__all__ = ["VARIABLE", "Setting", "SiteFile", "find", "load", "parse_site", "place_for_new", "usual_places"]
+__all__ = [
+    "VARIABLE",
+    "DatastoreEntry",
+    "Setting",
+    "SiteFile",
+    "find",
+    "load",
+    "parse_site",
+    "place_for_new",
+    "save",
+    "usual_places",
+    "with_datastore",
+    "with_default",
+    "without_datastore",
+]
 
 VARIABLE = "PYVMISCSI_SITE"
 
@@ -64,7 +79,7 @@ def place_for_new(named: str | Path | None = None) -> Path:
 def load(path: Path) -> SiteFile:
     """What this file says, with origins; ConfigError when it cannot be read, or naming every mistake in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # ends of lines as they are: a changed file keeps them
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

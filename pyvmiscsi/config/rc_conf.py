@@ -20,12 +20,17 @@ _OPENS = {"if": "fi", "case": "esac", "for": "done", "while": "done", "until": "
 _CLOSES = frozenset(_OPENS.values())
 _GOES_ON = frozenset(("if", "while", "until", "{", "then", "else", "elif", "do", "!", "export", "readonly"))
 """Words behind which a command, or an assignment, begins."""
+_GRAMMAR = _GOES_ON | _CLOSES | _OPENS.keys()
 _PERHAPS = frozenset(("&&", "||", "|"))
 """What comes behind one of these may never be run, or not by this shell."""
-_ELSEWHERE = frozenset(("|", "&", ")"))
-"""What comes before one of these is run by another shell."""
+_ELSEWHERE = frozenset(("|", "&", ")", "&&", "||"))
+"""What comes before one of these is run by another shell, or may be (`a=1 && b &`)."""
 _BLANK = re.compile(r"[ \t]+|\\\n|#[^\n]*")
-_OPERATOR = re.compile(r"&&|\|\||;;|<<|[\n;&|()<>]")
+_OPERATOR = re.compile(r"&&|\|\||;;|[\n;&|()]")
+_REDIRECTION = re.compile(r"[0-9]*(?:<<|>>|[<>][&>|]?)")
+_SPECIAL_COMMANDS = frozenset(
+    (".", ":", "eval", "exec", "export", "readonly", "return", "set", "shift", "times", "trap", "unset")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,7 @@ class _Reader:
         while self._at < len(self._text):
             assigned, is_empty, after = self._command()
             sure = not self._nested and before not in _PERHAPS and after not in _ELSEWHERE
-            for name, found in assigned.items():
-                self._variables[name] = found if sure else replace(found, value=None)
+            self._variables |= assigned if sure else _doubted(assigned)
             if not (is_empty and after == "\n"):  # a line may be broken behind `&&`
                 before = after
         if self._nested:
@@ -107,11 +111,14 @@ class _Reader:
         while self._at < len(self._text):
             if self._skip_blank():
                 continue
-            if operator := _OPERATOR.match(self._text, self._at):
-                self._pass(operator[0])
-                if operator[0] not in "<>":
-                    return assigned, is_empty, operator[0]
+            if self._skip_redirection(assigned):
+                assigned = _doubted(assigned)  # nothing is assigned when the file cannot be opened
                 continue
+            if operator := _OPERATOR.match(self._text, self._at):
+                if operator[0] in "()":
+                    self._nest(operator[0], self._at)
+                self._at = operator.end()
+                return assigned, is_empty, operator[0]
             is_empty = False
             start = self._at
             if begins and (match := _ASSIGNED.match(self._text, start)):
@@ -119,13 +126,13 @@ class _Reader:
                 self._at = match.end()
                 assigned[match[1]] = Assignment(self._word(assigned, is_value=True), self._source, line)
                 continue
-            self._word(assigned)
-            word = self._text[start : self._at]
-            if begins:
+            meaning, word = self._word(assigned), self._text[start : self._at]
+            if begins and not assigned and word in _GRAMMAR:
                 self._nest(word, start)
-            if begins and word not in _GOES_ON | _CLOSES:
+                begins = word in _GOES_ON
+            elif begins:
                 begins = False
-                assigned.clear()  # `a=1 command` sets a for that command alone
+                assigned = self._left_by_command(assigned, None if "\\\n" in word else meaning)
         return assigned, is_empty, ""
 
     def _skip_blank(self) -> bool:
@@ -135,12 +142,25 @@ class _Reader:
             self._at = match.end()
         return match is not None
 
-    def _pass(self, operator: str) -> None:
-        if operator == "<<":
+    def _skip_redirection(self, assigned: Mapping[str, Assignment]) -> bool:
+        match = _REDIRECTION.match(self._text, self._at)
+        if match and match[0].endswith("<<"):
             raise self._mistake("a here-document, which is not understood", self._line(self._at))
-        if operator in "()":
-            self._nest(operator, self._at)
-        self._at += len(operator)
+        if self._text.startswith(("&\\\n", "|\\\n"), self._at):
+            raise self._mistake("an operator that may go on on the next line", self._line(self._at))
+        if match:
+            self._at = match.end()
+            while self._skip_blank():
+                pass
+            self._word(assigned)
+        return match is not None
+
+    @staticmethod
+    def _left_by_command(assigned: dict[str, Assignment], command: str | None) -> dict[str, Assignment]:
+        """`a=1 command` sets a for that command alone; not so for what sh does itself, or when it comes to nothing."""
+        if command and command not in _SPECIAL_COMMANDS:
+            return {}
+        return _doubted(assigned)
 
     def _nest(self, word: str, at: int) -> None:
         if word in _OPENS:
@@ -199,7 +219,8 @@ class _Reader:
             self._at = variable.end()
             name = variable[1] or variable[2]
             known = assigned.get(name) or self._variables.get(name)
-            return known.value if known else None
+            goes_on = variable[1] and self._text.startswith("\\\n", self._at)  # so may its name, on the next line
+            return known.value if known and not goes_on else None
         if self._text[start] == "`":
             self._at = self._find("`", start + 1, start) + 1
         elif self._text.startswith(("$(", "${"), start):
@@ -208,7 +229,8 @@ class _Reader:
             self._at = special.end()
         else:
             self._at += 1
-            return None if not quoted and self._text.startswith("'", self._at) else "$"
+            unclear = self._text.startswith(("\\\n", "'") if not quoted else "\\\n", self._at)
+            return None if unclear else "$"
         return None
 
     def _skip_balanced(self, start: int) -> None:
@@ -242,3 +264,8 @@ class _Reader:
 
     def _mistake(self, what: str, line: int) -> ConfigError:
         return ConfigError(f"{self._source}:{line}: {what}")
+
+
+def _doubted(assigned: Mapping[str, Assignment]) -> dict[str, Assignment]:
+    """The same, but only a shell could tell the values."""
+    return {name: replace(found, value=None) for name, found in assigned.items()}

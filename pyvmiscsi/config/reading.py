@@ -28,6 +28,15 @@ class Setting:
     origin: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """A sentence about a line of the file; `reason` is the part of it that says what is wrong with the key."""
+
+    line: int
+    sentence: str
+    reason: str
+
+
 @dataclass
 class Reading:
     """Settings and mistakes, as they are found."""
@@ -36,8 +45,7 @@ class Reading:
     directory: Path
     lines: Mapping[tuple[str, ...], int]
     settings: list[Setting] = field(default_factory=list)
-    mistakes: list[tuple[int, str]] = field(default_factory=list)
-    """Line number and sentence."""
+    mistakes: list[Mistake] = field(default_factory=list)
 
     def at(self, path: tuple[str, ...]) -> str:
         line = line_of(self.lines, path)
@@ -49,13 +57,12 @@ class Reading:
         return f"{self.at(path)}: {_bracketed(table)}{_spelled(key)}"
 
     def mistake(self, path: tuple[str, ...], reason: str) -> None:
-        self.mistakes.append((line_of(self.lines, path) or 0, f"{self.where(path)}: {reason}"))
+        self.mistakes.append(Mistake(line_of(self.lines, path) or 0, f"{self.where(path)}: {reason}", reason))
 
     def lacks(self, table: tuple[str, ...], reason: str) -> None:
         """A mistake of the whole table, such as a key that is not there."""
-        self.mistakes.append(
-            (line_of(self.lines, table) or 0, f"{self.at(table)}: {_bracketed(table).strip()}: {reason}")
-        )
+        sentence = f"{self.at(table)}: {_bracketed(table).strip()}: {reason}"
+        self.mistakes.append(Mistake(line_of(self.lines, table) or 0, sentence, reason))
 
     def table(self, path: tuple[str, ...], data: Any, known: Iterable[Key]) -> dict[str, Any]:
         """The values of a table's keys, those with a mistake left out."""
@@ -105,7 +112,7 @@ class Reading:
 
     def error(self) -> ConfigError:
         """All mistakes in one: its message has a line for each, in the file's order."""
-        sentences = [sentence for _, sentence in sorted(self.mistakes)]
+        sentences = [mistake.sentence for mistake in sorted(self.mistakes)]
         if len(sentences) == 1:
             return ConfigError(sentences[0])
         return ConfigError("\n".join([f"{self.source}: {len(sentences)} mistakes", *sentences]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pyvmiscsi.config.reading import Reading, Setting, did_you_mean
 from pyvmiscsi.config.toml_lines import find_lines
 from pyvmiscsi.errors import ConfigError
 from pyvmiscsi.model import DatastoreRecord, HostRecord, NasRecord, Site
-from pyvmiscsi.names import DatastoreSpec
+from pyvmiscsi.names import DatasetPath, DatastoreSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class SiteFile:
 
     site: Site
     settings: tuple[Setting, ...]
+    text: str = field(default="", repr=False)
 
 
 def parse_site(text: str, source: str) -> SiteFile:
@@ -29,15 +30,24 @@ def parse_site(text: str, source: str) -> SiteFile:
 
     Relative paths in it start at the directory of `source`.
     """
+    file, reading = read_site(text, source)
+    if file is None:
+        raise reading.error()
+    return file
+
+
+def read_site(text: str, source: str) -> tuple[SiteFile | None, Reading]:
+    """The same with all that was seen on the way; without a file when there are mistakes among it."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not TOML: {error}") from error
     reading = Reading(source, Path(source).parent, find_lines(text))
-    return SiteFile(_read_site(reading, data), tuple(reading.settings))
+    site = _read_site(reading, data)
+    return (SiteFile(site, tuple(reading.settings), text) if site else None), reading
 
 
-def _read_site(reading: Reading, data: dict[str, Any]) -> Site:
+def _read_site(reading: Reading, data: dict[str, Any]) -> Site | None:
     groups = ("nas", "hosts", "datastores")
     top_keys = keys.site_keys()
     known = (*groups, *(key.name for key in top_keys))
@@ -59,12 +69,12 @@ def _read_site(reading: Reading, data: dict[str, Any]) -> Site:
         if spec and spec.config_path is None and top.get("config_path") is None:
             hint = "end it with one, such as :/vmconfig, or write config_path above all tables"
             reading.mistake(("datastores", name, "spec"), f"no config path: {hint}")
-    _check_twins(reading, datastores)
+    _check_twins(reading, datastores, {name: str(table.get("url", name)) for name, table in nases.items()})
     default = top.get("default_datastore")
     if default is not None and default not in datastores:
         reading.mistake(("default_datastore",), f"no datastore {default!r}{did_you_mean(default, datastores)}")
     if reading.mistakes:
-        raise reading.error()
+        return None
     return Site(
         reading.source,
         {name: NasRecord(name=name, **table) for name, table in nases.items()},
@@ -121,16 +131,28 @@ def _check_names(
             reading.mistake((*path, "hosts"), f"host {host!r} is named twice")
 
 
-def _check_twins(reading: Reading, datastores: Mapping[str, dict[str, Any]]) -> None:
-    """Two datastores of one nas that share a basename or a parent would take each other's guests for their own."""
-    for key in ("spec", "parent"):
-        seen: dict[tuple[str, str], str] = {}
-        for name, table in datastores.items():
-            spec: DatastoreSpec | None = table.get("spec")
-            if spec is None or table.get(key) is None:
+def _check_twins(reading: Reading, datastores: Mapping[str, dict[str, Any]], urls: Mapping[str, str]) -> None:
+    """Two datastores of one nas that share a basename, or whose parents overlap, would take each other's guests.
+
+    A nas is known by its url: two names of it are one nas.
+    """
+    before: list[tuple[str, DatastoreSpec, DatasetPath | None]] = []
+    for name, table in datastores.items():
+        spec: DatastoreSpec | None = table.get("spec")
+        if spec is None:
+            continue
+        parent: DatasetPath | None = table.get("parent")
+        for other, its_spec, its_parent in before:
+            if urls.get(its_spec.nas, its_spec.nas) != urls.get(spec.nas, spec.nas):
                 continue
-            mine = (spec.nas, str(spec.basename if key == "spec" else table[key]))
-            other = seen.setdefault(mine, name)
-            if other != name:
-                what = "basename" if key == "spec" else "parent"
-                reading.mistake(("datastores", name, key), f"the same {what} on the same nas as datastore {other!r}")
+            same = f"on the same nas as datastore {other!r}"
+            if its_spec.basename == spec.basename:
+                reading.mistake(("datastores", name, "spec"), f"the same basename {same}")
+            if parent and its_parent and _overlap(parent, its_parent):
+                what = "the same parent" if parent == its_parent else f"{parent} overlaps {its_parent}"
+                reading.mistake(("datastores", name, "parent"), f"{what} {same}")
+        before.append((name, spec, parent))
+
+
+def _overlap(one: DatasetPath, other: DatasetPath) -> bool:
+    return one == other or one.is_below(other) or other.is_below(one)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 Path = tuple[str, ...]
 
@@ -39,6 +40,39 @@ def find_lines(text: str) -> Mapping[Path, int]:
 def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
     """Where the key, or else the innermost table around it, stands."""
     return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A `[table]` in a text: its lines from `first`, its header, up to but not including `end`, counted from 0."""
+
+    path: Path
+    first: int
+    end: int
+
+
+def find_tables(text: str) -> tuple[Table, ...]:
+    """Every `[table]` of a valid TOML text with the lines that are its own, in their order.
+
+    Comments at its end are its own up to a blank line; those that touch the next header are the next table's.
+    """
+    lines = text.splitlines()
+    headers = [(number, match["name"]) for number, line in enumerate(lines) if (match := _TABLE.fullmatch(line))]
+    ends = [*(number for number, _ in headers[1:]), len(lines)]
+    return tuple(
+        Table(_parts(name), first, _end_of_own(lines, first, end, end == len(lines)))
+        for (first, name), end in zip(headers, ends, strict=True)
+    )
+
+
+def _end_of_own(lines: list[str], first: int, end: int, is_last: bool) -> int:
+    held = end
+    while held > first + 1 and (not lines[held - 1].strip() or lines[held - 1].lstrip().startswith("#")):
+        held -= 1
+    touching = held
+    while touching < end and lines[touching].strip():
+        touching += 1
+    return touching if touching < end or is_last else held
 
 
 def _parts(dotted: str) -> Path:
