@@ -101,6 +101,11 @@ class GuestRecord:
         return next((disk.target.chap_tag for disk in self.disks if disk.target), None)
 
 
+def clones_of(volume: DatasetPath, inventory: Inventory) -> tuple[Volume, ...]:
+    """The volumes in the inventory that began as a snapshot of this one: while there is one, it cannot be deleted."""
+    return tuple(other for other in inventory.volumes if (other.origin or "").startswith(f"{volume}@"))
+
+
 def guest_records(datastore: DatastoreRecord, inventory: Inventory) -> tuple[GuestRecord, ...]:
     """Every guest whose mark stands in the inventory, by name: the mark decides, not the path."""
     anchors = inventory.volumes if datastore.layout == "flat" else inventory.datasets

@@ -11,7 +11,7 @@ from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import Dataset, Extent, Inventory, Mapping, NasSession, Target, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Lun, Serial
 from pyvmiscsi.operations.destroy import DestroyRequest
-from pyvmiscsi.operations.guests import GuestMark, guest_records
+from pyvmiscsi.operations.guests import GuestMark, clones_of, guest_records
 from pyvmiscsi.units import Size
 from tests.fakes.nas import BASENAME
 from tests.operations.scenes import datastore_in
@@ -83,3 +83,11 @@ def test_a_volume_that_another_extent_offers_too_is_not_destroyed(tmp_path: Path
     assert record.disks[0].extent == extents[1]
     with pytest.raises(ConflictError, match="backup"):
         DestroyRequest.of(record, datastore_in(tmp_path))
+
+
+def test_clones_of_a_volume_are_told_from_those_of_one_whose_name_begins_alike() -> None:
+    origins = ("tank/vm/web1/disk0@monday", "tank/vm/web1/disk01@monday", "tank/vm/db1/disk0@monday", None)
+    paths = [DatasetPath(f"tank/vm/clone{number}") for number in range(4)]
+    volumes = tuple(Volume(path, GIB, origin=origin) for path, origin in zip(paths, origins, strict=True))
+    found = clones_of(DatasetPath("tank/vm/web1/disk0"), Inventory(volumes=volumes))
+    assert [volume.path for volume in found] == paths[:1]
