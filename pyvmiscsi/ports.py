@@ -95,6 +95,13 @@ class Nas(Protocol):
         BusyError, naming what keeps it, while clones depend on it or somebody holds it. Never put off till later.
         """
 
+    def snapshot_keepers(self, paths: Iterable[DatasetPath]) -> Mapping[str, tuple[str, ...]]:
+        """What keeps which snapshots of these datasets and volumes from being deleted: clones, anywhere, and holds.
+
+        By the snapshot's full name, `tank/vm/web1/disk0@monday`: `clone tank/vm/web2/disk0`, `hold truenas`. A snapshot
+        that could go is not among them.
+        """
+
     def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
         """Make a dataset or volume what it was at its newest snapshot, size included; never what lies below.
 

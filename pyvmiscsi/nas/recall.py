@@ -38,8 +38,8 @@ class RecallingNas:
     What a `create_*` answered is what the next `find_*` says; a dataset, volume, target or extent that was just made
     has nothing below it or mapped to it, and a target that is not there has no mappings, so nothing is asked about that
     either. A write that fails, or whose answer is
-    lost, makes its names unknown again. Marks are never remembered past `change_marks`; sessions, inventories and lists
-    of snapshots never at all: others write those. Safe to call from several threads at once.
+    lost, makes its names unknown again. Marks are never remembered past `change_marks`; sessions, inventories, lists
+    of snapshots and what keeps them never at all: others write those. Safe to call from several threads at once.
     """
 
     def __init__(self, nas: Nas) -> None:
@@ -179,6 +179,9 @@ class RecallingNas:
         with self._changing(key, *self._known_of("snapshot")) as learnt:
             self._nas.delete_snapshot(path, name, recursive=recursive)
             learnt[key] = None
+
+    def snapshot_keepers(self, paths: Iterable[DatasetPath]) -> Mapping[str, tuple[str, ...]]:
+        return self._nas.snapshot_keepers(paths)
 
     def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
         with self._changing(("volume", path), ("dataset", path)):

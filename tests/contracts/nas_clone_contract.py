@@ -123,6 +123,17 @@ class NasCloneContract:
         assert names(nas, DISK) == []
 
     @pytest.mark.usefixtures("source")
+    @pytest.mark.usefixtures("clone")
+    def test_what_keeps_snapshots_is_told_before_anybody_tries(self, nas: Nas, bench: Bench) -> None:
+        nas.create_snapshot(GUEST, TUESDAY, recursive=True)
+        bench.hold(f"{GUEST}@{TUESDAY}")
+
+        keepers = nas.snapshot_keepers((GUEST, DISK, CLONE))
+
+        assert keepers == {f"{DISK}@{MONDAY}": (f"clone {CLONE}",), f"{GUEST}@{TUESDAY}": ("hold truenas",)}
+        bench.release(f"{GUEST}@{TUESDAY}")
+        assert nas.snapshot_keepers((GUEST, CLONE)) == {}
+
     def test_a_recursive_delete_names_the_clones_of_what_lies_below(self, nas: Nas) -> None:
         nas.create_snapshot(GUEST, MONDAY, recursive=True)
         nas.clone(DISK, MONDAY, CLONE, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -197,6 +197,23 @@ class FakeZfs(Watched):
             if keepers:
                 raise BusyError(f"snapshot {path}@{name}: kept by {', '.join(keepers)}")
             self.kept = [kept for kept in self.kept if kept not in doomed]
+
+    def snapshot_keepers(self, paths: Iterable[DatasetPath]) -> Mapping[str, tuple[str, ...]]:
+        asked = tuple(paths)
+        with self._call("snapshot_keepers", asked):
+            found = {
+                str(kept.snapshot): (
+                    *(
+                        f"clone {path}"
+                        for path, one in sorted(self._volumes.items())
+                        if one.origin == str(kept.snapshot)
+                    ),
+                    *(f"hold {tag}" for tag in sorted(kept.holds)),
+                )
+                for kept in self.kept
+                if kept.snapshot.path in asked
+            }
+            return {name: keepers for name, keepers in found.items() if keepers}
 
     def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
         with self._call("rollback", path, name):

@@ -147,6 +147,9 @@ class TrueNas:
     def delete_snapshot(self, path: DatasetPath, name: SnapshotName, *, recursive: bool = False) -> None:
         self._snapshots.delete(path, name, recursive=recursive)
 
+    def snapshot_keepers(self, paths: Iterable[DatasetPath]) -> Mapping[str, tuple[str, ...]]:
+        return self._snapshots.keepers(paths)
+
     def rollback(self, path: DatasetPath, name: SnapshotName) -> None:
         self._snapshots.rollback(path, name)
 

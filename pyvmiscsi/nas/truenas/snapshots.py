@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import Snapshot
@@ -50,6 +50,25 @@ class Snapshots:
             if not keepers:
                 raise
             raise BusyError(f"snapshot {path}@{name}: kept by {', '.join(keepers)}") from busy
+
+    def keepers(self, paths: Iterable[DatasetPath]) -> Mapping[str, tuple[str, ...]]:
+        """Clones are looked for in whole pools, but only where there is a snapshot at all."""
+        rows = [
+            row
+            for path in paths
+            for row in map(shapes.snapshot, self._calls.rows(ask.snapshots(path, self._traits, holds=True)))
+            if row.path == path
+        ]
+        pools = sorted({row.path.pool for row in rows})
+        clones = [(found.origin, found.name) for pool in pools for found in self._below(DatasetPath(pool))]
+        found = {}
+        for row in rows:
+            full = f"{row.path}@{row.name}"
+            found[full] = (
+                *(f"clone {clone}" for origin, clone in sorted(clones, key=str) if origin == full),
+                *(f"hold {tag}" for tag in sorted(row.holds)),
+            )
+        return {full: keepers for full, keepers in found.items() if keepers}
 
     def _keepers(self, path: DatasetPath, name: SnapshotName, *, recursive: bool) -> list[str]:
         """The clones and holds that keep a snapshot, or with `recursive` those of its name below as well."""
