@@ -134,6 +134,7 @@ class NasCloneContract:
         bench.release(f"{GUEST}@{TUESDAY}")
         assert nas.snapshot_keepers((GUEST, CLONE)) == {}
 
+    @pytest.mark.usefixtures("clone")
     def test_a_recursive_delete_names_the_clones_of_what_lies_below(self, nas: Nas) -> None:
         nas.create_snapshot(GUEST, MONDAY, recursive=True)
         nas.clone(DISK, MONDAY, CLONE, {})
