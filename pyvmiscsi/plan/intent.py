@@ -6,6 +6,9 @@ mark is cut into numbered parts:
 
     org.pyvmiscsi:op.5f0c2d9a1b3e      tank/vm/web1 1/2 {"verb":"create", …
     org.pyvmiscsi:op.5f0c2d9a1b3e.2    tank/vm/web1 2/2 … }
+
+A mark of an object that is about to be renamed names both paths, `tank/vm/web1,tank/vm/web2 1/1 {…}`, so that it is
+read before the move and after it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from pyvmiscsi.names import DatasetPath
 PREFIX = "org.pyvmiscsi:"
 LONGEST_MARK = 1024
 _INTENT_KEY = re.compile(re.escape(PREFIX) + r"op\.(?P<id>[0-9a-f]+)")
-_PART = re.compile(r"(?P<path>\S+) (?P<number>\d+)/(?P<count>\d+) (?P<part>.*)", re.DOTALL)
+_PART = re.compile(r"(?P<places>\S+) (?P<number>\d+)/(?P<count>\d+) (?P<part>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,16 @@ class Intent:
     """Titles of the steps that held before it began: never undone."""
 
 
-def mark(path: DatasetPath, name: str, content: Mapping[str, Any]) -> dict[str, str]:
-    """The properties that keep `content` under `org.pyvmiscsi:<name>` on `path`."""
+def mark(
+    path: DatasetPath, name: str, content: Mapping[str, Any], *, moving_to: DatasetPath | None = None
+) -> dict[str, str]:
+    """The properties that keep `content` under `org.pyvmiscsi:<name>` on `path`; while it moves, at either path."""
     text = json.dumps(content, separators=(",", ":"), sort_keys=True)
-    room = LONGEST_MARK - len(f"{path} 99/99 ")
+    places = f"{path},{moving_to}" if moving_to else str(path)
+    room = LONGEST_MARK - len(f"{places} 99/99 ")
     parts = [text[start : start + room] for start in range(0, len(text), room)]
     return {
-        f"{PREFIX}{name}" + (f".{number}" if number > 1 else ""): f"{path} {number}/{len(parts)} {part}"
+        f"{PREFIX}{name}" + (f".{number}" if number > 1 else ""): f"{places} {number}/{len(parts)} {part}"
         for number, part in enumerate(parts, 1)
     }
 
@@ -58,10 +64,8 @@ def read_mark(path: DatasetPath, name: str, marks: Mapping[str, str]) -> dict[st
     parts: list[str] = []
     key, number, count = f"{PREFIX}{name}", 1, 1
     while number <= count:
-        match = re.fullmatch(
-            r"(?P<path>\S+) (?P<number>\d+)/(?P<count>\d+) (?P<part>.*)", marks.get(key, ""), re.DOTALL
-        )
-        if match is None or match["path"] != str(path) or int(match["number"]) != number:
+        match = _PART.fullmatch(marks.get(key, ""))
+        if match is None or str(path) not in match["places"].split(",") or int(match["number"]) != number:
             return None
         count = int(match["count"])
         parts.append(match["part"])
@@ -74,8 +78,21 @@ def read_mark(path: DatasetPath, name: str, marks: Mapping[str, str]) -> dict[st
     return content if isinstance(content, dict) else None
 
 
-def intent_marks(path: DatasetPath, intent: Intent) -> dict[str, str]:
-    """The marks that make the intent durable on `path`."""
+def marks_moved(old: DatasetPath, new: DatasetPath, marks: Mapping[str, str]) -> dict[str, str | None]:
+    """The changes after which every mark that is for `old` alone is for `new` alone; none when there is none."""
+    changes: dict[str, str | None] = {}
+    for key, value in marks.items():
+        match = _PART.fullmatch(value)
+        if key.startswith(PREFIX) and match and match["places"] == str(old) and match["number"] == "1":
+            name = key.removeprefix(PREFIX)
+            content = read_mark(old, name, marks)
+            if content is not None:
+                changes |= dict.fromkeys(mark(old, name, content)) | mark(new, name, content)
+    return changes
+
+
+def intent_marks(path: DatasetPath, intent: Intent, *, moving_to: DatasetPath | None = None) -> dict[str, str]:
+    """The marks that make the intent durable on `path`; of an operation that moves it, at either path."""
     content = {
         "verb": intent.verb,
         "subject": intent.subject,
@@ -84,7 +101,7 @@ def intent_marks(path: DatasetPath, intent: Intent) -> dict[str, str]:
         "since": intent.since,
         "found": list(intent.found),
     }
-    return mark(path, f"op.{intent.id}", content)
+    return mark(path, f"op.{intent.id}", content, moving_to=moving_to)
 
 
 def read_intents(path: DatasetPath, marks: Mapping[str, str]) -> tuple[Intent, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from pyvmiscsi.errors import BusyError, ConflictError, NasUnansweredError
 from pyvmiscsi.model import Marks, Volume
@@ -135,11 +135,7 @@ class ChangeJournal:
         if others:
             with suppress(NasUnansweredError):  # a mark that stays does no harm, and `ops list` shows it
                 self.withdraw(intent)
-            first = others[0]
-            raise BusyError(
-                f"{intent.subject}: {first.verb} begun {first.since} by {first.by} is unfinished",
-                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
-            )
+            refuse_others(intent, others)
 
     def close(self, intent: Intent) -> None:
         self.withdraw(intent)
@@ -173,6 +169,15 @@ class RemovalJournal(ChangeJournal):
         if _is_missing(intent, read_intents(self.anchor.path, marks)):
             raise ConflictError(f"{self.anchor.path}: it is another guest's by now", hint="it was left alone")
         self.anchor.delete()
+
+
+def refuse_others(intent: Intent, others: Sequence[Intent]) -> NoReturn:
+    """BusyError naming the first of the operations that stand in this one's way."""
+    first = others[0]
+    raise BusyError(
+        f"{intent.subject}: {first.verb} begun {first.since} by {first.by} is unfinished",
+        hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
+    )
 
 
 def _is_missing(intent: Intent, pending: tuple[Intent, ...]) -> bool:
