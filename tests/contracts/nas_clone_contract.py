@@ -122,7 +122,6 @@ class NasCloneContract:
         nas.delete_snapshot(DISK, MONDAY)
         assert names(nas, DISK) == []
 
-    @pytest.mark.usefixtures("source")
     @pytest.mark.usefixtures("clone")
     def test_what_keeps_snapshots_is_told_before_anybody_tries(self, nas: Nas, bench: Bench) -> None:
         nas.create_snapshot(GUEST, TUESDAY, recursive=True)
@@ -134,7 +133,7 @@ class NasCloneContract:
         bench.release(f"{GUEST}@{TUESDAY}")
         assert nas.snapshot_keepers((GUEST, CLONE)) == {}
 
-    @pytest.mark.usefixtures("clone")
+    @pytest.mark.usefixtures("source")
     def test_a_recursive_delete_names_the_clones_of_what_lies_below(self, nas: Nas) -> None:
         nas.create_snapshot(GUEST, MONDAY, recursive=True)
         nas.clone(DISK, MONDAY, CLONE, {})
