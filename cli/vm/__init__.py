@@ -8,6 +8,8 @@ VERBS = {
     "stop": ("life", "Press the guest's power button, and see its disks logged out."),
     "console": ("life", "The guest's serial console on this terminal; `~.` leaves it."),
     "add": ("devices", "Give a stopped guest another disk. None of its other devices moves."),
+    "resize": ("resizing", "Make a disk larger, also while the guest runs. It is never made smaller."),
+    "chap": ("chap", "A guest's CHAP account: rotate."),
     "snapshot": ("snapshots", "Keep what all disks of a guest are at one moment, and its configuration."),
     "snapshots": ("snapshots", "A guest's snapshots, oldest first."),
     "rollback": ("snapshots", "Make all disks of a stopped guest what they were. What was written since is lost."),

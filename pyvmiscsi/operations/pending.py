@@ -11,6 +11,12 @@ from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
+from pyvmiscsi.operations.rename import VERB as RENAME
+from pyvmiscsi.operations.rename import RenameRequest, rename_journal, rename_plan
+from pyvmiscsi.operations.resize import VERB as RESIZE
+from pyvmiscsi.operations.resize import ResizeRequest, resize_plan
+from pyvmiscsi.operations.rotate_chap import VERB as ROTATE_CHAP
+from pyvmiscsi.operations.rotate_chap import RotateChapRequest, rotate_chap_plan
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.operations.snapshots import (
     FORGET,
@@ -95,6 +101,39 @@ def planned_rollback(
     return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
 
 
+def planned_resize(
+    request: ResizeRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = resize_plan(request, datastore, scene)
+    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
+
+
+def planned_rotate_chap(
+    request: RotateChapRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = rotate_chap_plan(request, datastore, scene, intent.id)
+    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
+
+
+def planned_rename(
+    request: RenameRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = rename_plan(request, datastore, scene)
+    return PlannedOperation(intent, plan, rename_journal(request, datastore, scene))
+
+
+def _rename(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_rename(RenameRequest.from_json(intent.request), intent, datastore, scene)
+
+
+def _resize(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_resize(ResizeRequest.from_json(intent.request), intent, datastore, scene)
+
+
+def _rotate_chap(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_rotate_chap(RotateChapRequest.from_json(intent.request), intent, datastore, scene)
+
+
 def _snapshot(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
     return planned_snapshot(SnapshotRequest.from_json(intent.request), intent, datastore, scene)
 
@@ -107,6 +146,9 @@ _BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation
     "add-disk": _add_disk,
     "create": _create,
     FORGET: _snapshot,
+    RENAME: _rename,
+    RESIZE: _resize,
+    ROTATE_CHAP: _rotate_chap,
     ROLLBACK: _rollback,
     SNAPSHOT: _snapshot,
     "destroy": _destroy,

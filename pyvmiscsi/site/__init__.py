@@ -14,6 +14,16 @@ from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.pending import PendingOperation
 from pyvmiscsi.site.site import Site
-from pyvmiscsi.site.views import DatastoreView, DiskView, GuestView, OperationView
+from pyvmiscsi.site.views import DatastoreView, DiskView, GuestView, OperationView, ResizedView
 
-__all__ = ["Datastore", "DatastoreView", "DiskView", "Guest", "GuestView", "OperationView", "PendingOperation", "Site"]
+__all__ = [
+    "Datastore",
+    "DatastoreView",
+    "DiskView",
+    "Guest",
+    "GuestView",
+    "OperationView",
+    "PendingOperation",
+    "ResizedView",
+    "Site",
+]

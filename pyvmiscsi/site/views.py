@@ -56,6 +56,25 @@ class GuestView:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizedView:
+    """A disk that has grown: its size in bytes, and the hosts that see it."""
+
+    guest: str
+    disk: str
+    size: int
+    hosts: tuple[str, ...]
+    seen_at_once: bool | None
+    """Whether bhyve tells the running guest; None when it does not run."""
+
+    @property
+    def size_text(self) -> str:
+        return str(Size(self.size))
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class DatastoreView:
     """A datastore as the site file has it."""
 

@@ -107,9 +107,12 @@ class DiskDetached:
 
 
 def guest_credential(nas: Nas, tag: int | None) -> Credential | None:
-    """The one CHAP account under the guest's tag, from the only place that keeps it; None without CHAP."""
-    if tag is None:
-        return None
+    """The guest's account, with its secret; None without CHAP."""
+    return None if tag is None else guest_account(nas, tag)
+
+
+def guest_account(nas: Nas, tag: int) -> Credential:
+    """The one CHAP account under the guest's tag, from the only place that keeps it; ConflictError unless it is one."""
     accounts = nas.find_credentials(tag=tag)
     if len(accounts) != 1:
         raise ConflictError(

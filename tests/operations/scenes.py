@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyvmiscsi.errors import SessionLostError
+from pyvmiscsi.errors import ProofError, SessionLostError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
 from pyvmiscsi.nas.recall import RecallingNas
 from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
-from tests.fakes.luns import FakeAccess
+from tests.fakes.access import FakeAccess
 from tests.fakes.nas import BASENAME, PARENT, FakeNas
 
 
@@ -26,7 +26,10 @@ class RememberingInitiator:
         return tuple(SessionState(iqn, str(proof.address.portal), True, "") for iqn, proof in self.disks.items())
 
     def find(self, proof: DiskProof) -> AttachedDisk | None:
-        return self._shown(proof) if proof.address.target in self.disks else None
+        known = self.disks.get(proof.address.target)
+        if known is not None and known.size != proof.size:
+            raise ProofError(f"{proof.address}: it has {known.size.bytes} bytes, not {proof.size.bytes}")
+        return None if known is None else self._shown(proof)
 
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:  # noqa: ARG002 - the port's
         self.disks[proof.address.target] = proof

@@ -24,12 +24,18 @@ from pyvmiscsi.operations.pending import (
     planned_again,
     planned_create,
     planned_destroy,
+    planned_resize,
     planned_rollback,
+    planned_rotate_chap,
     planned_snapshot,
 )
+from pyvmiscsi.operations.resize import ResizeRequest
+from pyvmiscsi.operations.rotate_chap import RotateChapRequest, chap_tag_to_rotate
 from pyvmiscsi.operations.snapshots import RollbackRequest, SnapshotRequest
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.secrets import Secret
+from pyvmiscsi.steps.sessions import guest_account
 from pyvmiscsi.units import Size
 from tests.fakes.nas import Call, FakeNas
 from tests.operations.scenes import FakeScene, datastore_in
@@ -37,6 +43,7 @@ from tests.plan.worlds import Killed
 
 GUEST = GuestName.parse("web1")
 NEIGHBOUR = GuestName.parse("db1")
+WELL_KNOWN = Secret("everybodyKnows1")
 OLD, NEW = b"as at sunday", b"written since"
 DISKS = (DiskRequest(Size.parse("1G")), DiskRequest(Size.parse("2G"), thick=True))
 
@@ -77,6 +84,21 @@ def rollback(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     return planned_rollback(request, intent, datastore, scene)
 
 
+def growth(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    request = ResizeRequest.of(record, DiskName(1), Size.parse("3G"), datastore, ())
+    intent = Intent("9e01", "resize", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_resize(request, intent, datastore, scene)
+
+
+def rotation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    account = guest_account(scene.store, chap_tag_to_rotate(record))
+    request = RotateChapRequest.of(record, account, scene.store.inventory(datastore.parent).targets)
+    intent = Intent("7c01", "rotate-chap", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_rotate_chap(request, intent, datastore, scene)
+
+
 def execute(operation: PlannedOperation) -> None:
     Engine().execute(operation.plan, operation.journal, operation.intent)
 
@@ -92,6 +114,9 @@ def prepare(operation: Operation, directory: Path, layout: str) -> tuple[FakeSce
         execute(creation(scene.another(), datastore))
     if operation is rollback:
         _prepare_rollback(scene, datastore)
+    if operation is rotation:
+        tag = next(chap_tag_to_rotate(record) for record in _records(scene, datastore) if record.name == GUEST)
+        scene.store.change_credential(tag, str(GUEST), secret=WELL_KNOWN)
     scene.store.calls.clear()
     return scene, datastore
 
@@ -126,7 +151,7 @@ def bad_luck(number: int, kind: str) -> Callable[[Call], None]:
     return watch
 
 
-IN_BOTH_LAYOUTS = [creation, destruction, addition, snapshot]
+IN_BOTH_LAYOUTS = [creation, destruction, addition, snapshot, growth, rotation]
 CASES = [(operation, layout) for operation in IN_BOTH_LAYOUTS for layout in ("nested", "flat")] + [(rollback, "nested")]
 
 
@@ -164,7 +189,7 @@ def test_leaves_no_orphan_and_loses_no_volume(
             try:
                 Engine().rewind(again.plan, again.journal, again.intent)
             except PastNoReturnError:
-                assert operation in (destruction, rollback), moment
+                assert operation in (destruction, rollback, growth, rotation), moment
                 again = planned_again(pending[0], datastore, scene.another())
                 Engine().resume(again.plan, again.journal, again.intent)
                 assert _is_done(operation, scene, datastore), moment
@@ -209,6 +234,11 @@ def _is_done(operation: Operation, scene: FakeScene, datastore: DatastoreRecord)
     if operation is rollback:
         restored = "by hand" not in (scene.directory / "web1" / "web1.conf").read_text()
         return restored and all(scene.store.contents[disk.volume.path] == OLD for disk in guest.disks)
+    if operation is rotation:
+        (account,) = scene.store.find_credentials(tag=chap_tag_to_rotate(guest))
+        return account.user == str(GUEST) and account.secret != WELL_KNOWN
+    if operation is growth:
+        return [disk.volume.size for disk in guest.disks] == [Size.parse("1G"), Size.parse("3G")]
     assert all(disk.mapping and disk.extent and disk.target for disk in guest.disks)
     assert state.count(f"{GUEST}-disk2") == 0 or operation is addition
     return len(guest.disks) == wanted

@@ -13,7 +13,7 @@ from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Site
 from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.units import Size
-from tests.fakes.luns import FakeAccess
+from tests.fakes.access import FakeAccess
 from tests.fakes.nas import FakeNas
 from tests.operations.scenes import RememberingInitiator, datastore_in
 

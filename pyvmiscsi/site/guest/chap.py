@@ -1,0 +1,40 @@
+"""A guest's CHAP account."""
+
+from __future__ import annotations
+
+from pyvmiscsi.operations.pending import PlannedOperation, planned_rotate_chap
+from pyvmiscsi.operations.rotate_chap import VERB as ROTATE_CHAP
+from pyvmiscsi.operations.rotate_chap import RotateChapRequest, chap_tag_to_rotate
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.steps.sessions import guest_account
+
+
+class Chap(GuestAccess):
+    """New secrets, which nobody has to know: whoever logs in asks the nas."""
+
+    def rotate_chap(self, run: Run | None = None) -> str:
+        """Give the stopped guest's account a new secret, with mutual CHAP both; the account's name.
+
+        BusyError while the guest runs or anybody is logged in: a session would live on, and could not come back once
+        it is lost. RuleError for a guest without CHAP, ConflictError when the account opens others' targets, too.
+        """
+        self._refuse_running()
+        operation, request = self._planned_rotation()
+        self._execute(operation, run)
+        return request.user
+
+    def preview_rotate_chap(self) -> Preview:
+        """The steps that `rotate_chap` would take; nothing is changed."""
+        operation, _ = self._planned_rotation()
+        return Run().engine().preview(operation.plan)
+
+    def _planned_rotation(self) -> tuple[PlannedOperation, RotateChapRequest]:
+        record, scene = self.record(), self._scene()
+        nas = scene.nas(self.datastore)
+        account = guest_account(nas, chap_tag_to_rotate(record))
+        others = nas.inventory(self.datastore.parent).targets
+        request = RotateChapRequest.of(record, account, others)
+        intent = new_intent(ROTATE_CHAP, str(self.name), request.as_json())
+        return planned_rotate_chap(request, intent, self.datastore, scene), request

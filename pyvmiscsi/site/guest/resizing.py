@@ -1,0 +1,89 @@
+"""A guest's disks, made larger."""
+
+from __future__ import annotations
+
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.errors import BusyError, ConflictError, DeadlineError, LoginError, MissingLibraryError
+from pyvmiscsi.names import DiskName
+from pyvmiscsi.operations.guests import GuestDisk
+from pyvmiscsi.operations.pending import PlannedOperation, planned_resize
+from pyvmiscsi.operations.resize import VERB as RESIZE
+from pyvmiscsi.operations.resize import ResizeRequest, is_seen_while_running
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.site.connections import SiteScene
+from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.survey import HostSurvey, survey_hosts
+from pyvmiscsi.site.views import ResizedView
+from pyvmiscsi.steps.sizes import LunSized
+from pyvmiscsi.units import Size
+
+
+class Resizing(GuestAccess):
+    """Disks that grow, while the guest runs or not."""
+
+    def resize(self, disk: str, size: Size, run: Run | None = None) -> ResizedView:
+        """Make a disk larger: on the nas, as its LUN, and proven where the guest has it, or from here.
+
+        NotFoundError, RuleError (smaller, or no whole number of blocks) and BusyError (somebody unknown is logged in)
+        before anything is touched; NasSpaceError leaves all as it was. A size that the disk has already is no error.
+        """
+        scene, hosts = self._scene(), survey_hosts(self.datastore, self._connections)
+        operation, request = self._planned_resize(disk, size, scene, hosts)
+        state, host = hosts.state_of(str(self.name))
+        at_once = None
+        if state == "Running" and host is not None:
+            (found,) = [one for one in self._config(host, scene).disks if one.number == request.disk.number]
+            release = Hypervisor(scene.host(host)).capabilities().release
+            at_once = is_seen_while_running(found.emulation, release)
+        self._execute(operation, run)
+        return ResizedView(str(self.name), str(request.disk), size.bytes, request.hosts, at_once)
+
+    def preview_resize(self, disk: str, size: Size) -> Preview:
+        """The steps that `resize` would take; nothing is changed."""
+        hosts = survey_hosts(self.datastore, self._connections)
+        operation, _ = self._planned_resize(disk, size, self._scene(), hosts)
+        return Run().engine().preview(operation.plan)
+
+    def _planned_resize(
+        self, disk: str, size: Size, scene: SiteScene, hosts: HostSurvey
+    ) -> tuple[PlannedOperation, ResizeRequest]:
+        record, name = self.record(), DiskName.parse(disk)
+        found = next((one for one in record.disks if one.name == name), None)
+        request = ResizeRequest.of(record, name, size, self.datastore, self._hosts_that_have(found, hosts))
+        if found is not None and not request.hosts:
+            self._prove_from_here(found, request, scene)
+        intent = new_intent(RESIZE, str(self.name), request.as_json())
+        return planned_resize(request, intent, self.datastore, scene), request
+
+    def _hosts_that_have(self, disk: GuestDisk | None, hosts: HostSurvey) -> tuple[str, ...]:
+        """The hosts with a session to the disk; BusyError when one is not Connected: nobody could see the new size."""
+        if disk is None or disk.target is None:
+            return ()
+        having = [
+            (host.name, session)
+            for host in hosts.hosts
+            for session in host.sessions
+            if session.target == disk.target.iqn
+        ]
+        for host, session in having:
+            if not session.connected:
+                raise BusyError(
+                    f"{host}: its session to {session.target} is not Connected: {session.reason or 'no reason given'}",
+                    hint=f"wait until it is, or stop guest {self.name}",
+                )
+        return tuple(host for host, _ in having)
+
+    def _prove_from_here(self, disk: GuestDisk, request: ResizeRequest, scene: SiteScene) -> None:
+        """See before anything is touched that the LUN can be reached from here, and what it shows now."""
+        lun = LunSized(scene.block_access(), scene.nas(self.datastore), disk.proof(self.datastore), request.chap_tag)
+        try:
+            shows = lun.holds()
+        except (LoginError, DeadlineError, MissingLibraryError) as error:
+            elsewhere = f"or start guest {self.name} first: then its host proves the new size"
+            error.hint = f"{error.hint}; {elsewhere}" if error.hint else elsewhere
+            raise
+        if not shows:
+            raise ConflictError(
+                f"{lun.title}: it shows another size than its volume has", hint="restart the iSCSI service of the nas"
+            )
