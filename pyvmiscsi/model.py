@@ -102,6 +102,15 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessGroups:
+    """Through what a target can be reached, by the ids that the nas shows and a datastore names."""
+
+    portals: _Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Each portal group's addresses; `0.0.0.0` and `::` stand for all that the nas has."""
+    initiators: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class NasSession:
     """An initiator logged in to a target, as the nas sees it."""
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from pyvmiscsi.model import (
+    AccessGroups,
     AttachedDisk,
     Credential,
     Dataset,
@@ -199,6 +200,9 @@ class Nas(Protocol):
 
     def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
         """Who is logged in; to these targets only, or to any."""
+
+    def access_groups(self) -> AccessGroups:
+        """The portal groups and initiator groups that targets can be given."""
 
     # the whole
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from pyvmiscsi.model import (
+    AccessGroups,
     Credential,
     Dataset,
     Extent,
@@ -325,6 +326,9 @@ class RecallingNas:
 
     def sessions(self, targets: Iterable[Iqn] | None = None) -> tuple[NasSession, ...]:
         return self._nas.sessions(targets)
+
+    def access_groups(self) -> AccessGroups:
+        return self._nas.access_groups()
 
     # the whole
 

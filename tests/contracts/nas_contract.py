@@ -45,6 +45,12 @@ class NasContract:
         nas.create_extent(EXTENT)
         return nas.create_mapping(Mapping(target.iqn, EXTENT.name, Lun(1)))
 
+    def test_tells_through_which_groups_targets_are_reached(self, nas: Nas) -> None:
+        groups = nas.access_groups()
+
+        assert all(groups.portals[1])
+        assert 1 in groups.initiators
+
     # datasets
 
     def test_finds_nothing_where_nothing_is(self, nas: Nas, target: Target) -> None:

@@ -6,7 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, LoginError, NasRefusedError, NotFoundError
-from pyvmiscsi.model import Credential, Dataset, Extent, Inventory, NasCapabilities, NasSession, Target, Volume
+from pyvmiscsi.model import (
+    AccessGroups,
+    Credential,
+    Dataset,
+    Extent,
+    Inventory,
+    NasCapabilities,
+    NasSession,
+    Target,
+    Volume,
+)
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn, Lun
 from pyvmiscsi.secrets import Secret
@@ -234,6 +244,10 @@ class FakeNas(FakeZfs):
         wanted = None if targets is None else frozenset(targets)
         with self._call("sessions", wanted):
             return tuple(session for session in self.sessions_now if wanted is None or session.target in wanted)
+
+    def access_groups(self) -> AccessGroups:
+        with self._call("access_groups"):
+            return AccessGroups({1: ("0.0.0.0",)}, frozenset({1}))  # noqa: S104 - an address that somebody else listens at
 
     def offered(self, target: Iqn, lun: Lun, credential: Credential | None) -> tuple[Extent, Volume]:
         """What an initiator with this account finds there; LoginError as iscsid(8) would word it."""

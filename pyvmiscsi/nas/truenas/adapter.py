@@ -13,6 +13,7 @@ from pyvmiscsi.errors import (
     UnsupportedError,
 )
 from pyvmiscsi.model import (
+    AccessGroups,
     Credential,
     Dataset,
     Extent,
@@ -28,6 +29,7 @@ from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.together import begin
 from pyvmiscsi.nas.truenas import requests_text as ask
 from pyvmiscsi.nas.truenas import shapes
+from pyvmiscsi.nas.truenas.access_groups import access_groups
 from pyvmiscsi.nas.truenas.calls import Calls, nothing_to_delete
 from pyvmiscsi.nas.truenas.credentials import Credentials
 from pyvmiscsi.nas.truenas.just_seen import JustSeen
@@ -322,6 +324,9 @@ class TrueNas:
             return ()
         found = (shapes.session(row) for row in self._calls.rows(ask.sessions(wanted)))
         return tuple(session for session in found if wanted is None or session.target in wanted)
+
+    def access_groups(self) -> AccessGroups:
+        return access_groups(self._calls)
 
     # the whole
 
