@@ -103,9 +103,7 @@ class Digest:
 def _refuse_larger(content: Content, length: int, device: BlockDevice) -> None:
     if length > device.size.bytes:
         least = f"{Size(length)}" if content.length is not None else "more"
-        raise ImageError(
-            f"{content.name}: it has {least}, and the disk {device.size}", hint="ask for a larger disk"
-        )
+        raise ImageError(f"{content.name}: it has {least}, and the disk {device.size}", hint="ask for a larger disk")
 
 
 def _clear(device: BlockDevice, content: Content, progress: Progress) -> None:

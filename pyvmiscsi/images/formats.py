@@ -49,9 +49,6 @@ _OTHERS: tuple[tuple[str, int, bytes, str], ...] = (
     ("a RAR archive", 0, b"Rar!\x1a\x07", _UNPACK),
     ("a tar archive", 257, b"ustar", _UNPACK),
     ("a vm-bhyve image (zfs send)", 8, b"\xac\xcb\xba\xf5\x02\0\0\0", "zfs receive it on the nas"),
-    ("a web page", 0, b"<!DOCTYPE", "is the address that of the image itself?"),
-    ("a web page", 0, b"<!doctype", "is the address that of the image itself?"),
-    ("a web page", 0, b"<html", "is the address that of the image itself?"),
 )
 
 _SUFFIXES = {
@@ -70,19 +67,19 @@ def format_of(head: bytes, name: str) -> Format:
     """
     found = next((kind for kind, magics in _OURS if head.startswith(magics)), Format.RAW)
     if found is Format.RAW:
-        refuse_other(head, name)
+        _refuse_other(head, name)
     promised = format_named(name)
     if promised not in (Format.RAW, found):
         raise ImageError(f"image {name}: it is named {promised}, and is not", hint="the file is damaged, or another")
     return found
 
 
-def format_inside(head: bytes, name: str) -> None:
+def refuse_packed(head: bytes, name: str) -> None:
     """ImageError when what came out of a compressed file is anything but a raw disk."""
     found = next((kind for kind, magics in _OURS if head.startswith(magics)), Format.RAW)
     if found is not Format.RAW:
         raise ImageError(f"image {name}: inside it is {found}, not a raw disk", hint=_UNPACK)
-    refuse_other(head, name)
+    _refuse_other(head, name)
 
 
 def format_named(name: str) -> Format:
@@ -90,8 +87,9 @@ def format_named(name: str) -> Format:
     return next((kind for suffix, kind in _SUFFIXES.items() if name.lower().endswith(suffix)), Format.RAW)
 
 
-def refuse_other(head: bytes, name: str) -> None:
-    """ImageError naming what it is, when it is known to be something else than a raw disk."""
+def _refuse_other(head: bytes, name: str) -> None:
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        raise ImageError(f"image {name}: it is a web page", hint="is the address that of the image itself?")
     for what, at, magic, hint in _OTHERS:
         if head[at : at + len(magic)] == magic:
             raise ImageError(f"image {name}: it is {what}, not a raw disk", hint=hint)

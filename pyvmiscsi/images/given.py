@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import requests
 
 STDIN = "-"
-CHUNK = 1024 * 1024
+CHUNK = 512 * 1024
+"""How much is read at a time: one piece of what is written."""
 CONNECT_SECONDS, SILENCE_SECONDS = 15.0, 60.0
 """How long a web server may take to answer, and how long it may send nothing."""
 
@@ -42,7 +43,7 @@ class Given:
         self.read_so_far = 0
         self._file = file
         self._promised = sha256
-        self._digest = hashlib.sha256() if sha256 else None
+        self._digest = None if sha256 is None else hashlib.sha256()
         self._head = b""
 
     def head(self, length: int) -> bytes:
@@ -54,7 +55,7 @@ class Given:
     def chunks(self) -> Iterator[bytes]:
         """All of it; ImageError at its end when it is shorter than promised, or has another SHA-256."""
         if self._head:
-            yield self._head
+            yield self._head + self._take(CHUNK - len(self._head))
         while chunk := self._take(CHUNK):
             yield chunk
         self.check()
@@ -103,7 +104,7 @@ def place_of(text: str) -> str:
 @contextmanager
 def opened(place: str, *, sha256: str | None = None) -> Iterator[Given]:
     """The file at this place; NotFoundError, DownloadError, or InputError for a SHA-256 that is none."""
-    promised = _sha256_of(sha256) if sha256 else None
+    promised = None if sha256 is None else _sha256_of(sha256)
     if place == STDIN:
         yield _standard_input(promised)
     elif "://" in place:

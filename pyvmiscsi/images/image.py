@@ -8,7 +8,7 @@ from itertools import chain
 
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.images.content import Content
-from pyvmiscsi.images.formats import HEAD, Format, format_inside, format_of
+from pyvmiscsi.images.formats import HEAD, Format, format_of, refuse_packed
 from pyvmiscsi.images.given import Given, opened
 from pyvmiscsi.images.pieces import pieces
 from pyvmiscsi.images.unpacking import unpacked
@@ -68,9 +68,13 @@ class StreamedImage:
         if self.format is Format.RAW:
             return given
         inside = unpacked(given, self.format, self._given.name)
-        first = next(inside, b"")
-        format_inside(first, self._given.name)
-        return chain((first,), inside)
+        head = b""
+        for chunk in inside:
+            head += chunk
+            if len(head) >= HEAD:
+                break
+        refuse_packed(head, self._given.name)
+        return chain((head,), inside)
 
 
 def _one_behind(items: Iterator[bytes | bytearray]) -> Iterator[bytes | bytearray]:

@@ -1,8 +1,8 @@
 """Facts about what is on a volume: an image, or what another volume had at a snapshot.
 
 Two marks tell how far it is: `org.pyvmiscsi:filling` from before the first byte is written, `org.pyvmiscsi:filled` in
-its place once all of it is on stable storage and the offer is withdrawn. A volume that this operation made and that has
-neither reads as zeros, so zeros are not written to it.
+its place once all of it is on stable storage and nothing that was made for the transfer is left. A volume that this
+operation made and that has neither reads as zeros, so zeros are not written to it.
 
 Plans put these steps before the guest's own extent of the volume. They may be made again after whatever cut them short,
 and begin from the start.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pyvmiscsi.errors import ConflictError, InterruptedOperation, NotFoundError, PyvmiscsiError
-from pyvmiscsi.images.content import Content, Progress, silent
+from pyvmiscsi.images.content import Content, Progress, Written, silent
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
@@ -82,7 +82,8 @@ class VolumeFilled:
 
     def make(self) -> None:
         with open_image(self.image, sha256=self.sha256) as content:
-            _transfer(self._offer, content, self.transport, self.title, verify=self.verify)
+            written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
+        _say_filled(self._offer, written)
 
     def undo(self) -> None:
         self._offer.withdraw()
@@ -136,12 +137,13 @@ class LunCopied:
         try:
             with exported(self._reading, self.transport.access) as device:
                 content = LunContent(str(self.source), device)
-                _transfer(self._offer, content, self.transport, self.title, verify=self.verify)
+                written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
         except BaseException:
             with suppress(PyvmiscsiError):
                 _remove_clone(self.source, self._reading)
             raise
         _remove_clone(self.source, self._reading)
+        _say_filled(self._offer, written)
 
     def undo(self) -> None:
         self._offer.withdraw()
@@ -162,20 +164,24 @@ def filling_of(volume: Volume) -> dict[str, Any] | None:
     return read_mark(volume.path, "filled", volume.marks)
 
 
-def _transfer(offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool) -> None:
+def _fill(offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool) -> Written:
     """Fill the offered volume; from before the first byte on it bears a mark that says so."""
     volume = offer.nas.find_volume(offer.volume)
     if volume is None:
         raise NotFoundError(f"volume {offer.volume}: is not on the nas")
-    operation = offer.signature.operation
-    tell = transport.watch(title, operation)
+    tell = transport.watch(title, offer.signature.operation)
     fresh = _is_fresh(volume, offer.signature)
-    offer.nas.change_marks(offer.volume, mark(offer.volume, "filling", {"op": operation}))
+    offer.nas.change_marks(offer.volume, mark(offer.volume, "filling", {"op": offer.signature.operation}))
     with exported(offer, transport.access) as device:
         written = fill(device, content, fresh=fresh, progress=tell)
         if verify:
             read_back(device, written, progress=tell)
-    note = {"op": operation, "length": written.length, "sha256": written.sha256}
+    return written
+
+
+def _say_filled(offer: Offer, written: Written) -> None:
+    """The last thing of all, once everything made for the transfer is gone: whoever reads it has nothing left to do."""
+    note = {"op": offer.signature.operation, "length": written.length, "sha256": written.sha256}
     offer.nas.change_marks(offer.volume, {**mark(offer.volume, "filled", note), f"{PREFIX}filling": None})
 
 

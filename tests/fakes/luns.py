@@ -1,71 +1,132 @@
-"""The LUNs of a nas in memory, opened from this process: what its mappings offer, to whoever knows the secret."""
+"""LUNs in memory: one alone, or those of a nas in memory, opened with its accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from pyvmiscsi.model import Credential, Extent, Volume
-from pyvmiscsi.names import LunAddress
-from pyvmiscsi.ports import B
-from pyvmiscsi.units import MIB, Size
+from pyvmiscsi.errors import InputError, LoginError, ScsiError
+from pyvmiscsi.model import Credential, Extent, Mapping, NasSession, Target, Volume
+from pyvmiscsi.names import DatasetPath, LunAddress
+from pyvmiscsi.units import SECTOR, Size
 from tests.fakes.nas import FakeNas
 
+T = TypeVar("T")
+B = TypeVar("B", bound=bytes | bytearray | memoryview)
 
-class FakeLun:
-    """One volume, by way of its extent."""
+PIECE = 4096
 
-    def __init__(self, nas: FakeNas, extent: Extent, volume: Volume) -> None:
-        self._nas = nas
-        self._path = volume.path
-        self.size = volume.size
-        self.sector = extent.sector
-        self.serial = str(extent.serial)
-        self.longest_piece = MIB.bytes
+
+class MemoryLun:
+    """A LUN whose bytes are `data`. It takes whole sectors, and pieces of at most 4 KiB."""
+
+    def __init__(self, data: bytearray, serial: str = "S0", *, read_only: bool = False) -> None:
+        self.data = data
+        self.serial = serial
+        self.sector = SECTOR
+        self.longest_piece = PIECE
+        self.written: list[int] = []
+        """Where each piece was written."""
+        self.zeroed = 0
+        """How many bytes were made zero without being written."""
+        self.flushed = False
+        self._read_only = read_only
+
+    @property
+    def size(self) -> Size:
+        return Size(len(self.data))
 
     def pread(self, length: int, offset: int) -> bytes:
-        return self._nas.contents[self._path][offset : offset + length].ljust(length, b"\0")
+        self._check(length, offset)
+        return bytes(self.data[offset : offset + length])
 
-    def pwrite(self, data: bytes, offset: int) -> int:
-        before = self._nas.contents[self._path].ljust(offset + len(data), b"\0")
-        self._nas.contents[self._path] = before[:offset] + data + before[offset + len(data) :]
+    def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> int:
+        self._check(len(data), offset)
+        if self._read_only:
+            raise ScsiError("write protected", status=2, key=7)
+        self.data[offset : offset + len(data)] = data
+        self.written.append(offset)
+        self.flushed = False
         return len(data)
 
     def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
-        yield bytearray(self.pread(length, offset))
+        for at in range(offset, offset + length, PIECE):
+            yield bytearray(self.pread(min(PIECE, offset + length - at), at))
 
     def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
         for offset, data in pieces:
-            self.pwrite(bytes(data), offset)
+            assert len(data) <= PIECE
+            self.pwrite(data, offset)
             yield data
 
     def write_zeros(self, length: int, offset: int) -> None:
         self.pwrite(bytes(length), offset)
+        self.written.pop()
+        self.zeroed += length
 
     def tend(self, seconds: float = 0.0) -> bool:  # noqa: ARG002 - the port's
         return True
 
     def flush(self) -> None:
-        """What was written is there."""
+        self.flushed = True
+
+    def _check(self, length: int, offset: int) -> None:
+        if length % 512 or offset % 512 or not 0 <= offset <= offset + length <= len(self.data):
+            raise InputError(f"{length} bytes at {offset}")
 
 
-class FakeAccess:
-    """Logs in to what the nas offers now. `sizes` are what LUNs show instead of the size of their volume."""
+@dataclass
+class FakeLuns:
+    """The LUNs of a nas in memory: what is written to one is its volume's content, as far as it is not zero."""
 
-    def __init__(self, nas: FakeNas) -> None:
-        self._nas = nas
-        self.sizes: dict[str, Size] = {}
-        self.opened: list[LunAddress] = []
+    nas: FakeNas
+    logins: list[LunAddress] = field(default_factory=list)
+    late: int = 0
+    """How many logins are refused, as by a nas that does not show its new target yet."""
+    last: MemoryLun = field(default_factory=lambda: MemoryLun(bytearray()))
+    """What was opened last."""
 
     @contextmanager
     def open(
-        self,
-        address: LunAddress,
-        credential: Credential | None = None,
-        *,
-        deadline: float = 30.0,  # noqa: ARG002 - the port's
-    ) -> Iterator[FakeLun]:
-        self.opened.append(address)
-        lun = FakeLun(self._nas, *self._nas.offered(address.target, address.lun, credential))
-        lun.size = self.sizes.get(lun.serial, lun.size)
-        yield lun
+        self, address: LunAddress, credential: Credential | None = None, *, deadline: float = 30.0
+    ) -> Iterator[MemoryLun]:
+        assert deadline > 0
+        self.logins.append(address)
+        if self.late:
+            self.late -= 1
+            raise LoginError("not yet", reason="Not found", permanent=True)
+        target = _first(self.nas, "targets", Target, lambda one: one.iqn == address.target)
+        if target is None:
+            raise LoginError(f"no target {address.target}", reason="Not found", permanent=True)
+        account = _first(self.nas, "credentials", Credential, lambda one: one.tag == target.chap_tag)
+        if account != credential:
+            raise LoginError("wrong secret", reason="Authentication failure", permanent=True)
+        mapping = _first(self.nas, "mappings", Mapping, lambda one: one.target == address.target)
+        extent = _first(self.nas, "extents", Extent, lambda one: mapping is not None and one.name == mapping.extent)
+        assert extent is not None
+        session = NasSession(address.target, "iqn.1994-09.org.freebsd:control", "127.0.0.1")
+        self.nas.sessions_now.append(session)
+        self.last = lun = self.shown(extent)
+        try:
+            yield lun
+        finally:
+            self.nas.contents[extent.volume] = bytes(lun.data).rstrip(b"\0")
+            self.nas.sessions_now.remove(session)
+
+    def shown(self, extent: Extent) -> MemoryLun:
+        """The LUN that a login finds."""
+        return MemoryLun(self.bytes_of(extent.volume), str(extent.serial), read_only=extent.read_only)
+
+    def bytes_of(self, volume: DatasetPath) -> bytearray:
+        """All of a volume, zeros included."""
+        found = _first(self.nas, "volumes", Volume, lambda one: one.path == volume)
+        assert found is not None
+        content = self.nas.contents[volume]
+        return bytearray(content + bytes(found.size.bytes - len(content)))
+
+
+def _first(nas: FakeNas, table: str, kind: type[T], wanted: Callable[[T], bool]) -> T | None:
+    """From the nas's own tables: what is asked for here is no call."""
+    return next((one for one in nas.state()[table] if isinstance(one, kind) and wanted(one)), None)

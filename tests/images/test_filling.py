@@ -1,0 +1,133 @@
+"""What is on the LUN afterwards is the content, and zeros behind it, whatever was there and however it came."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyvmiscsi.errors import ImageError, InterruptedOperation, ProofError
+from pyvmiscsi.images.content import Written
+from pyvmiscsi.images.filling import fill, read_back
+from pyvmiscsi.images.lun import LunContent
+from pyvmiscsi.images.pieces import pieces
+from tests.fakes.luns import PIECE, MemoryLun
+
+SIZE = 16 * PIECE
+
+
+@dataclass
+class Chunks:
+    """Content that comes in these chunks, and then perhaps an error."""
+
+    chunks: list[bytes]
+    error: Exception | None = None
+    length: int | None = None
+    name: str = "image test"
+    done: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.chunks))
+
+    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
+        for piece in pieces(self.chunks, length):
+            self.done += len(piece)
+            yield piece
+        if self.error:
+            raise self.error
+
+
+def sectors(most: int) -> st.SearchStrategy[bytes]:
+    """Whole sectors, many of them zero."""
+    zero, other = st.just(bytes(512)), st.binary(min_size=512, max_size=512)
+    return st.lists(zero | other, max_size=most).map(b"".join)
+
+
+def dirty() -> MemoryLun:
+    return MemoryLun(bytearray(os.urandom(SIZE)))
+
+
+@given(data=sectors(SIZE // 512).filter(bool), cuts=st.lists(st.integers(0, SIZE)), fresh=st.booleans())
+def test_writes_the_content_and_leaves_zeros_behind_it(data: bytes, cuts: list[int], fresh: bool) -> None:
+    ends = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    chunks = [data[start:end] for start, end in pairwise(ends)]
+    lun = MemoryLun(bytearray(SIZE)) if fresh else dirty()
+    written = fill(lun, Chunks(chunks), fresh=fresh)
+    assert lun.data == data.ljust(SIZE, b"\0")
+    assert lun.flushed
+    assert written == Written(len(data), hashlib.sha256(data).hexdigest())
+    read_back(lun, written)
+
+
+def test_zeros_are_not_written_to_a_fresh_lun() -> None:
+    lun = MemoryLun(bytearray(SIZE))
+    fill(lun, Chunks([bytes(PIECE), b"x" * PIECE, bytes(3 * PIECE), b"y" * 512]), fresh=True)
+    assert lun.written == [PIECE, 5 * PIECE]
+
+
+def test_a_larger_content_of_known_length_is_refused_before_anything_is_written() -> None:
+    lun = dirty()
+    before = bytes(lun.data)
+    with pytest.raises(ImageError, match="it has 128K, and the disk 64K"):
+        fill(lun, Chunks([b"x" * SIZE * 2], length=SIZE * 2), fresh=False)
+    assert lun.data == before
+
+
+def test_a_larger_content_of_unknown_length_is_refused_at_its_first_byte_too_many() -> None:
+    lun = MemoryLun(bytearray(SIZE))
+    with pytest.raises(ImageError, match="it has more, and the disk 64K"):
+        fill(lun, Chunks([b"x" * (SIZE + 512)]), fresh=True)
+
+
+def test_an_empty_content_is_refused() -> None:
+    with pytest.raises(ImageError, match="empty"):
+        fill(dirty(), Chunks([]), fresh=True)
+
+
+def test_what_the_content_raises_ends_it() -> None:
+    lun = MemoryLun(bytearray(SIZE))
+    with pytest.raises(ImageError, match="damaged"):
+        fill(lun, Chunks([b"x" * PIECE], error=ImageError("damaged")), fresh=True)
+    assert not lun.flushed
+
+
+def test_what_progress_raises_ends_it() -> None:
+    def stop(done: int, _total: int | None) -> None:
+        if done > PIECE:
+            raise InterruptedOperation("stopped")
+
+    lun = MemoryLun(bytearray(SIZE))
+    with pytest.raises(InterruptedOperation):
+        fill(lun, Chunks([b"x" * SIZE]), fresh=True, progress=stop)
+    assert len(lun.written) < SIZE // PIECE
+
+
+def test_progress_never_goes_back_and_reaches_the_end() -> None:
+    told: list[tuple[int, int | None]] = []
+    fill(MemoryLun(bytearray(SIZE)), Chunks([b"x" * SIZE]), fresh=True, progress=lambda *now: told.append(now))
+    assert told == sorted(told)
+    assert told[-1] == (SIZE, SIZE)
+
+
+@pytest.mark.parametrize("at", [0, 3 * PIECE - 1, 3 * PIECE, SIZE - 1])
+def test_reading_back_finds_a_changed_byte_anywhere(at: int) -> None:
+    lun = MemoryLun(bytearray(SIZE))
+    written = fill(lun, Chunks([b"x" * 3 * PIECE]), fresh=True)
+    lun.data[at] ^= 1
+    with pytest.raises(ProofError):
+        read_back(lun, written)
+
+
+@given(data=sectors(8).filter(bool))
+def test_copies_a_lun_onto_a_larger_one(data: bytes) -> None:
+    source, lun = MemoryLun(bytearray(data)), dirty()
+    written = fill(lun, LunContent("tank/vm/web1/disk0@monday", source), fresh=False)
+    assert lun.data == data.ljust(SIZE, b"\0")
+    assert written.length == len(data)
