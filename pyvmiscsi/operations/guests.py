@@ -20,10 +20,12 @@ from pyvmiscsi.model import (
     Volume,
 )
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
-from pyvmiscsi.plan.intent import Intent, mark, read_intents, read_mark
+from pyvmiscsi.plan.intent import PREFIX, Intent, mark, read_intents, read_mark
 
 TRASH = "trash"
 """The mark of an anchor whose guest was parked."""
+KEPT = "kept"
+"""The mark of a volume that stayed when its disk was removed, and of an anchor whose guest went without its disks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,9 @@ class GuestMark:
     uuid: UUID
     datastore: str
 
-    def as_marks(self, anchor: DatasetPath) -> dict[str, str]:
+    def as_marks(self, anchor: DatasetPath, *, moving_to: DatasetPath | None = None) -> dict[str, str]:
         content = {"guest": str(self.guest), "uuid": str(self.uuid), "datastore": self.datastore}
-        return mark(anchor, "guest", content)
+        return mark(anchor, "guest", content, moving_to=moving_to)
 
     @classmethod
     def in_marks(cls, anchor: DatasetPath, marks: Marks) -> Self | None:
@@ -50,8 +52,9 @@ class GuestMark:
 
 
 def is_a_guests(anchor: DatasetPath, marks: Marks) -> bool:
-    """Whether a guest's volumes stand there: of whatever name it has by now, or in the trash."""
-    return GuestMark.in_marks(anchor, marks) is not None or read_mark(anchor, TRASH, marks) is not None
+    """Whether a guest's volumes stand there: of whatever name it has by now, in the trash, or kept without it."""
+    kept = any(read_mark(anchor, name, marks) is not None for name in (TRASH, KEPT))
+    return kept or GuestMark.in_marks(anchor, marks) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,10 @@ class GuestRecord:
     anchor: DatasetPath
     disks: tuple[GuestDisk, ...]
     intents: tuple[Intent, ...]
+    kept: tuple[DiskName, ...] = ()
+    """Disks that were removed while their volumes stayed: their names are not free."""
+    strangers: tuple[DatasetPath, ...] = ()
+    """What else stands below its dataset, kept volumes among it: the dataset cannot go while they are there."""
 
     @property
     def name(self) -> GuestName:
@@ -115,14 +122,19 @@ def guest_records(datastore: DatastoreRecord, inventory: Inventory) -> tuple[Gue
         if (mark := GuestMark.in_marks(anchor.path, anchor.marks)) is not None
     }
     guests = {path: mark.guest for path, (mark, _) in marked.items()}
-    disks = _disks_by_anchor(datastore, inventory, guests)
-    records = [GuestRecord(mark, path, tuple(disks[path]), intents) for path, (mark, intents) in marked.items()]
+    disks, kept = _disks_by_anchor(datastore, inventory, guests)
+    strangers = _strangers(inventory, guests, disks)
+    records = [
+        GuestRecord(mark, path, tuple(disks[path]), intents, tuple(sorted(kept[path])), tuple(strangers[path]))
+        for path, (mark, intents) in marked.items()
+    ]
     return tuple(sorted(records, key=lambda record: record.name))
 
 
 def _disks_by_anchor(
     datastore: DatastoreRecord, inventory: Inventory, guests: dict[DatasetPath, GuestName]
-) -> dict[DatasetPath, list[GuestDisk]]:
+) -> tuple[dict[DatasetPath, list[GuestDisk]], dict[DatasetPath, list[DiskName]]]:
+    """Each guest's disks, and the names of those whose volumes stayed when they were removed."""
     extents: defaultdict[DatasetPath, list[Extent]] = defaultdict(list)
     for extent in inventory.extents:
         extents[extent.volume].append(extent)
@@ -132,11 +144,15 @@ def _disks_by_anchor(
     for session in inventory.sessions:
         sessions[session.target].append(session)
     disks: defaultdict[DatasetPath, list[GuestDisk]] = defaultdict(list)
+    kept: defaultdict[DatasetPath, list[DiskName]] = defaultdict(list)
     for volume in inventory.volumes:
         place = _place_of(datastore, volume.path)
         if place is None or place[0] not in guests:
             continue
         anchor, name = place
+        if f"{PREFIX}{KEPT}" in volume.marks:  # no guest's anchor bears it: it is the volume's own, wherever it stands
+            kept[anchor].append(name)
+            continue
         guest = guests[anchor]
         offered = sorted(extents[volume.path], key=lambda extent: extent.name != name.of(guest))
         own, others = (offered[0], offered[1:]) if offered else (None, [])
@@ -147,7 +163,23 @@ def _disks_by_anchor(
         disks[anchor].append(GuestDisk(name, volume, own, target, mapping, logins, rivals))
     for found in disks.values():
         found.sort(key=lambda disk: disk.name)
-    return disks
+    return disks, kept
+
+
+def _strangers(
+    inventory: Inventory, guests: dict[DatasetPath, GuestName], disks: dict[DatasetPath, list[GuestDisk]]
+) -> defaultdict[DatasetPath, list[DatasetPath]]:
+    """What stands below the guests' datasets and is no disk of theirs."""
+    own = {disk.volume.path for some in disks.values() for disk in some}
+    strangers: defaultdict[DatasetPath, list[DatasetPath]] = defaultdict(list)
+    found = {dataset.path for dataset in inventory.datasets} | {volume.path for volume in inventory.volumes}
+    for path in sorted(found - own):
+        above = path.parent
+        while above is not None and above not in guests:
+            above = above.parent
+        if above is not None:
+            strangers[above].append(path)
+    return strangers
 
 
 def _place_of(datastore: DatastoreRecord, volume: DatasetPath) -> tuple[DatasetPath, DiskName] | None:

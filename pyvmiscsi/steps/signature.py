@@ -7,6 +7,7 @@ somebody added after it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
@@ -43,3 +44,13 @@ class Signature:
             return None if content is None else cls(UUID(content["uuid"]), str(content["op"]))
         except (KeyError, ValueError):
             return None
+
+
+def owner_in_marks(paths: Iterable[DatasetPath], marks: Marks) -> UUID | None:
+    """The guest that a dataset or volume is of, by its own marks, which speak of any of these paths."""
+    for path in paths:
+        for name in ("disk", "guest", "trash"):
+            content = read_mark(path, name, marks)
+            if content is not None and "uuid" in content:
+                return UUID(content["uuid"])
+    return None

@@ -1,0 +1,91 @@
+"""Facts about where a guest's directory stands in the config path: configuration, logs, variables file and all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
+from pyvmiscsi.ports import Host
+
+_ABSENT, _TAKEN = 66, 73
+
+# A directory is renamed whole, its configuration after it: cut short between the two, it is neither guest's.
+_MOVE = f"""# move a guest's directory
+old=$1 conf=$2 new=$3 new_conf=$4
+if [ -e "$old" ]; then
+    [ ! -e "$new" ] || exit {_TAKEN}
+    /bin/mkdir -p "${{new%/*}}" && /bin/mv "$old" "$new" || exit 71
+fi
+[ -d "$new" ] || exit {_ABSENT}
+if [ "$conf" != "$new_conf" ] && [ -e "$new/$conf" ]; then
+    [ ! -e "$new/$new_conf" ] || exit {_TAKEN}
+    /bin/mv "$new/$conf" "$new/$new_conf" || exit 71
+fi
+case $old in */.trash/*) /bin/rmdir "${{old%/*}}" 2>/dev/null ;; esac
+exit 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDirectory:
+    """A guest's directory, and what its configuration in there is called."""
+
+    path: str
+    guest: str
+
+    @property
+    def conf_name(self) -> str:
+        return f"{self.guest}.conf"
+
+    @property
+    def conf(self) -> str:
+        return f"{self.path}/{self.conf_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryMoved:
+    """The guest's directory stands elsewhere, with all that is in it, and its configuration has its name there."""
+
+    host: Host
+    old: GuestDirectory
+    new: GuestDirectory
+    guest: UUID
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"configuration {self.new.conf}"
+
+    def holds(self) -> bool:
+        if not self._is_there(self.new.conf):
+            return False
+        if not self._is_ours(self.new.conf):
+            raise AlreadyExistsError(f"{self.title}: is there already", hint="it is another guest's")
+        return True
+
+    def make(self) -> None:
+        self._move(self.old, self.new)
+
+    def undo(self) -> None:
+        for conf in (self.new.conf, f"{self.new.path}/{self.old.conf_name}"):
+            if self._is_there(conf) and self._is_ours(conf):
+                self._move(self.new, self.old)
+                return
+
+    def _move(self, here: GuestDirectory, there: GuestDirectory) -> None:
+        words = (here.path, here.conf_name, there.path, there.conf_name)
+        status = self.host.script(_MOVE, *words, ok=(0, _ABSENT, _TAKEN)).status
+        if status == _TAKEN:
+            raise ConflictError(f"{there.path}: is there already on {self.host.name}", hint="it was left alone")
+        if status == _ABSENT:
+            raise NotFoundError(f"{here.path}: not on {self.host.name}", hint="is the config path mounted there?")
+
+    def _is_there(self, conf: str) -> bool:
+        return self.host.read_file(conf) is not None
+
+    def _is_ours(self, conf: str) -> bool:
+        uuid = ConfText((self.host.read_file(conf) or b"").decode(errors="replace")).get("uuid")
+        return uuid is None or uuid.lower() == str(self.guest)
