@@ -276,6 +276,24 @@ class SnapshotName(_Name):
         return cls(text)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class SnapshotPath:
+    """A snapshot by its full name, as ZFS writes it and a clone's `origin` names it: `tank/vm/web1/disk0@monday`."""
+
+    dataset: DatasetPath
+    name: SnapshotName
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        dataset, at, name = text.partition("@")
+        if not at:
+            raise InputError(f"snapshot {text!r}: names no snapshot", hint="write pool/parent/leaf@name")
+        return cls(DatasetPath.parse(dataset), SnapshotName.parse(name))
+
+    def __str__(self) -> str:
+        return f"{self.dataset}@{self.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class DatastoreSpec:
     """The ancestor's `iscsi:<nas>:<iqn basename>[:<config path>]`.

@@ -13,6 +13,7 @@ VERBS = {
     "snapshot": ("snapshots", "Keep what all disks of a guest are at one moment, and its configuration."),
     "snapshots": ("snapshots", "A guest's snapshots, oldest first."),
     "rollback": ("snapshots", "Make all disks of a stopped guest what they were. What was written since is lost."),
+    "clone": ("copies", "Make another guest of this one, at once: its disks are clones, its identity is its own."),
     "destroy": ("life", "Everything of the guest goes, on the nas too. There is no way back."),
 }
 """Verb -> (module, help). The module's app has the command of this name, or else is the group of this name."""

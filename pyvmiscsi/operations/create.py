@@ -11,17 +11,20 @@ from typing import Any, Self
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
 from pyvmiscsi.errors import RuleError
-from pyvmiscsi.model import DatastoreRecord, Extent, Target, Volume, chap_tag_of
+from pyvmiscsi.model import DatastoreRecord, Extent, Marks, Target, Volume, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DiskName, GuestName, Mac, Serial
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Mac, Serial, SnapshotPath
+from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.guests import GuestMark
 from pyvmiscsi.operations.scene import Scene
-from pyvmiscsi.plan.journal import Anchor, CreationJournal, DatasetAnchor, VolumeAnchor
+from pyvmiscsi.plan.journal import Anchor, CreationJournal, DatasetAnchor, Journal, SharedJournal, VolumeAnchor
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Nas
+from pyvmiscsi.steps.clones import SnapshotForCopy
 from pyvmiscsi.steps.configuration import ConfigurationWritten
 from pyvmiscsi.steps.exports import CredentialExists, ExtentExists, MappingExists, TargetExists
 from pyvmiscsi.steps.signature import Signature
+from pyvmiscsi.steps.snapshots import SnapshotGone
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import KIB, MIB, Size
 
@@ -48,6 +51,9 @@ class DiskRequest:
                 f"disk size {self.size}: not a multiple of the block size {block}", hint=f"ask for {fitting}"
             )
 
+    def volume(self, path: DatasetPath, marks: Marks) -> Volume:
+        return Volume(path, self.size, self.thick, self.block_size, marks)
+
     def as_json(self) -> dict[str, Any]:
         block = self.block_size.bytes if self.block_size else None
         return {"size": self.size.bytes, "thick": self.thick, "block_size": block}
@@ -59,20 +65,41 @@ class DiskRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotToTake:
+    """A snapshot to take of another guest before its disks are copied; with `recursive` of all at one moment."""
+
+    snapshot: SnapshotPath
+    recursive: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {"snapshot": str(self.snapshot), "recursive": self.recursive}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(SnapshotPath.parse(data["snapshot"]), bool(data["recursive"]))
+
+
+@dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """A guest to create; `settings` are vm-bhyve's keys, from a template and from what was asked.
+    """A guest to create, of empty disks or of copies of others.
+
+    `settings` are vm-bhyve's keys, from a template or a source, and from what was asked.
 
     RuleError for a password among them: a request becomes an intent, and no intent holds a secret.
     """
 
     guest: GuestName
-    disks: tuple[DiskRequest, ...]
+    disks: tuple[DiskRequest | CopiedDisk, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     chap: bool = True
     mutual: bool = False
     uuid: _uuid.UUID = field(default_factory=_uuid.uuid4)
     beside: bool = False
     """Whether another's volumes stand where its own would: then the uuid is part of their path."""
+    first: SnapshotToTake | None = None
+    """What the disks are copied of, when there is no snapshot of it yet."""
+    password_of: str | None = None
+    """The configuration whose `vnc_password` the guest gets, too: it goes from file to file, and into no intent."""
 
     def __post_init__(self) -> None:
         if "vnc_password" in self.settings:
@@ -82,26 +109,33 @@ class CreateRequest:
             )
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        data = {
             "guest": str(self.guest),
             "disks": [disk.as_json() for disk in self.disks],
-            "settings": dict(self.settings),
+            "settings": [list(pair) for pair in self.settings.items()],  # in this order they are written
             "chap": self.chap,
             "mutual": self.mutual,
             "uuid": str(self.uuid),
             "beside": self.beside,
         }
+        if self.first:
+            data["first"] = self.first.as_json()
+        if self.password_of:
+            data["password_of"] = self.password_of
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         return cls(
             guest=GuestName.parse(data["guest"]),
-            disks=tuple(DiskRequest.from_json(disk) for disk in data["disks"]),
-            settings=data["settings"],
+            disks=tuple((CopiedDisk if "source" in disk else DiskRequest).from_json(disk) for disk in data["disks"]),
+            settings=dict(data["settings"]),
             chap=bool(data["chap"]),
             mutual=bool(data["mutual"]),
             uuid=_uuid.UUID(data["uuid"]),
             beside=bool(data["beside"]),
+            first=SnapshotToTake.from_json(data["first"]) if "first" in data else None,
+            password_of=data.get("password_of"),
         )
 
     @property
@@ -110,8 +144,21 @@ class CreateRequest:
         return f"{self.guest}-{self.uuid.hex[:8]}" if self.beside else str(self.guest)
 
     @property
-    def numbered_disks(self) -> tuple[tuple[DiskName, DiskRequest], ...]:
-        return tuple((DiskName(number), disk) for number, disk in enumerate(self.disks))
+    def numbered_disks(self) -> tuple[tuple[DiskName, DiskRequest | CopiedDisk], ...]:
+        """Copied disks keep their names; empty ones are counted."""
+        return tuple(
+            (disk.name if isinstance(disk, CopiedDisk) else DiskName(number), disk)
+            for number, disk in enumerate(self.disks)
+        )
+
+    @property
+    def copies(self) -> tuple[CopiedDisk, ...]:
+        return tuple(disk for disk in self.disks if isinstance(disk, CopiedDisk))
+
+    @property
+    def has_clones(self) -> bool:
+        """Whether any disk is one that the nas cannot make together with an intent."""
+        return any(not disk.full for disk in self.copies)
 
 
 def settings_of(template: str, *, cpu: int | None, memory: Size | None, switches: tuple[str, ...]) -> dict[str, str]:
@@ -129,18 +176,32 @@ def settings_of(template: str, *, cpu: int | None, memory: Size | None, switches
     return pairs
 
 
-def create_plan(request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+def create_plan(
+    request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str, verb: str = VERB
+) -> Plan:
     """The steps from nothing to a guest that can start; every one can be undone."""
     nas = scene.nas(datastore)
-    steps = (*_volume_steps(request, datastore, nas, operation), *_export_steps(request, datastore, nas, operation))
-    return Plan(VERB, str(request.guest), (*steps, _configuration_step(request, datastore, scene)))
+    steps = (
+        *_snapshot_steps(request, nas),
+        *_volume_steps(request, datastore, scene, operation),
+        *_export_steps(request, datastore, nas, operation),
+        _configuration_step(request, datastore, scene),
+        *_tidying_steps(request, nas),
+    )
+    return Plan(verb, str(request.guest), steps)
 
 
-def create_journal(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> CreationJournal:
-    """The intent of a create travels in the call that makes the guest's anchor."""
-    mark = GuestMark(request.guest, request.uuid, datastore.name)
-    anchor = _anchor(request, datastore, scene.nas(datastore))
-    return CreationJournal(anchor, mark.as_marks(anchor.path))
+def create_journal(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Journal:
+    """The intent of a create travels in the call that makes the guest's anchor.
+
+    Where that is a clone (flat layout), which TrueNAS 26 marks only once it is there, the intent stands on the
+    datastore's parent dataset.
+    """
+    nas = scene.nas(datastore)
+    if datastore.layout == "flat" and request.has_clones:
+        return SharedJournal(DatasetAnchor(nas, datastore.parent), str(request.guest))
+    anchor = _anchor(request, datastore, nas)
+    return CreationJournal(anchor, _guest_marks(request, datastore))
 
 
 def configuration_text(request: CreateRequest) -> ConfText:
@@ -160,23 +221,45 @@ def configuration_text(request: CreateRequest) -> ConfText:
     return write_guest(parse_guest(request.guest, text).pinned(), text)
 
 
+def _guest_marks(request: CreateRequest, datastore: DatastoreRecord) -> dict[str, str]:
+    mark = GuestMark(request.guest, request.uuid, datastore.name)
+    return mark.as_marks(datastore.anchor_of(request.place))
+
+
 def _anchor(request: CreateRequest, datastore: DatastoreRecord, nas: Nas) -> Anchor:
     path = datastore.anchor_of(request.place)
-    if datastore.layout == "flat":
-        if not request.disks:
-            raise RuleError(f"guest {request.guest}: a flat datastore needs a disk0, which carries the guest's marks")
-        first = request.disks[0]
-        return VolumeAnchor(nas, Volume(path, first.size, first.thick, first.block_size))
-    return DatasetAnchor(nas, path)
+    if datastore.layout != "flat":
+        return DatasetAnchor(nas, path)
+    disks = dict(request.numbered_disks)
+    if DiskName(0) not in disks:
+        raise RuleError(f"guest {request.guest}: a flat datastore needs a disk0, which carries the guest's marks")
+    first = disks[DiskName(0)]
+    return VolumeAnchor(nas, first.volume(path, {}))
 
 
-def _volume_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, operation: str) -> Iterator[Step]:
+def _snapshot_steps(request: CreateRequest, nas: Nas) -> Iterator[Step]:
+    if request.first:
+        yield SnapshotForCopy(nas, request.first.snapshot, request.first.recursive, request.uuid)
+
+
+def _volume_steps(request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Iterator[Step]:
     signature = Signature(request.uuid, operation)
     anchor = datastore.anchor_of(request.place)
     for name, disk in request.numbered_disks:
         path = datastore.volume_of(request.place, name)
-        if path != anchor:
-            yield VolumeExists(nas, Volume(path, disk.size, disk.thick, disk.block_size), signature)
+        is_anchor = path == anchor
+        if isinstance(disk, CopiedDisk):
+            marks = _guest_marks(request, datastore) if is_anchor else {}
+            with_intent = is_anchor and not request.has_clones
+            yield from disk.steps(path, marks, signature, datastore, scene, is_there=with_intent)
+        elif not is_anchor:
+            yield VolumeExists(scene.nas(datastore), disk.volume(path, {}), signature)
+
+
+def _tidying_steps(request: CreateRequest, nas: Nas) -> Iterator[Step]:
+    """A snapshot that was there to be copied in full is there for nothing afterwards."""
+    if request.first and not request.has_clones:
+        yield SnapshotGone(nas, request.first.snapshot.dataset, request.first.snapshot.name, request.first.recursive)
 
 
 def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, operation: str) -> Iterator[Step]:
@@ -196,7 +279,8 @@ def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, 
 def _configuration_step(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
     host = scene.host(scene.host_names(datastore)[0])
     directory = f"{datastore.config_path}/{request.guest}"
-    return ConfigurationWritten(host, directory, str(request.guest), configuration_text(request))
+    text = configuration_text(request)
+    return ConfigurationWritten(host, directory, str(request.guest), text, request.password_of)
 
 
 def _count_of_networks(pairs: Mapping[str, str]) -> int:

@@ -9,6 +9,7 @@ from pyvmiscsi.errors import UnsupportedError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.anchors import change_journal
+from pyvmiscsi.operations.clone import VERB as CLONE
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
 from pyvmiscsi.operations.rename import VERB as RENAME
@@ -56,7 +57,8 @@ def planned_again(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> P
 def planned_create(
     request: CreateRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
 ) -> PlannedOperation:
-    plan = create_plan(request, datastore, scene, intent.id)
+    """To make a guest, of empty disks or of copies, as the intent's verb says."""
+    plan = create_plan(request, datastore, scene, intent.id, intent.verb)
     return PlannedOperation(intent, plan, create_journal(request, datastore, scene))
 
 
@@ -144,6 +146,7 @@ def _rollback(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> Plann
 
 _BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation]] = {
     "add-disk": _add_disk,
+    CLONE: _create,
     "create": _create,
     FORGET: _snapshot,
     RENAME: _rename,

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pyvmiscsi.errors import BusyError, ConflictError
-from pyvmiscsi.model import DatastoreRecord, chap_tag_of
+from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
-from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
-from pyvmiscsi.operations.guests import GuestRecord, guest_records, is_a_guests
-from pyvmiscsi.operations.pending import PlannedOperation, planned_again, planned_create
+from pyvmiscsi.operations.create import VERB as CREATE
+from pyvmiscsi.operations.create import CreateRequest, DiskRequest, create_plan
+from pyvmiscsi.operations.guests import GuestRecord, guest_records
+from pyvmiscsi.operations.pending import planned_again
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.guest import Guest
-from pyvmiscsi.site.running import Run, is_under_way, new_intent
+from pyvmiscsi.site.making import beside, make_guest, planned_guest
+from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.views import DatastoreView, GuestView
 from pyvmiscsi.steps.difference import refuse_difference
-from pyvmiscsi.steps.exports import TargetExists
 
 
 class Datastore:
@@ -69,39 +70,25 @@ class Datastore:
         ConflictError names the first difference when there is another guest, or anything else, in the way.
         """
         run = run or Run()
-        operation = self._planned(request)
         try:
-            _refuse_found_targets(operation)
-            run.engine().execute(operation.plan, operation.journal, operation.intent)
+            make_guest(CREATE, request, self.record, self._connections, run)
         except ConflictError as error:
             self._carry_on(request, run, error)
         return self.guest(request.guest)
 
     def preview_create(self, request: CreateRequest) -> Preview:
         """The steps that `create` would take; nothing is changed."""
-        return Run().engine().preview(self._planned(request).plan)
-
-    def _planned(self, request: CreateRequest) -> PlannedOperation:
-        scene = SiteScene(self._connections)
-        self._look_ahead(request, scene)
-        return planned_create(request, new_intent("create", str(request.guest), request.as_json()), self.record, scene)
-
-    def _look_ahead(self, request: CreateRequest, scene: SiteScene) -> None:
-        """Have the plan's few reads in flight together; the plan then finds them answered."""
-        nas = scene.recalling(self.record)
-        targets = [self.record.target_of(request.guest, name) for name, _ in request.numbered_disks]
-        reads = [lambda iqn=iqn: nas.find_target(iqn) for iqn in targets]
-        nas.together(nas.basename, lambda: nas.find_credentials(tag=chap_tag_of(request.uuid)), *reads)
+        return Run().engine().preview(planned_guest(CREATE, request, self.record, self._connections).plan)
 
     def _carry_on(self, request: CreateRequest, run: Run, error: ConflictError) -> None:
         """Something is in the way: it may be the same request, unfinished or complete."""
         scene = SiteScene(self._connections)
         found = self.guest(request.guest).find_record()
         if found is None:
-            self._make_beside(request, run, error)
+            self.create(beside(request, self.record, self._connections, error), run)
             return
-        beside = found.anchor != self.record.anchor_of(request.guest)
-        same = replace(request, uuid=found.uuid, beside=beside)
+        elsewhere = found.anchor != self.record.anchor_of(request.guest)
+        same = replace(request, uuid=found.uuid, beside=elsewhere)
         pending = found.intents
         if not pending:
             self._refuse_another(same, scene)
@@ -110,7 +97,7 @@ class Datastore:
                 f"guest {request.guest}: {pending[0].by} is at work on it",
                 hint=f"if that process is none of ours: pyvmiscsi ops resume {pending[0].id}",
             )
-        elif pending[0].verb == "create" and CreateRequest.from_json(pending[0].request) == same:
+        elif pending[0].verb == CREATE and CreateRequest.from_json(pending[0].request) == same:
             operation = planned_again(pending[0], self.record, scene)
             run.engine().resume(operation.plan, operation.journal, operation.intent)
         else:
@@ -118,18 +105,6 @@ class Datastore:
                 f"guest {request.guest}: another {pending[0].verb}, by {pending[0].by}, is unfinished",
                 hint=f"pyvmiscsi ops resume {pending[0].id}, or ops rewind {pending[0].id}",
             )
-
-    def _make_beside(self, request: CreateRequest, run: Run, error: ConflictError) -> None:
-        """Where its name leads, another guest's volumes may stand: one that was renamed, or is in the trash."""
-        anchor = create_journal(request, self.record, SiteScene(self._connections)).anchor
-        marks = anchor.marks()
-        if marks is None or request.beside:
-            raise error
-        if not is_a_guests(anchor.path, marks):
-            raise ConflictError(
-                f"{anchor.path}: is there already, and is no guest's", hint="choose another name"
-            ) from error
-        self.create(replace(request, beside=True), run)
 
     def _refuse_another(self, request: CreateRequest, scene: SiteScene) -> None:
         for step in create_plan(request, self.record, scene, "").steps:
@@ -139,11 +114,5 @@ class Datastore:
         title = f"guest {request.guest}"
         refuse_difference(title, [("its number of disks", len(disks), len(request.disks))])
         for disk, asked in zip(disks, request.disks, strict=True):
-            refuse_difference(f"{title}, {disk.name}", [("size", disk.volume.size, asked.size)])
-
-
-def _refuse_found_targets(operation: PlannedOperation) -> None:
-    """A target that is there already may have other LUNs: a destroy of the guest would take them along."""
-    for step in operation.plan.steps:
-        if isinstance(step, TargetExists) and step.holds():
-            raise ConflictError(f"{step.title}: is there already", hint="delete it on the nas, or choose another name")
+            if isinstance(asked, DiskRequest):
+                refuse_difference(f"{title}, {disk.name}", [("size", disk.volume.size, asked.size)])

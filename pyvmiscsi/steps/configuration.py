@@ -12,6 +12,9 @@ from pyvmiscsi.errors import AlreadyExistsError, BusyError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.difference import refuse_difference
 
+PASSWORD = "vnc_password"  # noqa: S105 - the key, not a password
+"""The one setting that is secret: it stands in a guest's configuration, and in no intent."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationWritten:
@@ -21,6 +24,8 @@ class ConfigurationWritten:
     directory: str
     guest: str
     text: ConfText
+    password_of: str | None = None
+    """Another guest's configuration, whose `vnc_password` is taken over from file to file."""
     signed: ClassVar[bool] = True
 
     @property
@@ -42,9 +47,18 @@ class ConfigurationWritten:
 
     def make(self) -> None:
         """Never over a file that is there: it may be the configuration of a guest that is no concern of ours."""
+        text = str(self._with_password())
         self.host.make_directory(self.directory)
-        if not self.host.create_file(self.path, str(self.text).encode(), mode=0o640):
+        if not self.host.create_file(self.path, text.encode(), mode=0o640):
             raise AlreadyExistsError(f"{self.title}: is there already")
+
+    def _with_password(self) -> ConfText:
+        if self.password_of is None:
+            return self.text
+        found = self.host.read_file(self.password_of)
+        if found is None:
+            raise NotFoundError(f"{self.password_of}: not on {self.host.name}", hint="the VNC password is kept in it")
+        return self.text.changed({PASSWORD: ConfText(found.decode(errors="replace")).get(PASSWORD)})
 
     def undo(self) -> None:
         found = self.host.read_file(self.path)

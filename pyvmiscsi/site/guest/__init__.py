@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyvmiscsi.site.guest.chap import Chap
+from pyvmiscsi.site.guest.copies import Copies
 from pyvmiscsi.site.guest.devices import Devices
 from pyvmiscsi.site.guest.life import Life
 from pyvmiscsi.site.guest.naming import Naming
@@ -11,7 +12,7 @@ from pyvmiscsi.site.guest.resizing import Resizing
 from pyvmiscsi.site.guest.snapshots import Snapshots
 
 
-class Guest(Life, Devices, Resizing, Chap, Snapshots, Naming, Removal):
+class Guest(Life, Devices, Resizing, Chap, Snapshots, Copies, Naming, Removal):
     """One guest of a datastore, by name; nothing of it is kept here, so every answer is fresh."""
 
 

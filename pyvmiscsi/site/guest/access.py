@@ -12,6 +12,8 @@ from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.guests import GuestMark, GuestRecord, guest_records
 from pyvmiscsi.operations.pending import PlannedOperation
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.journal import DatasetAnchor, SharedJournal
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run
@@ -36,10 +38,20 @@ class GuestAccess:
         at_home = None if self.datastore.layout == "flat" else nas.find_dataset(self.datastore.anchor_of(self.name))
         mark = None if at_home is None else GuestMark.in_marks(at_home.path, at_home.marks)
         if at_home is not None and mark is not None and mark.guest == self.name:
-            inventory = replace(nas.inventory(at_home.path), datasets=(at_home,))
+            below = nas.inventory(at_home.path)
+            inventory = replace(below, datasets=(at_home, *below.datasets))
         else:
             inventory = nas.inventory(self.datastore.parent)
-        return next((record for record in guest_records(self.datastore, inventory) if record.name == self.name), None)
+        records = guest_records(self.datastore, inventory)
+        found = next((record for record in records if record.name == self.name), None)
+        return found and replace(found, intents=(*found.intents, *self._intents_on_parent()))
+
+    def _intents_on_parent(self) -> tuple[Intent, ...]:
+        """Of this guest; only a flat datastore keeps any there: what is cloned cannot carry its own from the start."""
+        if self.datastore.layout != "flat":
+            return ()
+        parent = DatasetAnchor(self._connections.nas(self.datastore.nas), self.datastore.parent)
+        return SharedJournal(parent, str(self.name)).pending()
 
     def record(self) -> GuestRecord:
         """The guest as the nas shows it; NotFoundError when there is none."""
@@ -47,6 +59,14 @@ class GuestAccess:
         if record is None:
             raise NotFoundError(f"guest {self.name}: not in datastore {self.datastore.name}", hint="pyvmiscsi vm list")
         return record
+
+    def _refuse_unfinished(self, record: GuestRecord) -> None:
+        if record.intents:
+            first = record.intents[0]
+            raise BusyError(
+                f"guest {record.name}: {first.verb} begun {first.since} by {first.by} is unfinished",
+                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
+            )
 
     def _execute(self, operation: PlannedOperation, run: Run | None) -> None:
         (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)

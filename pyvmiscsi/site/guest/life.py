@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.bhyve.rules import check
-from pyvmiscsi.errors import BusyError, HostUnreachableError, NotFoundError
+from pyvmiscsi.errors import HostUnreachableError, NotFoundError
 from pyvmiscsi.names import DiskName
 from pyvmiscsi.operations.pending import PlannedOperation
 from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
@@ -91,10 +91,5 @@ class Life(GuestAccess):
 
     def _start_request(self, host: str, scene: SiteScene) -> StartRequest:
         record = self.record()
-        if record.intents:
-            first = record.intents[0]
-            raise BusyError(
-                f"guest {self.name}: {first.verb} begun {first.since} by {first.by} is unfinished",
-                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
-            )
+        self._refuse_unfinished(record)
         return StartRequest.of(record, self._config(host, scene), self.datastore, host)

@@ -1,0 +1,95 @@
+"""A guest copied: clones, and what depends on what."""
+
+from __future__ import annotations
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
+from pyvmiscsi.names import GuestName, SnapshotName
+from pyvmiscsi.operations.clone import VERB as CLONE
+from pyvmiscsi.operations.clone import clone_request
+from pyvmiscsi.operations.create import CreateRequest
+from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.site.connections import SiteScene
+from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.making import beside, make_guest, planned_guest
+from pyvmiscsi.site.running import Run
+from pyvmiscsi.steps.configuration import kept_path
+
+
+class Copies(GuestAccess):
+    """Clones of the guest."""
+
+    def clone(
+        self,
+        new: str | GuestName,
+        *,
+        snapshot: str | None = None,
+        full: bool = False,
+        force: bool = False,
+        run: Run | None = None,
+    ) -> str:
+        """Make another guest of this one as it was at a snapshot, or as it is now; its name.
+
+        It copies no data, and the new guest's disks depend on that snapshot; with `full` every byte is copied, and
+        they do not. BusyError for a guest that runs, unless a snapshot is named or `force` says that what a power
+        failure would leave is good enough. NotFoundError without that snapshot of every disk; AlreadyExistsError when
+        there is a guest `new`.
+        """
+        request = self._clone_request(new, snapshot, full=full, force=force)
+        run = run or Run()
+        try:
+            make_guest(CLONE, request, self.datastore, self._connections, run)
+        except ConflictError as error:
+            again = beside(request, self.datastore, self._connections, error)
+            make_guest(CLONE, again, self.datastore, self._connections, run)
+        return str(request.guest)
+
+    def preview_clone(
+        self, new: str | GuestName, *, snapshot: str | None = None, full: bool = False, force: bool = False
+    ) -> Preview:
+        """The steps that `clone` would take; nothing is changed."""
+        request = self._clone_request(new, snapshot, full=full, force=force)
+        return Run().engine().preview(planned_guest(CLONE, request, self.datastore, self._connections).plan)
+
+    def _clone_request(self, new: str | GuestName, snapshot: str | None, *, full: bool, force: bool) -> CreateRequest:
+        name = GuestName.parse(str(new))
+        self._refuse_taken(name)
+        if snapshot is None and not force:
+            self._refuse_running()
+        record, scene = self.record(), self._scene()
+        self._refuse_unfinished(record)
+        chosen = SnapshotName.parse(snapshot) if snapshot else None
+        path, conf = self._config_at(chosen, scene)
+        request = clone_request(record, conf, path, name, self.datastore, snapshot=chosen, full=full)
+        if chosen is not None:
+            self._refuse_without_snapshot(record, request, scene)
+        return request
+
+    def _refuse_taken(self, name: GuestName) -> None:
+        other = GuestAccess(name, self.datastore, self._connections).find_record()
+        if other is not None:
+            self._refuse_unfinished(other)
+            raise AlreadyExistsError(f"guest {name}: exists already", hint="choose another name")
+
+    def _config_at(self, snapshot: SnapshotName | None, scene: SiteScene) -> tuple[str, ConfText]:
+        """The guest's configuration and where it stands: as kept with the snapshot, if it was, or else as it is."""
+        host = self._config_host(scene)
+        if snapshot is not None:
+            path = kept_path(f"{self.datastore.config_path}/{self.name}", str(snapshot))
+            kept = host.read_file(path)
+            if kept is not None:
+                return path, ConfText(kept.decode(errors="surrogateescape"))
+        path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
+        return path, self._config_text(host.name, scene)
+
+    def _refuse_without_snapshot(self, record: GuestRecord, request: CreateRequest, scene: SiteScene) -> None:
+        nas = scene.recalling(self.datastore)
+        sources = [disk.source for disk in request.copies]
+        looks = [lambda one=one: nas.find_snapshot(one.dataset, one.name) for one in sources]
+        for source, found in zip(sources, nas.together(*looks), strict=True):
+            if found is None:
+                raise NotFoundError(
+                    f"guest {record.name}: no snapshot {source}",
+                    hint=f"pyvmiscsi vm snapshots {record.name} lists what there is",
+                )
