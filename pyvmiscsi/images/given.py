@@ -46,6 +46,11 @@ class Given:
         self._digest = None if sha256 is None else hashlib.sha256()
         self._head = b""
 
+    @property
+    def is_hashed(self) -> bool:
+        """Whether a SHA-256 was given along with it, which is checked once all of it was read."""
+        return self._digest is not None
+
     def head(self, length: int) -> bytes:
         """The first bytes, which `chunks` gives again."""
         while len(self._head) < length and (more := self._take(length - len(self._head))):

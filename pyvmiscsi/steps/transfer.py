@@ -81,7 +81,8 @@ class VolumeFilled:
         return _is_filled(self.nas, self.volume, self.signature)
 
     def make(self) -> None:
-        with open_image(self.image, sha256=self.sha256) as content:
+        tell = self.transport.watch(self.title, self.signature.operation)
+        with open_image(self.image, sha256=self.sha256, progress=tell) as content:
             written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
         _say_filled(self._offer, written)
 

@@ -25,8 +25,8 @@ def put(folder: Path, kind: Format, disk: bytes = DISK) -> Path:
     return place
 
 
-def read(place: Path | str, **options: str) -> bytes:
-    with open_image(str(place), **options) as content:
+def read(place: Path | str, sha256: str | None = None) -> bytes:
+    with open_image(str(place), sha256=sha256) as content:
         return b"".join(content.pieces(4096))
 
 

@@ -1,0 +1,153 @@
+"""A disk that qemu-nbd serves on a local socket: read or written from end to end, many requests at once."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from pyvmiscsi.errors import ImageError
+from pyvmiscsi.images import nbd_text as text
+
+DEPTH = 16
+SILENCE_SECONDS = 60.0
+
+
+class Served:
+    """The export of a server; `name` is what it is called in messages. For one thread at a time.
+
+    ImageError from every method when the server says that something went wrong, or says nothing any more.
+    """
+
+    def __init__(self, connected: socket.socket, name: str) -> None:
+        self._socket = connected
+        self._socket.settimeout(SILENCE_SECONDS)
+        self._name = name
+        self._cookies = itertools.count(1)
+        self._reading: dict[int, tuple[int, bytearray]] = {}
+        self._ended: set[int] = set()
+        self.size = self._negotiate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def read_all(self, length: int) -> Iterator[bytearray]:
+        """The whole disk in pieces of `length`."""
+        asked: deque[int] = deque()
+        offsets = iter(range(0, self.size, length))
+        while True:
+            for at in itertools.islice(offsets, DEPTH - len(asked)):
+                cookie, buffer = next(self._cookies), bytearray(min(length, self.size - at))
+                self._reading[cookie] = (at, buffer)
+                self._send(text.request(text.READ, cookie, at, len(buffer)))
+                asked.append(cookie)
+            if not asked:
+                return
+            self._finish(asked[0])
+            yield self._reading.pop(asked.popleft())[1]
+
+    def write_all(self, pieces: Iterable[tuple[int, bytes | bytearray]]) -> None:
+        """Write pieces of offset and data, then have the server put them into its file and let go of it."""
+        asked: deque[int] = deque()
+        for offset, data in pieces:
+            if len(asked) == DEPTH:
+                self._finish(asked.popleft())
+            asked.append(next(self._cookies))
+            self._send(text.request(text.WRITE, asked[-1], offset, len(data)), data)
+        asked.append(next(self._cookies))
+        for cookie in asked:
+            if cookie == asked[-1]:
+                self._send(text.request(text.FLUSH, cookie))
+            self._finish(cookie)
+        self._send(text.request(text.DISCONNECT, next(self._cookies)))
+
+    # negotiation
+
+    def _negotiate(self) -> int:
+        """Agree on structured replies; how many bytes the export has."""
+        *magics, _ = text.HELLO.unpack(self._take(text.HELLO.size))
+        if tuple(magics) != text.HELLO_MAGICS:
+            raise ImageError(f"{self._name}: what answers is no NBD server")
+        self._send(text.CLIENT_FLAGS, text.option(text.STRUCTURED_REPLIES), text.go())
+        self._answer()
+        size = None
+        while (answer := self._answer()) is not None:
+            if len(answer) == text.INFO_EXPORT.size and answer[:2] == b"\0\0":
+                size = int(text.INFO_EXPORT.unpack(answer)[1])
+        if size is None:
+            raise ImageError(f"{self._name}: the NBD server does not say how large it is")
+        return size
+
+    def _answer(self) -> bytes | None:
+        """What an answer to an option says; None when the option is agreed."""
+        magic, option, kind, length = text.OPTION_REPLY.unpack(self._take(text.OPTION_REPLY.size))
+        body = bytes(self._take(length))
+        if magic != text.OPTION_REPLY_MAGIC or kind & text.IS_ERROR:
+            raise ImageError(f"{self._name}: the NBD server refuses option {option}: {body.decode(errors='replace')}")
+        return None if kind == text.ACKNOWLEDGED else body
+
+    # replies
+
+    def _finish(self, cookie: int) -> None:
+        """Take replies until this command has ended."""
+        while cookie not in self._ended:
+            self._reply()
+        self._ended.remove(cookie)
+
+    def _reply(self) -> None:
+        (magic,) = text.MAGIC.unpack(self._take(text.MAGIC.size))
+        if magic == text.SIMPLE_MAGIC:
+            number, cookie = text.SIMPLE_REST.unpack(self._take(text.SIMPLE_REST.size))
+            if number:
+                raise ImageError(f"{self._name}: error {number}")
+            self._ended.add(cookie)
+            return
+        flags, kind, cookie, length = text.STRUCTURED_REST.unpack(self._take(text.STRUCTURED_REST.size))
+        if magic != text.STRUCTURED_MAGIC:
+            raise ImageError(f"{self._name}: a reply that NBD does not have")
+        if kind == text.DATA:
+            (offset,) = text.DATA_HEAD.unpack(self._take(text.DATA_HEAD.size))
+            at, buffer = self._reading[cookie]
+            start = offset - at
+            self._take_into(memoryview(buffer)[start : start + length - text.DATA_HEAD.size])
+        elif kind & text.ERROR:
+            raise ImageError(f"{self._name}: {text.error_text(bytes(self._take(length)))}")
+        else:  # a hole, which the buffer is already, or nothing
+            self._take(length)
+        if flags & text.LAST:
+            self._ended.add(cookie)
+
+    # the socket
+
+    def _send(self, *parts: bytes | bytearray) -> None:
+        try:
+            for part in parts:
+                self._socket.sendall(part)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _take(self, length: int) -> bytearray:
+        taken = bytearray(length)
+        self._take_into(memoryview(taken))
+        return taken
+
+    def _take_into(self, view: memoryview) -> None:
+        while view:
+            try:
+                count = self._socket.recv_into(view)
+            except OSError as error:
+                raise self._lost(error) from error
+            if not count:
+                raise self._lost(None)
+            view = view[count:]
+
+    def _lost(self, error: OSError | None) -> ImageError:
+        return ImageError(f"{self._name}: qemu-nbd is gone{f': {error}' if error else ''}")
