@@ -44,6 +44,8 @@ class FakeZfs(Watched):
     def __init__(self, *, watch: Watch, pool_size: Size | None, renames_datasets: bool) -> None:
         super().__init__(watch)
         self.renames_datasets = renames_datasets
+        self.marks_clones = True
+        """Whether a clone is marked by the call that makes it; on TrueNAS 26 it is by a second one."""
         self.contents: dict[DatasetPath, bytes] = {}
         self.kept: list[Kept] = []
         """All snapshots, in the order in which they were taken."""
@@ -235,11 +237,14 @@ class FakeZfs(Watched):
                 raise NotFoundError(f"snapshot {path}@{name}: does not exist")
             self._refuse_taken(to)
             block = self._volumes[path].block_size
+            first = dict(marks) if self.marks_clones else {}
             self._volumes[to] = Volume(
-                to, kept.size, block_size=block, marks=dict(marks), used=Size(0), origin=str(kept.snapshot)
+                to, kept.size, block_size=block, marks=first, used=Size(0), origin=str(kept.snapshot)
             )
             self.contents[to] = kept.content
-            return replace(self._volumes[to], marks=self._marks_of(to))
+        if not self.marks_clones:
+            self.change_marks(to, marks)
+        return replace(self._volumes[to], marks=self._marks_of(to))
 
     def promote(self, path: DatasetPath) -> None:
         with self._call("promote", path):

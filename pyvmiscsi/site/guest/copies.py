@@ -54,7 +54,7 @@ class Copies(GuestAccess):
 
     def _clone_request(self, new: str | GuestName, snapshot: str | None, *, full: bool, force: bool) -> CreateRequest:
         name = GuestName.parse(str(new))
-        self._refuse_taken(name)
+        self._refuse_existing_guest(name)
         if snapshot is None and not force:
             self._refuse_running()
         record, scene = self.record(), self._scene()
@@ -66,7 +66,7 @@ class Copies(GuestAccess):
             self._refuse_without_snapshot(record, request, scene)
         return request
 
-    def _refuse_taken(self, name: GuestName) -> None:
+    def _refuse_existing_guest(self, name: GuestName) -> None:
         other = GuestAccess(name, self.datastore, self._connections).find_record()
         if other is not None:
             self._refuse_unfinished(other)

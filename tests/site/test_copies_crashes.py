@@ -1,0 +1,63 @@
+"""Copies interrupted at every call, in memory: on appliances that clone and mark in one call, and in two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.names import SnapshotName
+from pyvmiscsi.site import Site
+from tests.site.mishaps import ENDINGS, KINDS, Verb, assert_survives
+from tests.site.worlds import World, web1
+
+DATA = b"as it was"
+
+
+def prepared(directory: Path, layout: str, *sizes: str, marks_clones: bool = True) -> World:
+    """web1 with something on its disks and a snapshot of them."""
+    world = World(directory, layout)
+    world.nas.marks_clones = marks_clones
+    record = world.site().datastore().create(web1(*sizes)).record()
+    for disk in record.disks:
+        world.nas.contents[disk.volume.path] = DATA
+    world.nas.create_snapshot(record.anchor, SnapshotName("monday"), recursive=True)
+    return world
+
+
+def clone(site: Site) -> None:
+    site.guest("web1").clone("web2", force=True)
+
+
+def clone_of_monday(site: Site) -> None:
+    site.guest("web1").clone("web2", snapshot="monday")
+
+
+def is_cloned(world: World) -> bool:
+    """web2 is whole, of the data that web1 had, and web1 is as it was."""
+    one, two = (world.site().guest(name).record() for name in ("web1", "web2"))
+    assert len(one.disks) == len(two.disks)
+    for disk in (*one.disks, *two.disks):
+        assert disk.extent
+        assert disk.target
+        assert disk.mapping
+        assert world.nas.contents[disk.volume.path] == DATA
+    assert all(disk.volume.origin for disk in two.disks)
+    assert two.intents == ()
+    return (world.directory / "web2" / "web2.conf").exists()
+
+
+CLONES = {
+    "two disks": Verb(lambda place: prepared(place, "nested", "1G", "2G"), clone, is_cloned),
+    "two disks of monday": Verb(lambda place: prepared(place, "nested", "1G", "2G"), clone_of_monday, is_cloned),
+    "marked later": Verb(lambda place: prepared(place, "nested", "1G", "2G", marks_clones=False), clone, is_cloned),
+    "flat": Verb(lambda place: prepared(place, "flat"), clone, is_cloned),
+    "flat, marked later": Verb(lambda place: prepared(place, "flat", marks_clones=False), clone_of_monday, is_cloned),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("verb", CLONES.values(), ids=CLONES)
+def test_a_clone_is_finished_or_taken_back(verb: Verb, kind: str, ending: str, tmp_path: Path) -> None:
+    assert assert_survives(verb, kind, ending, tmp_path) >= 15
