@@ -151,10 +151,11 @@ class Engine:
 
 
 def _open(journal: Journal, intent: Intent) -> None:
+    lost: PyvmiscsiError
     for _ in range(_LOOKS):
         try:
             return journal.open(intent)
-        except NasUnansweredError as error:
+        except (NasUnansweredError, HostUnreachableError) as error:
             lost = error
         except AlreadyExistsError:
             if not _is_open(journal, intent):

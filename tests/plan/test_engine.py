@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     ConflictError,
+    HostUnreachableError,
     InterruptedOperation,
     NasRefusedError,
     NasUnansweredError,
     NasUnreachableError,
     PastNoReturnError,
+    PyvmiscsiError,
 )
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.events import Event, Phase
@@ -130,9 +132,10 @@ def test_gives_up_looking_when_no_write_is_ever_answered() -> None:
     assert INTENT.id in world.intents
 
 
-def test_a_lost_answer_to_the_intent_is_looked_for_too() -> None:
+@pytest.mark.parametrize("lost", [NasUnansweredError("lost"), HostUnreachableError("the connection broke")])
+def test_a_lost_answer_to_the_intent_is_looked_for_too(lost: PyvmiscsiError) -> None:
     world = World()
-    world.luck = bad_luck_at("after open", NasUnansweredError("lost"))
+    world.luck = bad_luck_at("after open", lost)
     Engine().execute(plan_of(world, "a"), WorldJournal(world), INTENT)
     assert world.log == ["open", "make a", "close"]
 
