@@ -73,7 +73,7 @@ class AddDiskRequest:
             "disk": self.disk.as_json(),
             "chap_tag": self.chap_tag,
             "mutual": self.mutual,
-            "settings": dict(self.settings),
+            "settings": [list(pair) for pair in self.settings.items()],  # in this order they are written
         }
 
     @classmethod
@@ -86,7 +86,7 @@ class AddDiskRequest:
             disk=DiskRequest.from_json(data["disk"]),
             chap_tag=data["chap_tag"],
             mutual=bool(data["mutual"]),
-            settings=data["settings"],
+            settings=dict(data["settings"]),
         )
 
 

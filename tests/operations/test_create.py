@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import RuleError
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import DatasetPath, GuestName
 from pyvmiscsi.operations.create import (
     CreateRequest,
     DiskRequest,
@@ -18,6 +18,7 @@ from pyvmiscsi.operations.create import (
     create_plan,
     settings_of,
 )
+from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
 from pyvmiscsi.units import KIB, MIB, Size
 from tests.fakes.nas import FakeNas
 from tests.operations.scenes import FakeScene, datastore_in
@@ -35,7 +36,7 @@ requests = st.builds(
     CreateRequest,
     guest=st.from_regex(r"[a-z0-9][a-z0-9.-]{0,20}", fullmatch=True).map(GuestName),
     disks=st.lists(disks, max_size=4).map(tuple),
-    settings=st.dictionaries(st.sampled_from(["cpu", "memory", "loader"]), st.sampled_from(["1", "2"])),
+    settings=st.dictionaries(st.sampled_from(["memory", "cpu", "utctime", "loader"]), st.sampled_from(["1", "2"])),
     chap=st.booleans(),
     mutual=st.booleans(),
     uuid=st.uuids(),
@@ -45,6 +46,16 @@ requests = st.builds(
 @given(requests)
 def test_a_request_survives_the_trip_through_the_intent(request_: CreateRequest) -> None:
     assert CreateRequest.from_json(request_.as_json()) == request_
+
+
+@given(requests)
+def test_a_configuration_is_the_same_to_its_last_line_when_it_is_written_from_the_intent(
+    request_: CreateRequest,
+) -> None:
+    anchor = DatasetPath("tank/vm/web1")
+    intent = Intent("0a", "create", "web1", request_.as_json(), "root@control[1]", "2026-11-22T10:30:00Z")
+    (read,) = read_intents(anchor, intent_marks(anchor, intent))
+    assert str(configuration_text(CreateRequest.from_json(read.request))) == str(configuration_text(request_))
 
 
 def test_the_same_request_makes_the_same_configuration() -> None:
