@@ -1,0 +1,272 @@
+"""Which cases there are, and one case from its fault to its ending.
+
+A case is right when the command's accident, and what a person then does, ends in one of two worlds: the one before it,
+or the one that the command makes when nothing goes wrong. Never in a third.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pyvmiscsi.lab import Lab
+from pyvmiscsi.lab.pytest_plugin import PLENTY_OF_LOGINS
+from tests.crash.faults import Armed, Fate, armed, fates
+from tests.crash.launcher import Ended, Launcher, Running
+from tests.crash.scenarios import NEIGHBOUR, Scenario, Stage
+from tests.crash.world import Facts, World, difference
+from tests.crash.writes import Write, watch
+
+ENDINGS = ("resume", "rewind")
+ALWAYS = (Fate.KILLED_BEFORE, Fate.ANSWER_LOST)
+"""What every test run puts each write through; of the rest it takes a sample."""
+
+_UNSURE = "ops resume"
+_NOT_FOUND = 66
+_NO_RETURN = "point of no return"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One accident and its ending."""
+
+    write: Write
+    fate: Fate
+    dialect: str
+    ending: str
+
+    def __str__(self) -> str:
+        return f"{self.write}: {self.fate}, {self.dialect}, {self.ending}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case ended; `complaint` is empty when all was right, `needless` when nothing was left for the ending."""
+
+    case: Case
+    complaint: str = ""
+    needless: bool = False
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A scenario's worlds before and after, and what it writes between them."""
+
+    scenario: Scenario
+    dialects: tuple[str, ...]
+    before: Facts
+    clean: Facts
+    writes: tuple[Write, ...]
+
+    def cases(self) -> tuple[Case, ...]:
+        """All there are."""
+        return tuple(
+            Case(write, fate, dialect, ending)
+            for write in self.writes
+            for dialect in self.dialects
+            for fate in fates(write, dialect)
+            for ending in ENDINGS
+        )
+
+    def selected(self, *, sample: float, seed: int) -> tuple[Case, ...]:
+        """Each write with what is always played, and a part of the rest, drawn by `seed`.
+
+        Dialects and endings take turns: the whole matrix has each of them with each write.
+        """
+        chance = random.Random(f"{seed} {self.scenario.name}")  # noqa: S311 - no secret
+        turns = itertools.cycle(itertools.product(ENDINGS, self.dialects))
+        chosen = []
+        for fate in Fate:
+            next(turns)  # so that a write does not meet all of its fates in one dialect
+            for write in self.writes:
+                ending, dialect = next(turns)
+                if fate in fates(write, dialect) and (fate in ALWAYS or chance.random() < sample):
+                    chosen.append(Case(write, fate, dialect, ending))
+        return tuple(chosen)
+
+
+class CaseError(Exception):
+    """A case that did not end as it should; the text says how."""
+
+
+class Theatre:
+    """A lab of one release, and the command on it in every dialect that this release speaks."""
+
+    def __init__(self, release: str, launcher: Launcher) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="pvl-"))
+        self._launcher = launcher
+        self._lab = Lab.up(
+            self._directory / "lab", profile=release, hypervisors=("hv1",), login_budget=PLENTY_OF_LOGINS
+        )
+        self.world = World(self._lab)
+        spoken = {"jsonrpc": self._lab.info.jsonrpc_url, "rest2": self._lab.info.rest_url}
+        self._sites = {dialect: self._site_file(dialect) for dialect, url in spoken.items() if url}
+        stage = self._stage()
+        stage.ok(f"vm create {NEIGHBOUR} --size 1M")
+        stage.stamp(NEIGHBOUR, "is not concerned")
+        self.world.keep("neighbour")
+
+    def _site_file(self, dialect: str) -> Path:
+        path = self._directory / f"{dialect}.toml"
+        path.write_text(self._lab.site_file.read_text().replace('api = "auto"', f'api = "{dialect}"'))
+        return path
+
+    def close(self) -> None:
+        self._lab.down()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # before the accident
+
+    def rehearse(self, scenario: Scenario) -> Rehearsal:
+        """Prepare the scenario's world, and run its command without any accident: in all dialects it does the same."""
+        self.world.put_back("neighbour")
+        scenario.prepare(self._stage())
+        before = self.world.facts()
+        self.world.keep(scenario.key)
+        first, *others = self._sites
+        writes = watch(self.world, lambda: self._start(first, *scenario.argv))
+        rehearsal = Rehearsal(scenario, tuple(self._sites), before, self.world.facts(), writes)
+        for dialect in others:
+            self._put_back(rehearsal)
+            self._ok(dialect, *scenario.argv)
+            self._compare(f"by {dialect}", rehearsal.clean.likeness, self.world.facts().likeness)
+        return rehearsal
+
+    def _stage(self) -> Stage:
+        return Stage(self._launcher, next(iter(self._sites.values())), self._lab.directory / "vmconfig")
+
+    def _start(self, dialect: str, *words: str) -> Running:
+        return self._launcher.start("--site", str(self._sites[dialect]), *words)
+
+    def _put_back(self, rehearsal: Rehearsal) -> None:
+        """The world before the command, whatever the last case left of it."""
+        if self.world.facts() == rehearsal.before:
+            return
+        scenario = rehearsal.scenario
+        if scenario.afterwards:
+            self._start(rehearsal.dialects[0], *scenario.afterwards).wait()
+        self.world.put_back(scenario.key)
+        found = self.world.facts()
+        if found != rehearsal.before:
+            raise CaseError(f"the world cannot be put back\n{difference(rehearsal.before.lines, found.lines)}")
+
+    # the accident, and what comes after it
+
+    def play(self, rehearsal: Rehearsal, case: Case) -> Outcome:
+        self._put_back(rehearsal)
+        try:
+            with armed(self.world, case.write, case.fate) as fault:
+                ended = self._meet(fault, case, self._start(case.dialect, *rehearsal.scenario.argv))
+            needless = self._end(rehearsal, case, ended)
+        except (CaseError, AssertionError) as wrong:
+            return Outcome(case, str(wrong))
+        return Outcome(case, needless=needless)
+
+    @staticmethod
+    def _meet(fault: Armed, case: Case, running: Running) -> Ended:
+        """Let the command run into the fault; how it ended."""
+        if not fault.is_met(running):
+            raise CaseError(f"the write was never reached: {running.wait()}")
+        if not case.fate.kills:
+            return running.wait()
+        ended = running.kill()
+        if case.fate is Fate.LATE:
+            fault.let_go()
+        return ended
+
+    def _end(self, rehearsal: Rehearsal, case: Case, ended: Ended) -> bool:
+        """Do what a person would do now, and see that all is well; whether there was nothing to do."""
+        if rehearsal.scenario.again:
+            return self._run_again(rehearsal, case, ended)
+        pending = self._pending(case)
+        if not pending:
+            self._judge_alone(rehearsal, case, ended)
+            return True
+        if len(pending) > 1:
+            raise CaseError(f"several unfinished operations: {pending}")
+        operation = pending[0]
+        if operation["verb"] != rehearsal.scenario.verb:
+            raise CaseError(f"not the verb of the command: {operation}")
+        if not case.fate.kills and f"ops resume {operation['id']}" not in ended.err:
+            raise CaseError(f"it does not say how to go on: {ended}")
+        if case.ending == "rewind" and self._rewinds(case, operation["id"]):
+            self._compare("taken back", rehearsal.before.lines, self.world.facts().lines)
+            return False
+        resumed = self._start(case.dialect, "ops", "resume", operation["id"]).wait()
+        if resumed.status not in (0, _NOT_FOUND):  # a start may come to its end by itself before we look
+            raise CaseError(str(resumed))
+        self._compare(f"resumed ({resumed})", rehearsal.clean.likeness, self.world.facts().likeness)
+        return False
+
+    def _run_again(self, rehearsal: Rehearsal, case: Case, ended: Ended) -> bool:
+        if ended.status == 0:
+            self._compare("finished by itself", rehearsal.clean.likeness, self.world.facts().likeness)
+            return True
+        self._ok(case.dialect, *rehearsal.scenario.argv)
+        self._compare("run again", rehearsal.clean.likeness, self.world.facts().likeness)
+        return False
+
+    def _judge_alone(self, rehearsal: Rehearsal, case: Case, ended: Ended) -> None:
+        """Nothing is unfinished: the command did all of it, or nothing, and said so."""
+        facts = self.world.facts()
+        is_done, is_undone = facts.likeness == rehearsal.clean.likeness, facts == rehearsal.before
+        if case.fate.kills and (is_done or is_undone):
+            return
+        if is_done and _UNSURE in ended.err:  # it could not look any more, and said so
+            return
+        wanted = rehearsal.clean.likeness if ended.status == 0 else rehearsal.before.likeness
+        self._compare(f"ended alone ({ended.status}: {ended.err})", wanted, facts.likeness)
+
+    def _rewinds(self, case: Case, operation: str) -> bool:
+        """Take it back; False when it is past its point of no return, and says so."""
+        ended = self._start(case.dialect, "ops", "rewind", operation).wait()
+        if ended.status == 0:
+            return True
+        if ended.status == _NOT_FOUND:
+            return False
+        if _NO_RETURN not in ended.err or f"ops resume {operation}" not in ended.err:
+            raise CaseError(str(ended))
+        return False
+
+    def _pending(self, case: Case) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self._ok(case.dialect, "--json", "ops", "list").json
+        strangers = [operation for operation in listed if operation["guest"] == NEIGHBOUR]
+        if strangers:
+            raise CaseError(f"an operation on {NEIGHBOUR}: {strangers}")
+        return listed
+
+    def _ok(self, dialect: str, *words: str) -> Ended:
+        ended = self._start(dialect, *words).wait()
+        if ended.status != 0:
+            raise CaseError(str(ended))
+        return ended
+
+    @staticmethod
+    def _compare(how: str, wanted: tuple[str, ...], found: tuple[str, ...]) -> None:
+        if wanted != found:
+            raise CaseError(f"{how}, and not as it should be\n{difference(wanted, found)}")
+
+
+def play_all(theatre: Theatre, rehearsal: Rehearsal, cases: tuple[Case, ...]) -> Iterator[Outcome]:
+    """Play the cases; an ending that had nothing to do stands for the other one too, which is left out."""
+    needless: set[tuple[Write, Fate, str]] = set()
+    for case in cases:
+        moment = case.write, case.fate, case.dialect
+        if moment in needless:
+            continue
+        outcome = theatre.play(rehearsal, case)
+        if outcome.needless:
+            needless.add(moment)
+        yield outcome

@@ -1,0 +1,122 @@
+"""What is there before, and the command that meets the bad luck.
+
+Every world also has the guest `neighbour`, whose data, exports and configuration no command here may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyvmiscsi.site import Site
+from tests.crash.launcher import Launcher
+
+GUEST = "web1"
+NEIGHBOUR = "neighbour"
+_STOP = ("vm", "stop", GUEST, "--force", "--deadline", "0")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a scenario prepares its world with: the command, and a hand on the disks."""
+
+    launcher: Launcher
+    site_file: Path
+    config: Path
+
+    def ok(self, text: str) -> None:
+        self.launcher.ok("--site", str(self.site_file), *text.split())
+
+    def stamp(self, guest: str, text: str, *disks: str) -> None:
+        """Write the text into the first and the last sector of these disks, as an initiator."""
+        with Site.load(self.site_file) as site:
+            for name in disks or ("disk0",):
+                with site.guest(guest).open_disk(name) as lun:
+                    for offset in (0, lun.size.bytes - 512):
+                        lun.pwrite(f"{guest} {name} {text}".encode().ljust(512, b"\0"), offset)
+                    lun.flush()
+
+    def remark(self, guest: str, line: str) -> None:
+        """Write a line into the guest's configuration, as its owner may."""
+        with (self.config / guest / f"{guest}.conf").open("a") as conf:
+            conf.write(f"{line}\n")
+
+
+def nothing(_stage: Stage) -> None:
+    """Nothing but the neighbour."""
+
+
+def _guest(stage: Stage) -> None:
+    stage.ok(f"vm create {GUEST} --size 1M")
+    stage.stamp(GUEST, "first")
+
+
+def _two_disks(stage: Stage) -> None:
+    stage.ok(f"vm create {GUEST} --size 1M --size 2M --mutual-chap")
+    stage.stamp(GUEST, "first", "disk0", "disk1")
+
+
+def _snapshot(stage: Stage) -> None:
+    _guest(stage)
+    stage.ok(f"vm snapshot {GUEST}@monday")
+    stage.stamp(GUEST, "since monday")
+
+
+def _two_snapshots(stage: Stage) -> None:
+    _two_disks(stage)
+    stage.ok(f"vm snapshot {GUEST}@monday")
+    stage.stamp(GUEST, "since monday", "disk0", "disk1")
+    stage.remark(GUEST, "# since monday")
+    stage.ok(f"vm snapshot {GUEST}@tuesday")
+    stage.stamp(GUEST, "since tuesday", "disk1")
+
+
+def _running(stage: Stage) -> None:
+    _guest(stage)
+    stage.ok(f"vm start {GUEST}")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command in a world. `again`: it has no intent, and is simply run again after an accident."""
+
+    name: str
+    verb: str
+    """As its intent names it."""
+    words: str
+    prepare: Callable[[Stage], None] = nothing
+    release: str = "25.10"
+    again: bool = False
+    afterwards: Sequence[str] = ()
+    """What takes a running guest off the host again, so that the world can be put back."""
+
+    @property
+    def key(self) -> str:
+        """The name in a form that a directory can have."""
+        return self.name.replace(" ", "-")
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return tuple(self.words.split())
+
+
+SCENARIOS = (
+    Scenario("create", "create", f"vm create {GUEST} --size 1M"),
+    Scenario("create two disks", "create", f"vm create {GUEST} --size 1M --size 2M --mutual-chap"),
+    Scenario("create without CHAP", "create", f"vm create {GUEST} --size 1M --no-chap --thick"),
+    Scenario("add a disk", "add-disk", f"vm add {GUEST} --size 1M", _guest),
+    Scenario("snapshot", "snapshot", f"vm snapshot {GUEST}@tuesday", _snapshot),
+    Scenario("forget a snapshot", "forget-snapshot", f"vm snapshot {GUEST}@monday --destroy", _snapshot),
+    Scenario("rollback", "rollback", f"vm rollback {GUEST}@monday --yes", _snapshot),
+    Scenario("rollback -r", "rollback", f"vm rollback {GUEST}@monday -r --configuration --yes", _two_snapshots),
+    Scenario("start", "start", f"vm start {GUEST}", _guest, afterwards=_STOP),
+    Scenario("stop", "stop", " ".join(_STOP), _running, again=True, afterwards=_STOP),
+    Scenario("destroy", "destroy", f"vm destroy {GUEST} --yes", _guest),
+    Scenario("destroy two disks", "destroy", f"vm destroy {GUEST} --yes", _two_disks),
+)
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario of this name."""
+    return next(one for one in SCENARIOS if one.name == name)
