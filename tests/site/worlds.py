@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pyvmiscsi.hosts.local import LocalHost
@@ -27,6 +28,11 @@ class World:
     nas: FakeNas = field(default_factory=FakeNas)
     initiator: RememberingInitiator = field(default_factory=RememberingInitiator)
 
+    @cached_property
+    def access(self) -> FakeAccess:
+        """The LUNs of the nas, as this machine opens them."""
+        return FakeAccess(self.nas)
+
     def site(self) -> Site:
         record = SiteRecord(
             source="site.toml",
@@ -40,7 +46,7 @@ class World:
                 connect_nas=lambda _record, _warn: self.nas,
                 connect_host=LocalHost,
                 initiator_of=lambda _host: self.initiator,
-                block_access=lambda: FakeAccess(self.nas),
+                block_access=lambda: self.access,
             )
         )
 

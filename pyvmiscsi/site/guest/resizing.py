@@ -30,13 +30,8 @@ class Resizing(GuestAccess):
         """
         scene, hosts = self._scene(), survey_hosts(self.datastore, self._connections)
         operation, request = self._planned_resize(disk, size, scene, hosts)
-        state, host = hosts.state_of(str(self.name))
-        at_once = None
-        if state == "Running" and host is not None:
-            (found,) = [one for one in self._config(host, scene).disks if one.number == request.disk.number]
-            release = Hypervisor(scene.host(host)).capabilities().release
-            at_once = is_seen_while_running(found.emulation, release)
         self._execute(operation, run)
+        at_once = self._is_told_at_once(request.disk, scene, hosts)
         return ResizedView(str(self.name), str(request.disk), size.bytes, request.hosts, at_once)
 
     def preview_resize(self, disk: str, size: Size) -> Preview:
@@ -55,6 +50,15 @@ class Resizing(GuestAccess):
             self._prove_from_here(found, request, scene)
         intent = new_intent(RESIZE, str(self.name), request.as_json())
         return planned_resize(request, intent, self.datastore, scene), request
+
+    def _is_told_at_once(self, name: DiskName, scene: SiteScene, hosts: HostSurvey) -> bool | None:
+        """Whether bhyve tells the guest that its disk has grown; None when it does not run."""
+        state, host = hosts.state_of(str(self.name))
+        if state != "Running" or host is None:
+            return None
+        release = Hypervisor(scene.host(host)).capabilities().release
+        emulations = {disk.number: disk.emulation for disk in self._config(host, scene).disks}
+        return is_seen_while_running(emulations.get(name.number, ""), release)
 
     def _hosts_that_have(self, disk: GuestDisk | None, hosts: HostSurvey) -> tuple[str, ...]:
         """The hosts with a session to the disk; BusyError when one is not Connected: nobody could see the new size."""
