@@ -10,7 +10,14 @@ import os
 from pathlib import Path
 
 from pyvmiscsi.config.reading import Setting
-from pyvmiscsi.config.site_edit import DatastoreEntry, save, with_datastore, with_default, without_datastore
+from pyvmiscsi.config.site_edit import (
+    DatastoreEntry,
+    rendered,
+    save,
+    with_datastore,
+    with_default,
+    without_datastore,
+)
 from pyvmiscsi.config.site_text import SiteFile, parse_site
 from pyvmiscsi.errors import ConfigError
 
@@ -23,6 +30,7 @@ __all__ = [
     "load",
     "parse_site",
     "place_for_new",
+    "rendered",
     "save",
     "usual_places",
     "with_datastore",

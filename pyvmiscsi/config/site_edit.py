@@ -56,6 +56,11 @@ class DatastoreEntry:
         return {key: value for key, value in table.items() if value is not None}
 
 
+def rendered(entry: DatastoreEntry) -> str:
+    """The table as it is written into a site file."""
+    return "".join(f"{line}\n" for line in _rendered(entry.name, entry.as_table()))
+
+
 def with_datastore(file: SiteFile, entry: DatastoreEntry) -> SiteFile:
     """The file with this datastore behind the others; ConflictError for a name that is taken.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pyvmiscsi.errors import BusyError, ConflictError
@@ -14,11 +15,12 @@ from pyvmiscsi.operations.pending import planned_again
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
+from pyvmiscsi.site.foundations import check_foundations, config_paths, content
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import survey_guests
-from pyvmiscsi.site.views import DatastoreView, GuestView
+from pyvmiscsi.site.views import DatastoreDetailView, DatastoreView, GuestView
 from pyvmiscsi.steps.difference import refuse_difference
 
 
@@ -38,11 +40,24 @@ class Datastore:
             nas=record.nas,
             parent=str(record.parent),
             portal=str(record.portal),
+            portal_group=record.portal_group,
+            initiator_group=record.initiator_group,
             lun=record.lun.number,
             layout=record.layout,
             hosts=record.hosts,
             default=self._default,
         )
+
+    def details(self) -> DatastoreDetailView:
+        """The same with what the nas has in it, and how each host sees the config path."""
+        with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
+            inside = pool.submit(content, self.record, self._connections)
+            hosts = config_paths(self.record, self._connections)
+            return DatastoreDetailView(self.view(), inside.result(), hosts)
+
+    def check(self) -> None:
+        """See that guests can live there; NotFoundError names the dataset, group or directory that is missing."""
+        check_foundations(self.record, self._connections)
 
     def guest(self, name: str | GuestName) -> Guest:
         """The guest of this name, whether or not there is one: its methods raise NotFoundError."""

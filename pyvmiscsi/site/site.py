@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from pyvmiscsi.errors import NotFoundError
+from pyvmiscsi import config
+from pyvmiscsi.config import DatastoreEntry, SiteFile
+from pyvmiscsi.errors import InputError, NotFoundError
 from pyvmiscsi.model import Site as SiteRecord
+from pyvmiscsi.names import DatasetPath, Portal
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, say_nothing
 from pyvmiscsi.site.datastore import Datastore
+from pyvmiscsi.site.finding import find_configured_guest, find_guest, without_echoes
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.membership import Membership, usual_portal
 from pyvmiscsi.site.pending import PendingOperation, pending_operations
-from pyvmiscsi.site.views import GuestView
+from pyvmiscsi.site.views import GuestView, HostDatastoreView, SiteChangeView
 
 T = TypeVar("T")
 
@@ -27,13 +32,15 @@ class Site:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._file: SiteFile | None = None
 
     @classmethod
     def load(cls, path: str | Path | None = None, *, warn: Callable[[str], None] = say_nothing) -> Self:
         """The site of this file, or of the first one found; ConfigError names every mistake in it."""
-        from pyvmiscsi import config
-
-        return cls.of(config.load(config.find(str(path) if path else None)).site, warn=warn)
+        file = config.load(config.find(str(path) if path else None))
+        site = cls.of(file.site, warn=warn)
+        site._file = file
+        return site
 
     @classmethod
     def of(cls, record: SiteRecord, *, warn: Callable[[str], None] = say_nothing) -> Self:
@@ -59,26 +66,72 @@ class Site:
         return Datastore(record, self._connections, default=record.name == self._default)
 
     def guest(self, name: str, datastore: str | None = None) -> Guest:
-        """The guest of this name, in the named datastore or wherever it is; NotFoundError when it is nowhere."""
-        places = (self.datastore(datastore),) if datastore else self.datastores()
-        guests = [place.guest(name) for place in places]
-        for guest in guests:
-            if guest.exists():
-                return guest
-        raise NotFoundError(f"guest {name}: not in {', '.join(place.record.name for place in places)}")
+        """The guest of this name, in the named datastore or wherever it is; NotFoundError when it is nowhere.
+
+        ConflictError when several datastores have one of this name. One whose nas does not answer is passed over with a
+        warning when another has it.
+        """
+        return find_guest(name, self._places(datastore), self._connections.warn)
 
     def configured_guest(self, name: str, datastore: str | None = None) -> Guest:
         """The same by what the hosts show, so that a guest can be stopped while its nas is lost."""
-        places = (self.datastore(datastore),) if datastore else self.datastores()
-        for place in places:
-            guest = place.guest(name)
-            if guest.is_configured():
-                return guest
-        raise NotFoundError(f"guest {name}: no configuration in {', '.join(place.record.name for place in places)}")
+        return find_configured_guest(name, self._places(datastore))
 
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest of every datastore."""
-        return tuple(guest for found in self._each(Datastore.guests) for guest in found)
+        return without_echoes(guest for found in self._each(Datastore.guests) for guest in found)
+
+    # which datastores there are
+
+    def add_datastore(self, entry: DatastoreEntry, *, check: bool = True, on_hosts: bool = False) -> SiteChangeView:
+        """Write another datastore into the site file; the very same one again is no error.
+
+        `check` first asks the nas for its dataset and groups, and the hosts for its directory: NotFoundError names all
+        that is missing. `on_hosts` also tells vm-bhyve on each of its hosts. ConflictError for a name that is taken;
+        ConfigError for a nas or host that the site has not, or when it would overlap another datastore.
+        """
+        return self._membership().add(entry, check=check, on_hosts=on_hosts)
+
+    def preview_datastores(self, entries: Iterable[DatastoreEntry]) -> str:
+        """What `add_datastore` would write for each; refused as there, but for what only nas and hosts could tell."""
+        return self._membership().preview(entries)
+
+    def usual_portal(self, nas: str) -> Portal:
+        """Where hypervisors log in for a datastore of this nas, if nobody says otherwise; NotFoundError."""
+        return usual_portal(nas, self.record)
+
+    def remove_datastore(self, name: str, *, force: bool = False, on_hosts: bool = False) -> SiteChangeView:
+        """Have the site file forget a datastore; nothing on the nas or in the config path is touched, ever.
+
+        BusyError while it has guests, unfinished operations or anything else of ours, unless `force`: the nas is not
+        asked then. ConflictError for the default one while there are others. `on_hosts` has vm-bhyve forget it, too.
+        """
+        return self._membership().remove(name, force=force, on_hosts=on_hosts)
+
+    def make_default(self, name: str) -> SiteChangeView:
+        """Make the datastore the one that is used when none is named."""
+        return self._membership().make_default(name)
+
+    def datastores_on(self, host: str) -> tuple[HostDatastoreView, ...]:
+        """Those that vm-bhyve on this host has, and those of the site that it has not."""
+        from pyvmiscsi.site.inherited import datastores_on
+
+        return datastores_on(host, self._connections)
+
+    def inherited_datastores(
+        self,
+        *hosts: str,
+        only: str | None = None,
+        parent: DatasetPath | None = None,
+        portal: Portal | None = None,
+    ) -> tuple[DatastoreEntry, ...]:
+        """How the site would write down the iSCSI datastores of these hosts' vm-bhyve, for `add_datastore`.
+
+        `only` is vm-bhyve's name of one; `parent` and `portal` overrule what its files say.
+        """
+        from pyvmiscsi.site.inherited import inherited_entries
+
+        return inherited_entries(hosts, self._connections, only=only, parent=parent, portal=portal)
 
     def host(self, name: str) -> Host:
         """A hypervisor of the site, for scripts of one's own."""
@@ -110,6 +163,18 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _places(self, datastore: str | None) -> tuple[Datastore, ...]:
+        return (self.datastore(datastore),) if datastore else self.datastores()
+
+    def _membership(self) -> Membership:
+        if self._file is None:
+            raise InputError("this site was made without a file, so there is none to change")
+        return Membership(self._file, self._connections, self._saved)
+
+    def _saved(self, file: SiteFile) -> None:
+        self._file = file
+        self._connections.record = file.site
 
     @property
     def _default(self) -> str | None:

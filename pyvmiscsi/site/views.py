@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.operations.lineage import Descendant
 from pyvmiscsi.units import Size
 
 
@@ -83,6 +85,8 @@ class DatastoreView:
     nas: str
     parent: str
     portal: str
+    portal_group: int
+    initiator_group: int | None
     lun: int
     layout: str
     hosts: tuple[str, ...]
@@ -90,6 +94,117 @@ class DatastoreView:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DatastoreContentView:
+    """What a nas has in a datastore; sizes in bytes."""
+
+    guests: tuple[str, ...]
+    disks: int
+    size: int
+    """What the guests' disks may hold, all together."""
+    used: int
+    """What their volumes take on the nas."""
+    operations: tuple[str, ...]
+    """Ids of unfinished ones."""
+    others: tuple[str, ...]
+    """Datasets and volumes that are ours and no guest's: images, what is in the trash, what was kept."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigPathView:
+    """A datastore's config path as a host has it. `state` is `there`, `missing` or `no answer`."""
+
+    host: str
+    state: str
+    guests: tuple[str, ...] = ()
+    """Those with a configuration there: hosts that differ do not share the directory."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DatastoreDetailView:
+    """A datastore, what is in it and where it is seen."""
+
+    datastore: DatastoreView
+    content: DatastoreContentView
+    hosts: tuple[ConfigPathView, ...]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all hosts that answered have the same guests in the config path."""
+        return len({one.guests for one in self.hosts if one.state != "no answer"}) <= 1
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class HostDatastoreView:
+    """A datastore as a host's vm-bhyve has it, as the site has it, or as both do."""
+
+    host: str
+    name: str | None
+    """vm-bhyve's name for it; None when it knows none."""
+    kind: str
+    """`iscsi`, `zfs`, `directory`, `iso` or `img`."""
+    spec: str
+    path: str | None
+    origin: str
+    """The file that says so; with its line and key where it is vm-bhyve's."""
+    datastore: str | None
+    """The site's name for it; None when it is not one of the site."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChangeView:
+    """A change of the site file, and what was done for it, a sentence each; none when all was so already."""
+
+    datastore: str
+    file: str
+    done: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CloneView:
+    """A volume that is a clone or has clones; `depth` counts what stands between it and one that is no clone."""
+
+    datastore: str
+    volume: str
+    guest: str | None
+    disk: str | None
+    image: str | None
+    origin: str | None
+    """The snapshot it began as; None when it is no clone."""
+    depth: int
+
+    @property
+    def owner(self) -> str:
+        """`web1:disk0`, `image debian`, or the volume's path when it is neither a guest's nor an image."""
+        if self.image:
+            return f"image {self.image}"
+        return f"{self.guest}:{self.disk}" if self.guest else self.volume
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def clone_view(one: Descendant, datastore: DatastoreRecord) -> CloneView:
+    """A volume of the tree for those who look at it."""
+    origin = str(one.origin) if one.origin else None
+    return CloneView(datastore.name, str(one.volume), one.guest, one.disk, one.image, origin, one.depth)
 
 
 @dataclass(frozen=True, slots=True)
