@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from pyvmiscsi.errors import ImageError, ProofError
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Progress, Written, silent
+from pyvmiscsi.images.digest import Digest
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.units import GIB, Size
 
 _TEND_SECONDS = 1.0
 """How long the session is left alone while the source has nothing: targets ping every few seconds."""
-_HASHED_BEHIND = 16
 
 
 def fill(device: BlockDevice, content: Content, *, fresh: bool, progress: Progress = silent) -> Written:
@@ -69,35 +64,6 @@ def read_back(device: BlockDevice, written: Written, *, progress: Progress = sil
     for at, piece in _read(device, written.length, device.size.bytes, progress):
         if not is_zero(piece):
             raise ProofError(f"the LUN has something behind the image, at byte {at}", hint="check the nas's pool")
-
-
-class Digest:
-    """A SHA-256 taken by a thread of its own, a bounded number of pieces behind."""
-
-    def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self._behind: deque[Future[None]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._thread.shutdown(cancel_futures=True)
-
-    def add(self, piece: bytes | bytearray) -> None:
-        """The next piece; it must not be changed any more."""
-        self._behind.append(self._thread.submit(self._sha256.update, piece))
-        if len(self._behind) > _HASHED_BEHIND:
-            self._behind.popleft().result()
-
-    def hexdigest(self) -> str:
-        """Of all pieces so far."""
-        while self._behind:
-            self._behind.popleft().result()
-        return self._sha256.hexdigest()
 
 
 def _refuse_larger(content: Content, length: int, device: BlockDevice) -> None:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pyvmiscsi.errors import ImageError, InputError
+from pyvmiscsi.errors import ImageError, InputError, PyvmiscsiError
 from pyvmiscsi.images.content import Content, Progress, silent
 from pyvmiscsi.images.formats import HEAD, Format, format_of, refuse_packed
 from pyvmiscsi.images.given import Given, opened
@@ -126,6 +126,8 @@ def _copy(given: Given, to: Path, progress: Progress) -> None:
             for chunk in given.chunks():
                 file.write(chunk)
                 progress(given.read_so_far, given.size)
+    except PyvmiscsiError:  # some are OSErrors, too
+        raise
     except OSError as error:
         raise InputError(
             f"image {given.name}: no temporary copy can be made in {to.parent}: {error.strerror}",

@@ -11,26 +11,29 @@ and begin from the start.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyvmiscsi.errors import ConflictError, InterruptedOperation, NotFoundError, PyvmiscsiError
+from pyvmiscsi.errors import InterruptedOperation, NotFoundError
 from pyvmiscsi.images.content import Content, Progress, Written, silent
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.image import open_image
-from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.model import DatastoreRecord, Volume
-from pyvmiscsi.names import DatasetPath, SnapshotName
+from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import PREFIX, mark, read_mark
 from pyvmiscsi.ports import BlockAccess, Nas
 from pyvmiscsi.steps.offers import Offer, exported
+from pyvmiscsi.steps.reading import SnapshotReading, SnapshotSource
 from pyvmiscsi.steps.signature import Signature
 
 
 def never() -> bool:
     """Nobody asks to stop."""
     return False
+
+
+def unheard(_what: str, _written: Written, _file_sha256: str | None) -> None:
+    """Nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Transport:
     access: BlockAccess
     progress: Progress = silent
     interrupted: Callable[[], bool] = never
+    finished: Callable[[str, Written, str | None], None] = unheard
+    """Told what a transfer was, what disk it wrote, and the SHA-256 of the file it wrote that to, if it did."""
 
     def watch(self, what: str, operation: str) -> Progress:
         """Progress that also ends the transfer, with InterruptedOperation, when somebody asks to stop."""
@@ -85,6 +90,7 @@ class VolumeFilled:
         with open_image(self.image, sha256=self.sha256, progress=tell) as content:
             written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
         _say_filled(self._offer, written)
+        self.transport.finished(self.title, written, None)
 
     def undo(self) -> None:
         self._offer.withdraw()
@@ -92,19 +98,6 @@ class VolumeFilled:
     @property
     def _offer(self) -> Offer:
         return Offer(self.nas, self.datastore, self.volume, self.signature)
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotSource:
-    """What is copied: a volume as it was at a snapshot, reached through a clone `<parent>/transfer:<id>` of it."""
-
-    nas: Nas
-    datastore: DatastoreRecord
-    volume: DatasetPath
-    snapshot: SnapshotName
-
-    def __str__(self) -> str:
-        return f"{self.volume}@{self.snapshot}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,33 +124,22 @@ class LunCopied:
         return _is_filled(self.nas, self.volume, self.signature)
 
     def make(self) -> None:
-        _remove_clone(self.source, self._reading)
-        clone = self._reading.volume
-        note = mark(clone, "transfer", {"op": self.signature.operation})
-        self.source.nas.clone(self.source.volume, self.source.snapshot, clone, note)
-        try:
-            with exported(self._reading, self.transport.access) as device:
-                content = LunContent(str(self.source), device)
-                written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
-        except BaseException:
-            with suppress(PyvmiscsiError):
-                _remove_clone(self.source, self._reading)
-            raise
-        _remove_clone(self.source, self._reading)
+        with self._reading.content(self.transport.access) as content:
+            written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
         _say_filled(self._offer, written)
+        self.transport.finished(self.title, written, None)
 
     def undo(self) -> None:
         self._offer.withdraw()
-        _remove_clone(self.source, self._reading)
+        self._reading.remove()
 
     @property
     def _offer(self) -> Offer:
         return Offer(self.nas, self.datastore, self.volume, self.signature)
 
     @property
-    def _reading(self) -> Offer:
-        clone = self.source.datastore.parent.child(self._offer.name)
-        return Offer(self.source.nas, self.source.datastore, clone, self.signature, read_only=True)
+    def _reading(self) -> SnapshotReading:
+        return SnapshotReading(self.source, self._offer.name, self.signature)
 
 
 def filling_of(volume: Volume) -> dict[str, Any] | None:
@@ -196,16 +178,3 @@ def _is_fresh(volume: Volume, signature: Signature) -> bool:
     """Whether this operation made the volume and nobody has written to it."""
     written = any(read_mark(volume.path, name, volume.marks) is not None for name in ("filling", "filled"))
     return volume.origin is None and Signature.in_marks(volume.path, volume.marks) == signature and not written
-
-
-def _remove_clone(source: SnapshotSource, reading: Offer) -> None:
-    """The clone that is read goes, and its offer; ConflictError when what bears its name is none of that snapshot."""
-    reading.withdraw()
-    found = reading.nas.find_volume(reading.volume)
-    if found is None:
-        return
-    if found.origin != str(source):
-        raise ConflictError(
-            f"volume {found.path}: is in the way, and is no clone of {source}", hint="it was left alone"
-        )
-    reading.nas.delete_volume(reading.volume)

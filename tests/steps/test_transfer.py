@@ -11,21 +11,23 @@ from uuid import uuid4
 
 import pytest
 
-from pyvmiscsi.errors import ConflictError, ImageError, InterruptedOperation, NasUnansweredError
+from pyvmiscsi.errors import ConflictError, ImageError, InterruptedOperation
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.journal import ChangeJournal, DatasetAnchor
 from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.steps.reading import SnapshotSource
 from pyvmiscsi.steps.signature import Signature
-from pyvmiscsi.steps.transfer import LunCopied, SnapshotSource, Transport, VolumeFilled, filling_of
+from pyvmiscsi.steps.transfer import LunCopied, Transport, VolumeFilled, filling_of
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import Size
 from tests.fakes.luns import PIECE, FakeLuns
-from tests.fakes.nas import PARENT, Call, FakeNas
+from tests.fakes.nas import PARENT, FakeNas
 from tests.operations.scenes import datastore_in
 from tests.plan.worlds import Killed
+from tests.steps.faults import FAULTS, fault_at
 
 PATH, SOURCE = DatasetPath("tank/vm/web1"), DatasetPath("tank/vm/db1")
 SUNDAY = SnapshotName("sunday")
@@ -172,7 +174,7 @@ def test_reading_back_notices_a_nas_that_loses_what_was_written(world: World) ->
 
 def test_something_else_in_the_clones_place_is_left_alone(world: World) -> None:
     world.make_volume()
-    place = world.copied()._reading.volume
+    place = PARENT.child(world.copied()._reading.name)
     world.nas.create_volume(Volume(place, SIZE))
     with pytest.raises(ConflictError, match="is no clone of"):
         world.copied().make()
@@ -186,13 +188,13 @@ def test_cut_short_anywhere_it_can_be_resumed_and_taken_back(kind: Kind, tmp_pat
     count = sum(call.when == "before" for call in rehearsal.nas.calls)
     assert count > 15
     for number in range(count):
-        for fault in ("killed before", "killed after", "answer lost"):
+        for fault in FAULTS:
             for ending in ("resume", "rewind"):
                 moment = f"{fault} call {number}, {ending}"
                 world = World.at(tmp_path / moment)
                 before = world.nas.state()
                 world.nas.calls.clear()
-                world.nas.watch = _fault(number, fault)
+                world.nas.watch = fault_at(number, fault)
                 try:
                     _run(world, kind)
                 except Killed:
@@ -220,22 +222,6 @@ def _operation(world: World, kind: Kind) -> tuple[Plan, ChangeJournal, Intent]:
 def _run(world: World, kind: Kind) -> None:
     world.nas.calls.clear()
     Engine().execute(*_operation(world, kind))
-
-
-def _fault(number: int, kind: str) -> Callable[[Call], None]:
-    now = -1
-
-    def watch(call: Call) -> None:
-        nonlocal now
-        now += call.when == "before"
-        if now != number:
-            return
-        if kind == f"killed {call.when}":
-            raise Killed
-        if kind == "answer lost" and call.when == "after" and call.writes:
-            raise NasUnansweredError("the connection was lost")
-
-    return watch
 
 
 def _kill_in_the_middle(world: World) -> None:

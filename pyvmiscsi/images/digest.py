@@ -1,0 +1,41 @@
+"""SHA-256 beside other work: hashlib lets go of the interpreter, so a thread of its own costs next to nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+_BEHIND = 16
+"""How many pieces are kept until they are hashed."""
+
+
+class Digest:
+    """A SHA-256 taken by a thread of its own, a bounded number of pieces behind."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._behind: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, piece: bytes | bytearray) -> None:
+        """The next piece; it must not be changed any more."""
+        self._behind.append(self._thread.submit(self._sha256.update, piece))
+        if len(self._behind) > _BEHIND:
+            self._behind.popleft().result()
+
+    def hexdigest(self) -> str:
+        """Of all pieces so far."""
+        while self._behind:
+            self._behind.popleft().result()
+        return self._sha256.hexdigest()

@@ -1,0 +1,132 @@
+"""A disk's bytes into a file: whole and in its place, or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
+from pyvmiscsi.images import qemu
+from pyvmiscsi.images.ahead import Ahead
+from pyvmiscsi.images.content import Content, Progress, Written, silent
+from pyvmiscsi.images.digest import Digest
+from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.packing import packed
+from pyvmiscsi.images.pieces import is_zero
+
+PIECE = 512 * 1024
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was saved: the disk, and the SHA-256 of the file that holds it (None for a qcow2)."""
+
+    disk: Written
+    file_sha256: str | None
+
+
+def save(content: Content, path: Path, kind: Format, *, replace: bool = False, progress: Progress = silent) -> Saved:
+    """Write all of `content` to a file of this format; a raw file and a qcow2 have holes where the disk is zero.
+
+    It is written beside its place, as `.<name>.part`, and put there when it is whole and on stable storage. Raises
+    AlreadyExistsError when a file is there and is not to be replaced, InputError when it cannot be written.
+    """
+    if not replace and path.exists():
+        raise _taken(path)
+    with _in_place(path, replace=replace) as part, Digest() as digest:
+        length = 0
+
+        def pieces() -> Iterator[bytes | bytearray]:
+            nonlocal length
+            for piece in _watched(content, progress):
+                digest.add(piece)
+                length += len(piece)
+                yield piece
+
+        file_sha256 = _write(part, pieces(), kind, content.length)
+        disk = Written(length, digest.hexdigest())
+    return Saved(disk, disk.sha256 if kind is Format.RAW else file_sha256)
+
+
+def part_of(path: Path) -> Path:
+    """Where the file is while it is not whole."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _write(part: Path, pieces: Iterator[bytes | bytearray], kind: Format, length: int | None) -> str | None:
+    """The SHA-256 of the file, for those that are packed."""
+    if kind is Format.QCOW2:
+        qemu.create(part, length or 0)
+        with qemu.served(part, f"image {part}", read_only=False) as export:
+            export.write_all((at, piece) for at, piece in _placed(pieces) if not is_zero(piece))
+        return None
+    with part.open("xb") as file:
+        if kind is Format.RAW:
+            _write_sparse(file, pieces)
+            return None
+        digest = hashlib.sha256()
+        for chunk in packed(pieces, kind):
+            file.write(chunk)
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def _write_sparse(file: BinaryIO, pieces: Iterator[bytes | bytearray]) -> None:
+    end = 0
+    for at, piece in _placed(pieces):
+        end = at + len(piece)
+        if not is_zero(piece):
+            file.seek(at)
+            file.write(piece)
+    file.truncate(end)
+
+
+def _placed(pieces: Iterator[bytes | bytearray]) -> Iterator[tuple[int, bytes | bytearray]]:
+    at = 0
+    for piece in pieces:
+        yield at, piece
+        at += len(piece)
+
+
+def _watched(content: Content, progress: Progress) -> Iterator[bytes | bytearray]:
+    """The pieces, read ahead; whoever watches is told also while there is none."""
+    with Ahead(content.pieces(PIECE)) as ahead:
+        while not ahead.is_over:
+            progress(content.done, content.total)
+            ahead.wait(_LOOK_SECONDS)
+            for piece in ahead.ready():
+                yield piece
+                progress(content.done, content.total)
+
+
+@contextmanager
+def _in_place(path: Path, *, replace: bool) -> Iterator[Path]:
+    """A place beside `path` whose file is put there when the block has ended well, and is gone when it has not."""
+    part = part_of(path)
+    try:
+        part.unlink(missing_ok=True)  # what an export that was cut short left
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        if replace:
+            part.replace(path)
+        else:
+            os.link(part, path)  # unlike rename(2) it never takes the place of a file
+    except PyvmiscsiError:  # some are OSErrors, too
+        raise
+    except FileExistsError:
+        raise _taken(path) from None
+    except OSError as error:
+        raise InputError(f"file {path}: cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _taken(path: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(f"file {path}: exists already", hint="say --force to replace it, or choose another name")
