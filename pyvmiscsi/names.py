@@ -152,6 +152,23 @@ class GuestName(_Name):
         return cls(text)
 
 
+class ImageName(_Name):
+    """An image's name: `^[a-z0-9][a-z0-9._-]*$`, at most 64 characters."""
+
+    __slots__ = ()
+
+    _FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if cls._FORM.fullmatch(text) is None:
+            raise InputError(
+                f"image name {text!r}: not an image's name",
+                hint="use up to 64 lower-case letters, digits, '.', '_' and '-', and begin with a letter or a digit",
+            )
+        return cls(text)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class DiskName:
     """`disk0`, `disk1`, … `disk99`: a guest's disk, as vm-bhyve's keys `diskN_*` number it."""

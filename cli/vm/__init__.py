@@ -15,6 +15,8 @@ VERBS = {
     "rollback": ("snapshots", "Make all disks of a stopped guest what they were. What was written since is lost."),
     "clone": ("copies", "Make another guest of this one, at once: its disks are clones, its identity is its own."),
     "rename": ("naming", "Call a stopped guest something else: on the nas, in the config path, everything of it."),
+    "promote": ("copies", "Have what a guest was cloned from depend on it, and no longer it on that."),
+    "tree": ("copies", "Which disk is a clone of which: of all guests and images, or of one guest."),
     "destroy": ("life", "Everything of the guest goes, on the nas too. There is no way back."),
 }
 """Verb -> (module, help). The module's app has the command of this name, or else is the group of this name."""

@@ -9,7 +9,7 @@ from pyvmiscsi.names import GuestName
 from .. import show
 from ..frame import of, word
 from ..interruption import run_of
-from .words import Datastore, DryRun, show_preview
+from .words import Datastore, DryRun, Name, Yes, show_preview
 
 app = typer.Typer()
 
@@ -41,3 +41,49 @@ def clone(
     moment = "crash-consistent if the guest ran" if force and not snapshot else "its disks are its own" if full else ""
     said = f"guest {made} is a {'copy' if full else 'clone'} of {guest_and_name}{': ' * bool(moment)}{moment}"
     show.text(invocation, said, invocation.site().guest(made, guest.datastore.name).info())
+
+
+@app.command("promote")
+def promote(
+    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Have what a guest was cloned from depend on it, and no longer it on that."""
+    invocation = of(ctx)
+    guest = invocation.site().guest(str(name), datastore)
+    preview = guest.preview_promote()
+    if dry_run:
+        show_preview(invocation, preview)
+        return
+    ahead = "; ".join(title for title, _ in preview.steps)
+    invocation.confirm(f"Turn the clones round for ever: {ahead}?", yes=yes)
+    with run_of(invocation) as run:
+        guest.promote(run)
+    show.text(invocation, f"guest {name} depends no longer on what it was cloned from", {"guest": str(name)})
+
+
+@app.command("tree")
+def tree(
+    ctx: typer.Context,
+    name: Annotated[
+        GuestName | None, typer.Argument(parser=word(GuestName.parse), metavar="[NAME]", help="Only this guest's.")
+    ] = None,
+    datastore: Datastore = None,
+) -> None:
+    """Which disk is a clone of which: of all guests and images, or of one guest."""
+    invocation = of(ctx)
+    site = invocation.site()
+    if name is not None:
+        found = site.guest(str(name), datastore).tree()
+    else:
+        places = (site.datastore(datastore),) if datastore else site.datastores()
+        found = tuple(one for place in places for one in place.tree())
+    show.table(
+        invocation,
+        found,
+        {
+            "DISK": lambda one: "  " * one.depth + one.owner,
+            "CLONE OF": lambda one: one.origin,
+            "VOLUME": lambda one: one.volume,
+            "DATASTORE": lambda one: one.datastore,
+        },
+    )

@@ -12,9 +12,10 @@ from pyvmiscsi.names import DatasetPath, DiskName, SnapshotPath
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Step
 from pyvmiscsi.steps.clones import VolumeCloned
+from pyvmiscsi.steps.reading import SnapshotSource
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.sizes import VolumeGrown
-from pyvmiscsi.steps.transfer import LunCopied, SnapshotSource, Transport
+from pyvmiscsi.steps.transfer import LunCopied, Transport
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import Size
 

@@ -12,6 +12,8 @@ from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.clone import VERB as CLONE
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
+from pyvmiscsi.operations.promote import VERB as PROMOTE
+from pyvmiscsi.operations.promote import PromoteRequest, promote_plan
 from pyvmiscsi.operations.rename import VERB as RENAME
 from pyvmiscsi.operations.rename import RenameRequest, rename_journal, rename_plan
 from pyvmiscsi.operations.resize import VERB as RESIZE
@@ -117,6 +119,17 @@ def planned_rotate_chap(
     return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
 
 
+def planned_promote(
+    request: PromoteRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
+) -> PlannedOperation:
+    plan = promote_plan(request, datastore, scene)
+    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
+
+
+def _promote(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    return planned_promote(PromoteRequest.from_json(intent.request), intent, datastore, scene)
+
+
 def planned_rename(
     request: RenameRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
 ) -> PlannedOperation:
@@ -147,6 +160,7 @@ def _rollback(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> Plann
 _BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation]] = {
     "add-disk": _add_disk,
     CLONE: _create,
+    PROMOTE: _promote,
     "create": _create,
     FORGET: _snapshot,
     RENAME: _rename,

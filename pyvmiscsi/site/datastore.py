@@ -11,6 +11,7 @@ from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.create import VERB as CREATE
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest, create_plan
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
+from pyvmiscsi.operations.lineage import lineage
 from pyvmiscsi.operations.pending import planned_again
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent, read_intents
@@ -20,7 +21,7 @@ from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import survey_guests
-from pyvmiscsi.site.views import DatastoreDetailView, DatastoreView, GuestView
+from pyvmiscsi.site.views import CloneView, DatastoreDetailView, DatastoreView, GuestView, clone_view
 from pyvmiscsi.steps.difference import refuse_difference
 
 
@@ -66,6 +67,11 @@ class Datastore:
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest, by name: what the nas, the config path and the hosts show."""
         return survey_guests(self.record, self._connections)
+
+    def tree(self) -> tuple[CloneView, ...]:
+        """Every volume that is a clone or has clones, each followed by its own."""
+        inventory = self._connections.nas(self.record.nas).inventory(self.record.parent)
+        return tuple(clone_view(one, self.record) for one in lineage(self.record, inventory))
 
     def intents(self) -> tuple[Intent, ...]:
         """Every unfinished operation that the nas tells of, whatever object carries it."""

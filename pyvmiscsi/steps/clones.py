@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.model import Marks, Volume
-from pyvmiscsi.names import DatasetPath, SnapshotPath
+from pyvmiscsi.names import DatasetPath, SnapshotName, SnapshotPath
 from pyvmiscsi.plan.intent import mark, read_mark
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
@@ -60,6 +61,38 @@ class SnapshotForCopy:
         found = self.nas.find_snapshot(self.snapshot.dataset, self.snapshot.name)
         if found is not None and made_for(found.path, found.marks) == self.owner:
             self.nas.delete_snapshot(found.path, found.name, recursive=self.recursive)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotForCopyGone:
+    """The snapshot that was taken for this copy's sake is gone, unless somebody else made use of it since."""
+
+    nas: Nas
+    snapshot: SnapshotPath
+    recursive: bool
+    owner: UUID
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"no snapshot {self.snapshot} for its sake"
+
+    def holds(self) -> bool:
+        found = self.nas.find_snapshot(self.snapshot.dataset, self.snapshot.name)
+        return found is None or made_for(found.path, found.marks) != self.owner or self._is_kept()
+
+    def make(self) -> None:
+        with suppress(BusyError):  # what keeps it is somebody's, and so is it from now on
+            self.nas.delete_snapshot(self.snapshot.dataset, self.snapshot.name, recursive=self.recursive)
+
+    def undo(self) -> None:
+        """Plans put this step past the point of no return."""
+
+    def _is_kept(self) -> bool:
+        at = self.snapshot.dataset
+        below = [volume.path for volume in self.nas.inventory(at).volumes] if self.recursive else []
+        kept = {f"{path}@{self.snapshot.name}" for path in (at, *below)}
+        return not kept.isdisjoint(self.nas.snapshot_keepers((at, *below)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +157,13 @@ class VolumePromoted:
     nas: Nas
     path: DatasetPath
     origin: SnapshotPath
+    moving: tuple[SnapshotName, ...]
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
-        return f"volume {self.path} no longer a clone of {self.origin}"
+        owned = ", ".join(str(name) for name in self.moving)
+        return f"volume {self.path} no clone of {self.origin.dataset}, but owner of its {owned}"
 
     def holds(self) -> bool:
         found = self.nas.find_volume(self.path)

@@ -229,3 +229,54 @@ def test_the_preview_names_every_step_and_changes_nothing(world: World) -> None:
     assert world.nas.state() == before
     assert preview.no_return is None
     assert any("cloned from" in title for title, _ in preview.steps)
+
+
+def owners(views: object) -> list[tuple[int, str]]:
+    return [(one.depth, one.owner) for one in views]  # type: ignore[attr-defined]
+
+
+def test_the_tree_shows_each_clone_below_what_it_came_from(world: World) -> None:
+    made(world).clone("web2")
+    site = world.site()
+    site.guest("web2").clone("web3")
+    expected = [(0, "web1:disk0"), (1, "web2:disk0"), (2, "web3:disk0")]
+    assert owners(site.datastore().tree()) == expected
+    assert owners(site.guest("web3").tree()) == expected
+
+
+def test_a_guest_without_clones_is_in_no_tree(world: World) -> None:
+    assert made(world).tree() == ()
+    assert world.site().datastore().tree() == ()
+
+
+def test_a_promoted_guest_lives_on_when_its_source_is_destroyed(world: World) -> None:
+    source = made(world)
+    source.snapshot("monday")
+    source.clone("web2", snapshot="monday")
+    clone = world.site().guest("web2")
+    preview = clone.preview_promote()
+    assert preview.no_return
+    assert "monday" in preview.no_return
+    clone.promote()
+    assert owners(world.site().datastore().tree()) == [(0, "web2:disk0"), (1, "web1:disk0")]
+    source.destroy()
+    assert contents(world, "web2") == [OLD]
+    assert world.site().operations() == ()
+
+
+def test_what_is_no_clone_is_not_promoted(world: World) -> None:
+    guest = made(world)
+    with pytest.raises(ConflictError, match="no disk of it is a clone"):
+        guest.promote()
+
+
+def test_a_snapshot_of_the_same_name_keeps_a_clone_from_being_promoted(world: World) -> None:
+    source = made(world)
+    source.snapshot("monday")
+    source.clone("web2", snapshot="monday")
+    clone = world.site().guest("web2")
+    clone.snapshot("monday")
+    before = world.nas.state()
+    with pytest.raises(ConflictError, match="snapshot --destroy web2@monday"):
+        clone.promote()
+    assert world.nas.state() == before

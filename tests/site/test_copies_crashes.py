@@ -33,8 +33,8 @@ def clone_of_monday(site: Site) -> None:
     site.guest("web1").clone("web2", snapshot="monday")
 
 
-def is_cloned(world: World) -> bool:
-    """web2 is whole, of the data that web1 had, and web1 is as it was."""
+def has_both(world: World) -> bool:
+    """web1 and web2 are whole, of the same data."""
     one, two = (world.site().guest(name).record() for name in ("web1", "web2"))
     assert len(one.disks) == len(two.disks)
     for disk in (*one.disks, *two.disks):
@@ -42,9 +42,12 @@ def is_cloned(world: World) -> bool:
         assert disk.target
         assert disk.mapping
         assert world.nas.contents[disk.volume.path] == DATA
-    assert all(disk.volume.origin for disk in two.disks)
-    assert two.intents == ()
+    assert (*one.intents, *two.intents) == ()
     return (world.directory / "web2" / "web2.conf").exists()
+
+
+def is_cloned(world: World) -> bool:
+    return has_both(world) and all(disk.volume.origin for disk in world.site().guest("web2").record().disks)
 
 
 CLONES = {
@@ -56,8 +59,33 @@ CLONES = {
 }
 
 
+def cloned(directory: Path, layout: str, *sizes: str) -> World:
+    world = prepared(directory, layout, *sizes)
+    clone_of_monday(world.site())
+    return world
+
+
+def promote(site: Site) -> None:
+    site.guest("web2").promote()
+
+
+def is_promoted(world: World) -> bool:
+    assert has_both(world)
+    one, two = (world.site().guest(name).record() for name in ("web1", "web2"))
+    return all(disk.volume.origin for disk in one.disks) and not any(disk.volume.origin for disk in two.disks)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verb", CLONES.values(), ids=CLONES)
 def test_a_clone_is_finished_or_taken_back(verb: Verb, kind: str, ending: str, tmp_path: Path) -> None:
     assert assert_survives(verb, kind, ending, tmp_path) >= 15
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", ["nested", "flat"])
+def test_a_promotion_is_finished_from_its_first_step_on(kind: str, ending: str, layout: str, tmp_path: Path) -> None:
+    sizes = ("1G", "2G") if layout == "nested" else ("1G",)
+    verb = Verb(lambda place: cloned(place, layout, *sizes), promote, is_promoted, has_no_return=True)
+    assert assert_survives(verb, kind, ending, tmp_path) >= 8

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
-from pyvmiscsi.names import GuestName, SnapshotName
+from pyvmiscsi.names import GuestName, SnapshotName, SnapshotPath
 from pyvmiscsi.operations.clone import VERB as CLONE
 from pyvmiscsi.operations.clone import clone_request
 from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.lineage import lineage, trees_with
+from pyvmiscsi.operations.pending import PlannedOperation, planned_promote
+from pyvmiscsi.operations.promote import VERB as PROMOTE
+from pyvmiscsi.operations.promote import PromoteRequest
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
-from pyvmiscsi.site.running import Run
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.views import CloneView, clone_view
 from pyvmiscsi.steps.configuration import kept_path
 
 
@@ -51,6 +56,34 @@ class Copies(GuestAccess):
         """The steps that `clone` would take; nothing is changed."""
         request = self._clone_request(new, snapshot, full=full, force=force)
         return Run().engine().preview(planned_guest(CLONE, request, self.datastore, self._connections).plan)
+
+    def promote(self, run: Run | None = None) -> None:
+        """Make what the guest's disks came from depend on them, and no longer they on it: then that can be destroyed.
+
+        Older snapshots move along, and there is no way back. Also for a guest that runs: nobody notices. ConflictError
+        when no disk is a clone, or has a snapshot of the same name as one that would move.
+        """
+        self._execute(self._planned_promote(), run)
+
+    def preview_promote(self) -> Preview:
+        """The steps that `promote` would take, and which snapshots would move; nothing is changed."""
+        return Run().engine().preview(self._planned_promote().plan)
+
+    def tree(self) -> tuple[CloneView, ...]:
+        """What the guest's disks are clones of, and their clones; each followed by its own."""
+        inventory = self._connections.nas(self.datastore.nas).inventory(self.datastore.parent)
+        found = trees_with(str(self.record().name), lineage(self.datastore, inventory))
+        return tuple(clone_view(one, self.datastore) for one in found)
+
+    def _planned_promote(self) -> PlannedOperation:
+        record, scene = self.record(), self._scene()
+        nas = scene.recalling(self.datastore)
+        origins = [SnapshotPath.parse(disk.volume.origin) for disk in record.disks if disk.volume.origin]
+        paths = {*(origin.dataset for origin in origins), *(disk.volume.path for disk in record.disks)}
+        looks = [lambda path=path: tuple(one.name for one in nas.snapshots(path)) for path in paths]
+        request = PromoteRequest.of(record, dict(zip(paths, nas.together(*looks), strict=True)))
+        intent = new_intent(PROMOTE, str(self.name), request.as_json())
+        return planned_promote(request, intent, self.datastore, scene)
 
     def _clone_request(self, new: str | GuestName, snapshot: str | None, *, full: bool, force: bool) -> CreateRequest:
         name = GuestName.parse(str(new))
