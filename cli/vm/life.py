@@ -131,18 +131,32 @@ def console(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None
 
 @app.command("destroy")
 def destroy(
-    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+    ctx: typer.Context,
+    name: Name,
+    datastore: Datastore = None,
+    keep_disks: Annotated[bool, typer.Option("--keep-disks", help="Leave the volumes on the nas, unused.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Everything of the guest goes, on the nas too. There is no way back."""
     invocation = of(ctx)
     guest = invocation.site().guest(str(name), datastore)
+    snapshots = () if keep_disks else guest.all_snapshots()
     if dry_run:
-        show_preview(invocation, guest.preview_destroy())
+        preview = guest.preview_destroy(keep_disks=keep_disks)
+        invocation.say(f"snapshots that go: {', '.join(snapshots) or 'none'}")
+        show_preview(invocation, preview)
         return
-    invocation.confirm_by_name(f"Destroy guest {name} and all its data.", str(name), yes=yes)
+    what = "and keep its volumes" if keep_disks else f"all its data{_and_snapshots(snapshots)}"
+    invocation.confirm_by_name(f"Destroy guest {name}, {what}.", str(name), yes=yes)
     with run_of(invocation) as run:
-        guest.destroy(run)
-    show.text(invocation, f"guest {name} is destroyed", {"guest": str(name)})
+        guest.destroy(run, keep_disks=keep_disks)
+    kept = "; its volumes stay on the nas" if keep_disks else ""
+    show.text(invocation, f"guest {name} is destroyed{kept}", {"guest": str(name)})
+
+
+def _and_snapshots(names: tuple[str, ...]) -> str:
+    return f" and its snapshots {', '.join(names)}" if names else ""
 
 
 def _state(guest: "GuestView") -> str:

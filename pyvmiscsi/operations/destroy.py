@@ -10,18 +10,20 @@ from uuid import UUID
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
 from pyvmiscsi.operations.scene import Scene
-from pyvmiscsi.plan.journal import RemovalJournal
+from pyvmiscsi.plan.journal import ChangeJournal, Journal, RemovalJournal
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Nas
+from pyvmiscsi.steps.clones import SnapshotForCopyGone
 from pyvmiscsi.steps.configuration import ConfigurationGone
 from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.signature import Signature
-from pyvmiscsi.steps.volumes import NoSnapshots, VolumeGone
+from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
+from pyvmiscsi.steps.volumes import VolumeGone, VolumesKept
 
 VERB = "destroy"
 
@@ -76,10 +78,22 @@ class DestroyRequest:
     chap_tag: int
     """Of its account, if it has one: a target that is gone cannot tell any more."""
     disks: tuple[DoomedDisk, ...]
+    origins: tuple[SnapshotPath, ...] = ()
+    """What its disks are clones of: a snapshot that was taken for its sake goes with it."""
+    keep_disks: bool = False
+    """Whether the volumes stay, with their snapshots and marks that tell whose they were."""
 
     @classmethod
-    def of(cls, record: GuestRecord, datastore: DatastoreRecord) -> Self:
-        """ConflictError when a volume was not made for this guest, or is offered by somebody else's extent too."""
+    def of(cls, record: GuestRecord, datastore: DatastoreRecord, *, keep_disks: bool = False) -> Self:
+        """ConflictError when a volume was not made for this guest, or is offered by somebody else's extent too.
+
+        Also when something below its dataset is no disk of it, for the dataset goes with the guest.
+        """
+        if record.strangers and not keep_disks:
+            raise ConflictError(
+                f"guest {record.name}: {record.strangers[0]} stands below its dataset, and is no disk of it",
+                hint="move it or delete it on the nas, or keep the disks: then the dataset stays",
+            )
         for disk in record.disks:
             if disk.other_extents:
                 raise ConflictError(
@@ -94,7 +108,13 @@ class DestroyRequest:
                 )
         disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
         tag = chap_tag_of(record.uuid) if record.chap_tag is None else record.chap_tag
-        return cls(record.name, record.anchor, record.uuid, tag, disks)
+        origins = {SnapshotPath.parse(disk.volume.origin) for disk in record.disks if disk.volume.origin}
+        return cls(record.name, record.anchor, record.uuid, tag, disks, tuple(sorted(origins, key=str)), keep_disks)
+
+    @property
+    def volumes(self) -> tuple[DatasetPath, ...]:
+        """Those of the disks, and the anchor, whichever it is."""
+        return tuple(sorted({self.anchor, *(disk.volume for disk in self.disks)}))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -103,50 +123,85 @@ class DestroyRequest:
             "uuid": str(self.uuid),
             "chap_tag": self.chap_tag,
             "disks": [disk.as_json() for disk in self.disks],
+            "origins": [str(origin) for origin in self.origins],
+            "keep_disks": self.keep_disks,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         disks = tuple(DoomedDisk.from_json(disk) for disk in data["disks"])
         anchor = DatasetPath.parse(data["anchor"])
-        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), data["chap_tag"], disks)
+        return cls(
+            GuestName.parse(data["guest"]),
+            anchor,
+            UUID(data["uuid"]),
+            data["chap_tag"],
+            disks,
+            tuple(SnapshotPath.parse(origin) for origin in data["origins"]),
+            bool(data["keep_disks"]),
+        )
 
 
 def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """Log out everywhere, withdraw the targets; from there on there is no way back."""
     nas = scene.nas(datastore)
     reversible = (*_withdrawing_steps(request, datastore, scene),)
-    steps = (*reversible, *_deleting_steps(request, nas), _configuration_step(request, datastore, scene))
-    return Plan(VERB, str(request.guest), steps, no_return=len(reversible))
+    exports: tuple[Step, ...] = (
+        *(ExtentGone(nas, disk.extent) for disk in request.disks),
+        CredentialGone(nas, request.chap_tag, str(request.guest)),
+    )
+    configuration = _configuration_step(request, datastore, scene)
+    if request.keep_disks:
+        rest: tuple[Step, ...] = (configuration, VolumesKept(nas, request.anchor, _kept(request, datastore)))
+    else:
+        rest = (*_deleting_steps(request, datastore, nas), configuration)
+    return Plan(VERB, str(request.guest), (*reversible, *exports, *rest), no_return=len(reversible))
 
 
-def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> RemovalJournal:
-    """The mark is set first; the object that carries it is removed last."""
-    return RemovalJournal(anchor_at(request.anchor, datastore, scene))
+def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Journal:
+    """The mark is set first; the object that carries it is removed last, unless it is to stay."""
+    anchor = anchor_at(request.anchor, datastore, scene)
+    return ChangeJournal(anchor) if request.keep_disks else RemovalJournal(anchor)
 
 
 def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
     nas = scene.nas(datastore)
+    if not request.keep_disks:
+        yield NothingKeepsSnapshots(nas, request.volumes)
     for host in scene.host_names(datastore):
         for disk in request.disks:
             yield DiskDetached(scene.initiator(host), host, disk.target.iqn)
-    yield NoSnapshots(nas, tuple(sorted({request.anchor, *(disk.volume for disk in request.disks)})))
     if request.disks:
         yield NobodyLoggedIn(nas, tuple(disk.target.iqn for disk in request.disks))
     for disk in request.disks:
         yield TargetGone(nas, disk.target, (disk.mapping,) if disk.mapping else ())
 
 
-def _deleting_steps(request: DestroyRequest, nas: Nas) -> Iterator[Step]:
-    for disk in request.disks:
-        yield ExtentGone(nas, disk.extent)
-    yield CredentialGone(nas, request.chap_tag, str(request.guest))
+def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, nas: Nas) -> Iterator[Step]:
+    """Snapshots first: a task on the nas may have taken more of them since somebody looked."""
+    above = None if datastore.layout == "flat" else request.anchor
+    yield NoSnapshotLeft(nas, request.volumes, above)
     for disk in request.disks:
         if disk.volume != request.anchor:
             yield VolumeGone(nas, disk.volume)
+    for snapshot in _snapshots_for_its_sake(request, datastore):
+        yield SnapshotForCopyGone(nas, snapshot, recursive=True, owner=request.uuid)
 
 
 def _configuration_step(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
     host = scene.host(scene.host_names(datastore)[0])
     directory = f"{datastore.config_path}/{request.guest}"
     return ConfigurationGone(host, directory, str(request.guest), str(request.uuid))
+
+
+def _snapshots_for_its_sake(request: DestroyRequest, datastore: DatastoreRecord) -> list[SnapshotPath]:
+    """Of the other guest's dataset, if ever. Flat: its disk0 depends on it still, for that goes last of all."""
+    if datastore.layout == "flat":
+        return []
+    found = {SnapshotPath(above, origin.name) for origin in request.origins if (above := origin.dataset.parent)}
+    return sorted(found, key=str)
+
+
+def _kept(request: DestroyRequest, datastore: DatastoreRecord) -> dict[str, str]:
+    """What the mark of a guest that went without its disks says."""
+    return {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}

@@ -11,7 +11,7 @@ from uuid import UUID
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.model import Marks, Volume
 from pyvmiscsi.names import DatasetPath, SnapshotName, SnapshotPath
-from pyvmiscsi.plan.intent import mark, read_mark
+from pyvmiscsi.plan.intent import mark, read_snapshot_mark
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
 from pyvmiscsi.steps.signature import Signature
@@ -19,13 +19,12 @@ from pyvmiscsi.steps.signature import Signature
 _MARK = "clone"
 
 
-def made_for(dataset: DatasetPath, marks: Marks) -> UUID | None:
+def made_for(marks: Marks) -> UUID | None:
     """For whose sake pyvmiscsi took the snapshot that bears these marks; None for any other snapshot.
 
-    `dataset` is what the snapshot was taken of: with all below, the guest's anchor. Nobody asked for such a snapshot:
-    it is there for its clones, and may go with the last of them.
+    Nobody asked for such a snapshot: it is there for its clones, and may go with the last of them.
     """
-    content = read_mark(dataset, _MARK, marks)
+    content = read_snapshot_mark(_MARK, marks)
     try:
         return None if content is None else UUID(content["uuid"])
     except (KeyError, ValueError):
@@ -50,7 +49,7 @@ class SnapshotForCopy:
         found = self.nas.find_snapshot(self.snapshot.dataset, self.snapshot.name)
         if found is None:
             return False
-        refuse_difference(self.title, [("made for", made_for(found.path, found.marks), self.owner)])
+        refuse_difference(self.title, [("made for", made_for(found.marks), self.owner)])
         return True
 
     def make(self) -> None:
@@ -59,7 +58,7 @@ class SnapshotForCopy:
 
     def undo(self) -> None:
         found = self.nas.find_snapshot(self.snapshot.dataset, self.snapshot.name)
-        if found is not None and made_for(found.path, found.marks) == self.owner:
+        if found is not None and made_for(found.marks) == self.owner:
             self.nas.delete_snapshot(found.path, found.name, recursive=self.recursive)
 
 
@@ -79,7 +78,7 @@ class SnapshotForCopyGone:
 
     def holds(self) -> bool:
         found = self.nas.find_snapshot(self.snapshot.dataset, self.snapshot.name)
-        return found is None or made_for(found.path, found.marks) != self.owner or self._is_kept()
+        return found is None or made_for(found.marks) != self.owner or self._is_kept()
 
     def make(self) -> None:
         with suppress(BusyError):  # what keeps it is somebody's, and so is it from now on

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pyvmiscsi.errors import BusyError
 from pyvmiscsi.model import Snapshot, Volume
 from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.plan.intent import mark, read_mark
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
 from pyvmiscsi.steps.signature import Signature
@@ -77,6 +79,31 @@ class VolumeGone:
 
     def undo(self) -> None:
         """Data that was deleted does not come back; plans put this step past the point of no return."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumesKept:
+    """This volume, or what is below this dataset, is no guest's any more; a mark tells whose it was."""
+
+    nas: Nas
+    path: DatasetPath
+    whose: Mapping[str, str]
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.path} kept"
+
+    def holds(self) -> bool:
+        found = self.nas.find_dataset(self.path) or self.nas.find_volume(self.path)
+        return found is not None and read_mark(self.path, "kept", found.marks) == self.whose
+
+    def make(self) -> None:
+        no_guest: dict[str, str | None] = dict.fromkeys(mark(self.path, "guest", {}))
+        self.nas.change_marks(self.path, no_guest | mark(self.path, "kept", self.whose))
+
+    def undo(self) -> None:
+        """Nothing but its mark tells whose it was; plans put this step past the point of no return."""
 
 
 @dataclass(frozen=True, slots=True)

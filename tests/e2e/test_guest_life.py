@@ -109,9 +109,7 @@ def test_what_is_on_the_disk_at_a_snapshot_comes_back_with_a_rollback(lab: Lab, 
     command.ok("vm", "rollback", f"{made}@monday", "--yes")
     with Site.load(lab.site_file) as site, site.guest(made).open_disk() as lun:
         assert lun.pread(512, 0).rstrip(b"\0") == b"as it was"
-    status, said = command.refused("vm", "destroy", made, "--yes")
-    assert (status, "monday" in said) == (75, True)
-    command.ok("vm", "snapshot", f"{made}@monday", "--destroy")
+    assert "snapshots that go: monday" in command.run("vm", "destroy", made, "--dry-run").stderr
 
 
 def test_a_missing_switch_is_named_and_nothing_stays(command: Command, new_name: Callable[[], str]) -> None:

@@ -20,7 +20,7 @@ from pyvmiscsi.errors import (
     RuleError,
 )
 from pyvmiscsi.model import Extent, NasSession, Target, Volume
-from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial, SnapshotName
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.plan.intent import Intent, intent_marks
 from pyvmiscsi.steps import exports
@@ -246,17 +246,6 @@ def test_a_target_of_the_name_is_never_taken_for_the_guests_own_for_it_may_have_
     with pytest.raises(ConflictError, match="is there already"):
         nested.site().datastore().create(web1(chap=False))
     assert nested.nas.state() == before
-
-
-def test_a_guest_with_snapshots_is_not_destroyed_and_nothing_of_it_is_touched(world: World) -> None:
-    guest = world.site().datastore().create(web1())
-    path = DatasetPath(guest.info().disks[0].volume)
-    world.nas.create_snapshot(path, SnapshotName("auto-2026-11-22"))
-    before = world.nas.state()
-    with pytest.raises(BusyError, match="auto-2026-11-22"):
-        guest.destroy()
-    assert world.nas.state() == before
-    assert world.site().operations() == ()
 
 
 def test_an_account_goes_with_the_guest_even_if_its_target_was_deleted_by_hand(world: World) -> None:

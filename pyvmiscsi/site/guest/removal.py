@@ -8,22 +8,40 @@ from pyvmiscsi.operations.pending import PlannedOperation, planned_destroy
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
 
 
 class Removal(GuestAccess):
     """A guest destroyed."""
 
-    def destroy(self, run: Run | None = None) -> None:
-        """Everything of the guest goes, on the nas too; BusyError while it runs or any session has a disk of it."""
+    def destroy(self, run: Run | None = None, *, keep_disks: bool = False) -> None:
+        """Everything of the guest goes, its snapshots and all that is on the nas too.
+
+        With `keep_disks` its volumes and their snapshots stay, no longer offered to anybody, under a mark that tells
+        whose they were. BusyError while it runs, while any session has a disk of it, or while a clone or a hold keeps a
+        snapshot of it; nothing is touched then.
+        """
         self._refuse_running()
-        operation = self._planned_destroy()
-        self._execute(operation, run)
+        self._execute(self._planned_destroy(keep_disks=keep_disks), run)
 
-    def preview_destroy(self) -> Preview:
-        """The steps that `destroy` would take; nothing is changed."""
-        return Run().engine().preview(self._planned_destroy().plan)
+    def preview_destroy(self, *, keep_disks: bool = False) -> Preview:
+        """The steps that `destroy` would take; nothing is changed. What would refuse it, refuses this too."""
+        return Run().engine().preview(self._planned_destroy(keep_disks=keep_disks).plan)
 
-    def _planned_destroy(self) -> PlannedOperation:
-        request = DestroyRequest.of(self.record(), self.datastore)
+    def all_snapshots(self) -> tuple[str, ...]:
+        """The names of all snapshots of the guest and of single disks of it, whoever took them: a destroy takes them.
+
+        Oldest first.
+        """
+        record, nas = self.record(), self._connections.nas(self.datastore.nas)
+        paths = sorted({record.anchor, *(disk.volume.path for disk in record.disks)})
+        found = sorted((one.created, str(one.name)) for path in paths for one in nas.snapshots(path))
+        return tuple(dict.fromkeys(name for _, name in found))
+
+    def _planned_destroy(self, *, keep_disks: bool) -> PlannedOperation:
+        scene = self._scene()
+        request = DestroyRequest.of(self.record(), self.datastore, keep_disks=keep_disks)
+        if not keep_disks:
+            refuse_kept_snapshots(scene.nas(self.datastore).snapshot_keepers(request.volumes))
         intent = new_intent(DESTROY, str(self.name), request.as_json())
-        return planned_destroy(request, intent, self.datastore, self._scene())
+        return planned_destroy(request, intent, self.datastore, scene)
