@@ -78,6 +78,16 @@ def read_mark(path: DatasetPath, name: str, marks: Mapping[str, str]) -> dict[st
     return content if isinstance(content, dict) else None
 
 
+def read_snapshot_mark(name: str, marks: Mapping[str, str]) -> dict[str, Any] | None:
+    """What `mark` kept on a snapshot under a name that only snapshots bear; None when there is nothing.
+
+    Whatever path it names: a snapshot keeps its marks when its dataset is renamed, or when a clone that is promoted
+    takes it over, and not every release can change them.
+    """
+    first = _PART.fullmatch(marks.get(f"{PREFIX}{name}", ""))
+    return read_mark(DatasetPath(first["places"]), name, marks) if first and "," not in first["places"] else None
+
+
 def marks_moved(old: DatasetPath, new: DatasetPath, marks: Mapping[str, str]) -> dict[str, str | None]:
     """The changes after which every mark that is for `old` alone is for `new` alone; none when there is none."""
     changes: dict[str, str | None] = {}

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.names import DatasetPath
-from pyvmiscsi.plan.intent import LONGEST_MARK, Intent, intent_marks, mark, read_intents, read_mark
+from pyvmiscsi.plan.intent import (
+    LONGEST_MARK,
+    Intent,
+    intent_marks,
+    mark,
+    marks_moved,
+    read_intents,
+    read_mark,
+    read_snapshot_mark,
+)
 
 PATH = DatasetPath.parse("tank/vm/web1")
 
@@ -58,3 +67,29 @@ def test_two_intents_on_one_object_come_the_oldest_first() -> None:
 
 def test_a_foreign_property_is_not_taken_for_a_mark() -> None:
     assert read_intents(PATH, {"org.pyvmiscsi:op.12ab": "tank/vm/web1 1/1 {broken", "other:x": "y"}) == ()
+
+
+@given(intents)
+def test_the_intent_of_a_move_is_read_at_either_path_and_at_no_other(intent: Intent) -> None:
+    new = DatasetPath.parse("tank/vm/web2")
+    marks = intent_marks(PATH, intent, moving_to=new)
+    assert read_intents(PATH, marks) == read_intents(new, marks) == (intent,)
+    assert read_intents(DatasetPath.parse("tank/vm"), marks) == ()
+    assert all(len(value) <= LONGEST_MARK for value in marks.values())
+
+
+@given(st.text(max_size=2500))
+def test_marks_that_follow_a_move_say_the_same_at_the_new_path_alone(text: str) -> None:
+    new = DatasetPath.parse("tank/vm/web2-with-a-longer-name")
+    marks = {**mark(PATH, "filled", {"text": text}), **mark(PATH.child("disk0"), "disk", {}), "other:x": "y"}
+    changed = {key: value for key, value in {**marks, **marks_moved(PATH, new, marks)}.items() if value is not None}
+    assert read_mark(new, "filled", changed) == {"text": text}
+    assert read_mark(PATH, "filled", changed) is None
+    assert marks_moved(PATH, new, changed) == {}
+    assert {**changed, **marks_moved(new, PATH, changed)}.items() >= marks.items()
+
+
+def test_a_snapshots_mark_is_read_whatever_its_dataset_is_called_by_now() -> None:
+    assert read_snapshot_mark("clone", mark(PATH, "clone", {"uuid": "1"})) == {"uuid": "1"}
+    assert read_snapshot_mark("clone", {"org.pyvmiscsi:clone": "by hand"}) is None
+    assert read_snapshot_mark("clone", {}) is None
