@@ -83,7 +83,9 @@ def renaming(scene: FakeScene, datastore: DatastoreRecord, *, moves: bool) -> Pl
 
 def pending(scene: FakeScene, datastore: DatastoreRecord) -> list[Intent]:
     inventory = scene.store.inventory(datastore.parent)
-    return [intent for one in (*inventory.datasets, *inventory.volumes) for intent in read_intents(one.path, one.marks)]
+    found = [read_intents(one.path, one.marks) for one in inventory.datasets]
+    found += [read_intents(one.path, one.marks) for one in inventory.volumes]
+    return [intent for some in found for intent in some]
 
 
 def assert_renamed(scene: FakeScene, datastore: DatastoreRecord, *, moves: bool) -> None:
