@@ -4,7 +4,7 @@
 #   make test     everything that is checked: the source (make check), then all tests
 #   make check    lint, format, types, import contracts, shell scripts
 #   make bench    how long things take, measured side by side
-#   make crash    only the tests that kill us in the middle of things
+#   make crash    every write of every verb meets every kind of bad luck; writes docs/crash-matrix.md
 #   make record   record the cassettes again, on the lab
 #   make clean    remove what the others made here
 #
@@ -51,7 +51,7 @@ bench: setup
 	$(BIN)/python -m bench
 
 crash: setup
-	$(PYTEST) -m crash
+	$(BIN)/python -m tests.crash --workers $(WORKERS)
 
 record: setup
 	$(BIN)/python -m tests.cassettes.record

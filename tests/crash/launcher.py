@@ -71,8 +71,9 @@ class Running:
     def _ended(self) -> Ended:
         said = []
         for stream in (self.out, self.err):
-            stream.seek(0)
-            said.append(stream.read().decode(errors="replace"))
+            with stream:
+                stream.seek(0)
+                said.append(stream.read().decode(errors="replace"))
         return Ended(self.words, -signal.SIGKILL if self.status is None else self.status, *said)
 
 

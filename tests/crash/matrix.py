@@ -10,7 +10,7 @@ import itertools
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,7 @@ from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.pytest_plugin import PLENTY_OF_LOGINS
 from tests.crash.faults import Armed, Fate, armed, fates
 from tests.crash.launcher import Ended, Launcher, Running
-from tests.crash.scenarios import NEIGHBOUR, Scenario, Stage
+from tests.crash.scenarios import NEIGHBOUR, Scenario, Stage, dialects_of
 from tests.crash.world import Facts, World, difference
 from tests.crash.writes import Write, watch
 
@@ -59,17 +59,19 @@ class Rehearsal:
     """A scenario's worlds before and after, and what it writes between them."""
 
     scenario: Scenario
-    dialects: tuple[str, ...]
     before: Facts
     clean: Facts
     writes: tuple[Write, ...]
 
-    def cases(self) -> tuple[Case, ...]:
-        """All there are."""
+    @property
+    def dialects(self) -> tuple[str, ...]:
+        return self.scenario.dialects
+
+    def cases(self, dialect: str) -> tuple[Case, ...]:
+        """All there are in this dialect."""
         return tuple(
             Case(write, fate, dialect, ending)
             for write in self.writes
-            for dialect in self.dialects
             for fate in fates(write, dialect)
             for ending in ENDINGS
         )
@@ -105,8 +107,7 @@ class Theatre:
             self._directory / "lab", profile=release, hypervisors=("hv1",), login_budget=PLENTY_OF_LOGINS
         )
         self.world = World(self._lab)
-        spoken = {"jsonrpc": self._lab.info.jsonrpc_url, "rest2": self._lab.info.rest_url}
-        self._sites = {dialect: self._site_file(dialect) for dialect, url in spoken.items() if url}
+        self._sites = {dialect: self._site_file(dialect) for dialect in dialects_of(release)}
         stage = self._stage()
         stage.ok(f"vm create {NEIGHBOUR} --size 1M")
         stage.stamp(NEIGHBOUR, "is not concerned")
@@ -135,9 +136,9 @@ class Theatre:
         scenario.prepare(self._stage())
         before = self.world.facts()
         self.world.keep(scenario.key)
-        first, *others = self._sites
+        first, *others = scenario.dialects
         writes = watch(self.world, lambda: self._start(first, *scenario.argv))
-        rehearsal = Rehearsal(scenario, tuple(self._sites), before, self.world.facts(), writes)
+        rehearsal = Rehearsal(scenario, before, self.world.facts(), writes)
         for dialect in others:
             self._put_back(rehearsal)
             self._ok(dialect, *scenario.argv)
@@ -259,7 +260,7 @@ class Theatre:
             raise CaseError(f"{how}, and not as it should be\n{difference(wanted, found)}")
 
 
-def play_all(theatre: Theatre, rehearsal: Rehearsal, cases: tuple[Case, ...]) -> Iterator[Outcome]:
+def play_all(theatre: Theatre, rehearsal: Rehearsal, cases: Iterable[Case]) -> Iterator[Outcome]:
     """Play the cases; an ending that had nothing to do stands for the other one too, which is left out."""
     needless: set[tuple[Write, Fate, str]] = set()
     for case in cases:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyvmiscsi.lab.appliance.releases import release
 from pyvmiscsi.site import Site
 from tests.crash.launcher import Launcher
 
 GUEST = "web1"
+COPY = "web2"
 NEIGHBOUR = "neighbour"
 _STOP = ("vm", "stop", GUEST, "--force", "--deadline", "0")
 
@@ -72,6 +74,12 @@ def _two_snapshots(stage: Stage) -> None:
     stage.stamp(GUEST, "since tuesday", "disk1")
 
 
+def _clone(stage: Stage) -> None:
+    _snapshot(stage)
+    stage.ok(f"vm clone {GUEST}@monday {COPY}")
+    stage.stamp(COPY, "its own")
+
+
 def _running(stage: Stage) -> None:
     _guest(stage)
     stage.ok(f"vm start {GUEST}")
@@ -97,8 +105,18 @@ class Scenario:
         return self.name.replace(" ", "-")
 
     @property
+    def dialects(self) -> tuple[str, ...]:
+        return dialects_of(self.release)
+
+    @property
     def argv(self) -> tuple[str, ...]:
         return tuple(self.words.split())
+
+
+def dialects_of(name: str) -> tuple[str, ...]:
+    """The dialects that this release of the nas speaks."""
+    speaks = release(name)
+    return tuple(dialect for dialect, spoken in (("jsonrpc", speaks.apis), ("rest2", speaks.rest)) if spoken)
 
 
 SCENARIOS = (
@@ -110,6 +128,15 @@ SCENARIOS = (
     Scenario("forget a snapshot", "forget-snapshot", f"vm snapshot {GUEST}@monday --destroy", _snapshot),
     Scenario("rollback", "rollback", f"vm rollback {GUEST}@monday --yes", _snapshot),
     Scenario("rollback -r", "rollback", f"vm rollback {GUEST}@monday -r --configuration --yes", _two_snapshots),
+    Scenario("clone", "clone", f"vm clone {GUEST}@monday {COPY}", _snapshot),
+    Scenario("clone of now", "clone", f"vm clone {GUEST} {COPY}", _two_disks),
+    Scenario("clone on 26", "clone", f"vm clone {GUEST}@monday {COPY}", _snapshot, release="26.0"),
+    Scenario("full clone", "clone", f"vm clone {GUEST} {COPY} --full", _guest),
+    Scenario("rename", "rename", f"vm rename {GUEST} {COPY}", _two_disks),
+    Scenario("rename, volumes stay", "rename", f"vm rename {GUEST} {COPY}", _two_disks, release="25.04"),
+    Scenario("resize", "resize", f"vm resize {GUEST} disk0 2M", _guest),
+    Scenario("resize a running guest's disk", "resize", f"vm resize {GUEST} disk0 2M", _running, afterwards=_STOP),
+    Scenario("rotate CHAP", "rotate-chap", f"vm chap rotate {GUEST}", _two_disks),
     Scenario("start", "start", f"vm start {GUEST}", _guest, afterwards=_STOP),
     Scenario("stop", "stop", " ".join(_STOP), _running, again=True, afterwards=_STOP),
     Scenario("destroy", "destroy", f"vm destroy {GUEST} --yes", _guest),

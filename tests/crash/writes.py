@@ -19,6 +19,7 @@ from tests.crash.world import World
 
 _MOST_COMMANDS = 150
 _OPERATION = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
+_NAMED = re.compile(rf"{_OPERATION.pattern}(?!-)")
 _OCTAL = re.compile(r"\\0([0-7]{3})")
 _AROUND = re.compile(
     r"""\A.*?export PATH LC_ALL; (?:eval "\$\(printf %b ")?(?:\(\\0012)?|(?:\)"'|'| </dev/null|")+\Z"""
@@ -123,7 +124,7 @@ def _script(command: str) -> tuple[str, list[str]]:
 
 def _name(command: str) -> str:
     """What a person would call it: what the script says it does, and to what."""
-    about, lines = _script(_OPERATION.sub("", command))
+    about, lines = _script(_NAMED.sub("…", command))
     renamed = next((what for mark, what in _PUTTING.items() if any(mark in line for line in lines)), None)
     what = renamed or lines[0].lstrip("# ").removesuffix("; exit $?")
     return f"{what[:60]} ({about[:60]})" if about else what[:90]

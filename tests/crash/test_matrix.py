@@ -1,0 +1,33 @@
+"""No accident leaves a third world: what was there before, or what the command makes, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pyvmiscsi.operations import pending
+from tests.crash.matrix import Theatre, play_all
+from tests.crash.scenarios import SCENARIOS, Scenario
+
+pytestmark = pytest.mark.crash
+
+SAMPLE = 0.08
+"""Of the cases that are not always played. `make crash` plays all of them."""
+SEED = 20261122
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.key)
+def test_an_accident_is_taken_back_or_brought_to_its_end(
+    theatre_of: Callable[[str], Theatre], scenario: Scenario
+) -> None:
+    theatre = theatre_of(scenario.release)
+    rehearsal = theatre.rehearse(scenario)
+    outcomes = list(play_all(theatre, rehearsal, rehearsal.selected(sample=SAMPLE, seed=SEED)))
+    assert len(outcomes) >= 2 * len(rehearsal.writes)
+    assert [f"{outcome.case}\n{outcome.complaint}" for outcome in outcomes if outcome.complaint] == []
+
+
+def test_every_verb_that_can_be_resumed_is_played() -> None:
+    assert set(pending._BUILDERS) - {scenario.verb for scenario in SCENARIOS} == set()
