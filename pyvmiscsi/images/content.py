@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
-
-Progress = Callable[[int, int | None], None]
-"""Told often how many bytes are done, and of how many if that is known. What it raises ends the transfer."""
-
-
-def silent(_done: int, _total: int | None) -> None:
-    """Nobody is told."""
 
 
 class Content(Protocol):

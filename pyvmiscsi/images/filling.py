@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pyvmiscsi.errors import ImageError, ProofError
 from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Progress, Written, silent
+from pyvmiscsi.images.content import Content, Written
 from pyvmiscsi.images.digest import Digest
 from pyvmiscsi.images.pieces import is_zero
+from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.units import GIB, Size
 

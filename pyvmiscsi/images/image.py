@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pyvmiscsi.errors import ImageError, InputError, PyvmiscsiError
-from pyvmiscsi.images.content import Content, Progress, silent
+from pyvmiscsi.images.content import Content
 from pyvmiscsi.images.formats import HEAD, Format, format_of, refuse_packed
 from pyvmiscsi.images.given import Given, opened
 from pyvmiscsi.images.nbd import Served
@@ -17,6 +17,7 @@ from pyvmiscsi.images.pieces import pieces
 from pyvmiscsi.images.qcow2 import Qcow2Header
 from pyvmiscsi.images.qemu import served
 from pyvmiscsi.images.unpacking import unpacked
+from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.units import SECTOR
 
 

@@ -13,11 +13,12 @@ from typing import BinaryIO
 from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
 from pyvmiscsi.images import qemu
 from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Progress, Written, silent
+from pyvmiscsi.images.content import Content, Written
 from pyvmiscsi.images.digest import Digest
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.packing import packed
 from pyvmiscsi.images.pieces import is_zero
+from pyvmiscsi.plan.step import Progress, silent
 
 PIECE = 512 * 1024
 _LOOK_SECONDS = 1.0

@@ -26,10 +26,10 @@ from pyvmiscsi.errors import (
     PastNoReturnError,
     PyvmiscsiError,
 )
-from pyvmiscsi.plan.events import Event, Listener, Phase, nobody
+from pyvmiscsi.plan.events import Event, Listener, Meter, Notebook, Phase, nobody, unmetered, unread
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.journal import Journal
-from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.plan.step import LongStep, Plan, Step, Watch
 
 _LOOKS = 3
 """How often a write whose answer was lost is looked for before we give up: the nas is then unreachable."""
@@ -48,10 +48,15 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Runs plans. `interrupted` is asked between steps; `listen` is told of every step."""
+    """Runs plans. `interrupted` is asked between steps; `listen` is told of every step.
+
+    A long step asks `interrupted` in its middle, too; `meter` is told how far it is, `note` what it found out.
+    """
 
     listen: Listener = nobody
     interrupted: Callable[[], bool] = lambda: False
+    meter: Meter = unmetered
+    note: Notebook = unread
 
     def execute(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         """Bring every step about, after making the intent durable.
@@ -117,8 +122,19 @@ class Engine:
                 self._tell(intent, Phase.FOUND, step.title, number, plan)
                 continue
             self._tell(intent, Phase.MAKING, step.title, number, plan)
-            _make(step, fresh=fresh)
+            _make(self._watched(step), fresh=fresh)
             self._tell(intent, Phase.MADE, step.title, number, plan)
+
+    def _watched(self, step: Step) -> Step:
+        if not isinstance(step, LongStep):
+            return step
+        title = step.title
+        watch = Watch(
+            progress=lambda done, total: self.meter(title, done, total),
+            interrupted=self.interrupted,
+            learnt=lambda learnt: self.note(title, learnt),
+        )
+        return step.watched(watch)
 
     def _finish(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         try:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pyvmiscsi.plan.step import Learnt
+
 
 class Phase(StrEnum):
     INTENT = "intent"
@@ -39,3 +41,18 @@ Listener = Callable[[Event], None]
 
 def nobody(_event: Event) -> None:
     """Listens to nothing."""
+
+
+Meter = Callable[[str, int, int | None], None]
+"""Told a long step's title, how many bytes it has done, and of how many if that is known."""
+
+Notebook = Callable[[str, Learnt], None]
+"""Told a long step's title and what it found out."""
+
+
+def unmetered(_title: str, _done: int, _total: int | None) -> None:
+    """Measures nothing."""
+
+
+def unread(_title: str, _learnt: Learnt) -> None:
+    """Keeps nothing."""

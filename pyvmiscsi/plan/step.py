@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
+
+Progress = Callable[[int, int | None], None]
+"""Told often how many bytes are done, and of how many if that is known. What it raises ends the step."""
+
+Learnt = Mapping[str, str | int | None]
+"""What a step found out that its caller may want to know, such as a `sha256`."""
 
 
 class Step(Protocol):
@@ -29,6 +36,36 @@ class Step(Protocol):
 
     def undo(self) -> None:
         """Take back what `make` did, as far as it did it; what this operation did not make stays."""
+
+
+def silent(_done: int, _total: int | None) -> None:
+    """Nobody is told."""
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def unheard(_learnt: Learnt) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who follows a step that takes long: how far it is, whether to stop in its middle, what it found out."""
+
+    progress: Progress = silent
+    interrupted: Callable[[], bool] = never
+    learnt: Callable[[Learnt], None] = unheard
+
+
+@runtime_checkable
+class LongStep(Step, Protocol):
+    """A step that takes long enough to be watched, and can be stopped in its middle: it raises InterruptedOperation."""
+
+    def watched(self, watch: Watch) -> Self:
+        """The same step, watched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,24 +13,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyvmiscsi.plan.engine import Engine
-from pyvmiscsi.plan.events import Listener, nobody
+from pyvmiscsi.plan.events import Listener, Meter, Notebook, nobody, unmetered, unread
 from pyvmiscsi.plan.intent import Intent
-
-
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
+from pyvmiscsi.plan.step import never
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a caller may want of any operation: to hear of its steps, and to stop it between two of them."""
+    """What a caller may want of any operation: to hear of its steps, and to stop it between two of them.
+
+    Of a step that copies data also how far it is (its title, bytes done, and of how many if that is known), what it
+    found out (such as `sha256`), and to stop it in the middle.
+    """
 
     listen: Listener = nobody
     interrupted: Callable[[], bool] = never
+    meter: Meter = unmetered
+    note: Notebook = unread
 
     def engine(self) -> Engine:
-        return Engine(self.listen, self.interrupted)
+        return Engine(self.listen, self.interrupted, self.meter, self.note)
 
 
 def is_under_way(intent: Intent) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.saving import part_of, save
+from pyvmiscsi.plan.step import Watch
 from pyvmiscsi.steps.reading import SnapshotReading, SnapshotSource
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.transfer import Transport
@@ -50,11 +51,14 @@ class FileSaved:
         if self._is_in_place():
             self._reading.remove()
             return
-        tell = self.transport.watch(self.title, self.signature.operation)
-        replace = self.replaces is not None and identity_of(self.file) == self.replaces
+        tell = self.transport.progress(self.title, self.signature.operation)
+        over = self.replaces is not None and identity_of(self.file) == self.replaces
         with self._reading.content(self.transport.access) as content:
-            saved = save(content, self.file, self.format, replace=replace, progress=tell)
-        self.transport.finished(self.title, saved.disk, saved.file_sha256)
+            saved = save(content, self.file, self.format, replace=over, progress=tell)
+        self.transport.watch.learnt({**asdict(saved.disk), "file_sha256": saved.file_sha256})
+
+    def watched(self, watch: Watch) -> Self:
+        return replace(self, transport=self.transport.watched(watch))
 
     def undo(self) -> None:
         part_of(self.file).unlink(missing_ok=True)

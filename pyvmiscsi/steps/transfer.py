@@ -10,54 +10,47 @@ and begin from the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 from pyvmiscsi.errors import InterruptedOperation, NotFoundError
-from pyvmiscsi.images.content import Content, Progress, Written, silent
+from pyvmiscsi.images.content import Content, Written
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import PREFIX, mark, read_mark
+from pyvmiscsi.plan.step import Progress, Watch
 from pyvmiscsi.ports import BlockAccess, Nas
 from pyvmiscsi.steps.offers import Offer, exported
 from pyvmiscsi.steps.reading import SnapshotReading, SnapshotSource
 from pyvmiscsi.steps.signature import Signature
 
-
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
-
-
-def unheard(_what: str, _written: Written, _file_sha256: str | None) -> None:
-    """Nobody is told."""
+__all__ = ["LunCopied", "SnapshotSource", "Transport", "VolumeFilled", "filling_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """How this process reaches LUNs, whom it tells how far a transfer is, and who may stop it on the way."""
+    """How this process reaches LUNs, and who watches what goes through it: the engine sees to the latter."""
 
     access: BlockAccess
-    progress: Progress = silent
-    interrupted: Callable[[], bool] = never
-    finished: Callable[[str, Written, str | None], None] = unheard
-    """Told what a transfer was, what disk it wrote, and the SHA-256 of the file it wrote that to, if it did."""
+    watch: Watch = field(default_factory=Watch)
 
-    def watch(self, what: str, operation: str) -> Progress:
+    def progress(self, what: str, operation: str) -> Progress:
         """Progress that also ends the transfer, with InterruptedOperation, when somebody asks to stop."""
 
         def tell(done: int, total: int | None) -> None:
-            self.progress(done, total)
-            if self.interrupted():
+            self.watch.progress(done, total)
+            if self.watch.interrupted():
                 raise InterruptedOperation(
                     f"stopped: {what} is unfinished",
                     hint=f"pyvmiscsi ops resume {operation} begins it again, ops rewind {operation} takes it back",
                 )
 
         return tell
+
+    def watched(self, watch: Watch) -> Transport:
+        return replace(self, watch=watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +79,14 @@ class VolumeFilled:
         return _is_filled(self.nas, self.volume, self.signature)
 
     def make(self) -> None:
-        tell = self.transport.watch(self.title, self.signature.operation)
+        tell = self.transport.progress(self.title, self.signature.operation)
         with open_image(self.image, sha256=self.sha256, progress=tell) as content:
             written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
         _say_filled(self._offer, written)
-        self.transport.finished(self.title, written, None)
+        self.transport.watch.learnt(asdict(written))
+
+    def watched(self, watch: Watch) -> Self:
+        return replace(self, transport=self.transport.watched(watch))
 
     def undo(self) -> None:
         self._offer.withdraw()
@@ -127,7 +123,10 @@ class LunCopied:
         with self._reading.content(self.transport.access) as content:
             written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
         _say_filled(self._offer, written)
-        self.transport.finished(self.title, written, None)
+        self.transport.watch.learnt(asdict(written))
+
+    def watched(self, watch: Watch) -> Self:
+        return replace(self, transport=self.transport.watched(watch))
 
     def undo(self) -> None:
         self._offer.withdraw()
@@ -152,7 +151,7 @@ def _fill(offer: Offer, content: Content, transport: Transport, title: str, *, v
     volume = offer.nas.find_volume(offer.volume)
     if volume is None:
         raise NotFoundError(f"volume {offer.volume}: is not on the nas")
-    tell = transport.watch(title, offer.signature.operation)
+    tell = transport.progress(title, offer.signature.operation)
     fresh = _is_fresh(volume, offer.signature)
     offer.nas.change_marks(offer.volume, mark(offer.volume, "filling", {"op": offer.signature.operation}))
     with exported(offer, transport.access) as device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from pyvmiscsi.errors import (
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.events import Event, Phase
 from pyvmiscsi.plan.intent import Intent
-from pyvmiscsi.plan.step import Plan
+from pyvmiscsi.plan.step import Plan, Watch
 from tests.plan.worlds import Broken, Fact, Killed, World, WorldJournal
 
 INTENT = Intent("0a1b", "create", "web1", {"guest": "web1"}, "root@control", "2026-11-22T10:00:00Z")
@@ -201,6 +202,40 @@ def test_stops_between_two_steps_when_asked_and_says_how_to_go_on() -> None:
     assert world.facts == {"a": "op1"}
     assert INTENT.id in world.intents
     assert f"ops rewind {INTENT.id}" in caught.value.hint
+
+
+@dataclass(frozen=True)
+class Copying(Fact):
+    """A step that takes long: it tells how far it is, and asks whether to stop."""
+
+    watch: Watch = field(default_factory=Watch)
+
+    def watched(self, watch: Watch) -> Copying:
+        return replace(self, watch=watch)
+
+    def make(self) -> None:
+        for done in (1, 2):
+            self.watch.progress(done, 2)
+            if self.watch.interrupted():
+                raise InterruptedOperation("stopped in the middle")
+        super().make()
+        self.watch.learnt({"sha256": "abc"})
+
+
+def test_a_long_step_is_measured_and_what_it_found_out_is_told() -> None:
+    world, told = World(), list[object]()
+    engine = Engine(meter=lambda *now: told.append(now), note=lambda *now: told.append(now))
+    engine.execute(Plan("create", "web1", (Copying(world, "copy"),)), WorldJournal(world), INTENT)
+    assert told == [("copy", 1, 2), ("copy", 2, 2), ("copy", {"sha256": "abc"})]
+
+
+def test_a_long_step_stops_in_its_middle_when_asked() -> None:
+    world, asked = World(), list[int]()
+    engine = Engine(meter=lambda _title, done, _total: asked.append(done), interrupted=lambda: bool(asked))
+    with pytest.raises(InterruptedOperation, match="in the middle"):
+        engine.execute(Plan("create", "web1", (Copying(world, "copy"),)), WorldJournal(world), INTENT)
+    assert asked == [1]
+    assert world.intents
 
 
 def test_rewind_refuses_past_the_point_of_no_return_and_names_the_step() -> None:

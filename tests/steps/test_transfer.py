@@ -17,7 +17,7 @@ from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.journal import ChangeJournal, DatasetAnchor
-from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.plan.step import Plan, Step, Watch
 from pyvmiscsi.steps.reading import SnapshotSource
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.transfer import LunCopied, Transport, VolumeFilled, filling_of
@@ -158,7 +158,7 @@ def test_another_sha256_is_refused_and_the_volume_is_not_filled(world: World) ->
 def test_it_stops_in_the_middle_when_asked(world: World, kind: Kind) -> None:
     world.make_volume()
     before = world.nas.state()
-    step = replace(kind(world), transport=Transport(world.luns, interrupted=lambda: True))
+    step = replace(kind(world), transport=Transport(world.luns, Watch(interrupted=lambda: True)))
     with pytest.raises(InterruptedOperation, match="ops resume aa01"):
         step.make()
     assert not step.holds()
@@ -229,4 +229,4 @@ def _kill_in_the_middle(world: World) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        replace(world.filled(), transport=Transport(world.luns, progress=die)).make()
+        replace(world.filled(), transport=Transport(world.luns, Watch(progress=die))).make()
