@@ -1,4 +1,4 @@
-"""Ctrl-C stops an operation between two steps; a second one ends the process at once."""
+"""How a command's operation is run: Ctrl-C stops it where it is safe, a second one ends the process at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from .meter import Bar
+
 if TYPE_CHECKING:
     from pyvmiscsi.site.running import Run
 
@@ -17,25 +19,31 @@ if TYPE_CHECKING:
 
 @contextmanager
 def run_of(invocation: Invocation) -> Iterator[Run]:
-    """How this command's operation is run: its steps are told, and the first Ctrl-C is honoured between two of them."""
+    """Its steps are told, and those that copy data show how far they are.
+
+    The first Ctrl-C is honoured between two steps, or in the middle of one that copies data.
+    """
     from pyvmiscsi.plan.events import Event, Phase
     from pyvmiscsi.site.running import Run
 
     asked = False
+    bar = Bar(shown=not invocation.quiet)
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
         asked = True
-        sys.stderr.write("\npyvmiscsi: stopping after this step; press Ctrl-C again to leave at once\n")
+        sys.stderr.write("\npyvmiscsi: stopping as soon as it is safe; press Ctrl-C again to leave at once\n")
 
     def listen(event: Event) -> None:
+        bar.close()
         if event.phase not in (Phase.MAKING, Phase.UNDOING):  # the outcome of each follows
             invocation.listen(event)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield Run(listen, lambda: asked)
+        yield Run(listen, lambda: asked, bar)
     finally:
+        bar.close()
         signal.signal(signal.SIGINT, before)

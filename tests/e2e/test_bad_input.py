@@ -158,7 +158,7 @@ def test_ctrl_c_stops_between_two_steps_and_says_how_to_go_on(lab: Lab, command:
     with command.start("vm", "create", guest, "--size", "64M") as process:
         lab.control.wait_for_fault(fault)
         process.send_signal(signal.SIGINT)
-        while "stopping after this step" not in (said := process.stderr.readline() if process.stderr else ""):
+        while "stopping as soon as" not in (said := process.stderr.readline() if process.stderr else ""):
             assert said, "it ended without a word about Ctrl-C"
         lab.control.release(fault)
         _, said = process.communicate(timeout=60)
