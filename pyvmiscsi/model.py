@@ -25,7 +25,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A zvol. `thick` reserves its whole size; `block_size` None leaves the choice to the nas."""
+    """A zvol. `thick` reserves its whole size; `block_size` and `compression` None leave the choice to the nas."""
 
     path: DatasetPath
     size: Size
@@ -34,6 +34,8 @@ class Volume:
     marks: Marks = field(default_factory=dict)
     used: Size | None = None
     origin: str | None = None
+    compression: str | None = None
+    """As zfs(8) writes it: `lz4`, `zstd-3`, `off`; its own or inherited."""
 
 
 @dataclass(frozen=True, slots=True)

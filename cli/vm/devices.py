@@ -9,7 +9,7 @@ from pyvmiscsi.units import Size
 from .. import show
 from ..frame import of, word
 from ..interruption import run_of
-from .words import BlockSize, Datastore, DryRun, Name, Thick, show_preview
+from .words import BlockSize, Compression, Datastore, DryRun, Name, Thick, show_preview
 
 app = typer.Typer()
 
@@ -24,6 +24,7 @@ def add(
     datastore: Datastore = None,
     thick: Thick = False,
     block_size: BlockSize = None,
+    compression: Compression = None,
     emulation: Annotated[str, typer.Option("--type", help="virtio-blk, nvme or ahci-hd.")] = "virtio-blk",
     dry_run: DryRun = False,
 ) -> None:
@@ -32,7 +33,7 @@ def add(
 
     invocation = of(ctx)
     guest = invocation.site().guest(str(name), datastore)
-    disk = DiskRequest(size, thick, block_size)
+    disk = DiskRequest(size, thick, block_size, compression)
     if dry_run:
         show_preview(invocation, guest.preview_add_disk(disk, emulation=emulation))
         return

@@ -11,7 +11,7 @@ from pyvmiscsi.units import Size
 from .. import show
 from ..frame import of, word
 from ..interruption import run_of
-from .words import BlockSize, Datastore, DryRun, Name, OnHost, Thick, Yes, show_preview
+from .words import BlockSize, Compression, Datastore, DryRun, Name, OnHost, Thick, Yes, show_preview
 
 if TYPE_CHECKING:
     from pyvmiscsi.site import GuestView
@@ -30,6 +30,7 @@ def create(
     datastore: Datastore = None,
     thick: Thick = False,
     block_size: BlockSize = None,
+    compression: Compression = None,
     cpu: Annotated[int | None, typer.Option("--cpu", "-c", min=1, help="Virtual processors (1).")] = None,
     memory: Annotated[
         Size | None, typer.Option("--memory", "-m", parser=word(Size.parse), metavar="SIZE", help="Memory (512M).")
@@ -50,7 +51,7 @@ def create(
     invocation = of(ctx)
     request = CreateRequest(
         guest=name,
-        disks=tuple(DiskRequest(one, thick, block_size) for one in size or [Size.parse("20G")]),
+        disks=tuple(DiskRequest(one, thick, block_size, compression) for one in size or [Size.parse("20G")]),
         settings=settings_of(_text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
         chap=chap or mutual,
         mutual=mutual,

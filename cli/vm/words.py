@@ -26,6 +26,9 @@ BlockSize = Annotated[
         "--block-size", parser=word(Size.parse), metavar="SIZE", help="The volume's block size (the nas chooses)."
     ),
 ]
+Compression = Annotated[
+    str | None, typer.Option("--compression", metavar="NAME", help="off, lz4, zstd, … (as the dataset above it).")
+]
 GuestAndSnapshot = Annotated[str, typer.Argument(metavar="NAME@SNAPSHOT", help="The guest and its snapshot.")]
 
 

@@ -29,22 +29,33 @@ from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import KIB, MIB, Size
 
 VERB = "create"
-_USUAL_BLOCK = Size(16 * KIB.bytes)
+USUAL_BLOCK = Size(16 * KIB.bytes)
 """What TrueNAS 23.10 and later give a zvol when nothing is asked (nas-wire.md 2.3)."""
+
+_COMPRESSION = re.compile(
+    r"on|off|lz4|lzjb|zle|gzip(-[19])?|zstd(-([1-9]|1[0-9]))?|zstd-fast(-([1-9]|[1-9]0|100|500|1000))?"
+)
+"""What `pool.dataset.create` takes on every release that is served (nas-wire.md 2.3)."""
 
 _PLACE_OF_DISK = re.compile(r"disk\d+_(name|dev|size|serial)|uuid")
 
 
 @dataclass(frozen=True, slots=True)
 class DiskRequest:
-    """A disk to make; RuleError when its size is not a whole number of its blocks."""
+    """A disk to make; RuleError when its size is not a whole number of its blocks, or for an unknown compression."""
 
     size: Size
     thick: bool = False
     block_size: Size | None = None
+    compression: str | None = None
 
     def __post_init__(self) -> None:
-        block = self.block_size or _USUAL_BLOCK
+        if self.compression is not None and _COMPRESSION.fullmatch(self.compression) is None:
+            raise RuleError(
+                f"compression {self.compression!r}: not one that the nas knows",
+                hint="write off, lz4, zstd, zstd-1 to zstd-19, zstd-fast, gzip, gzip-1, gzip-9, zle, lzjb or on",
+            )
+        block = self.block_size or USUAL_BLOCK
         if self.size < MIB or not self.size.is_multiple_of(block):
             fitting = max(self.size.rounded_up_to(block), MIB)
             raise RuleError(
@@ -52,16 +63,16 @@ class DiskRequest:
             )
 
     def volume(self, path: DatasetPath, marks: Marks) -> Volume:
-        return Volume(path, self.size, self.thick, self.block_size, marks)
+        return Volume(path, self.size, self.thick, self.block_size, marks, compression=self.compression)
 
     def as_json(self) -> dict[str, Any]:
         block = self.block_size.bytes if self.block_size else None
-        return {"size": self.size.bytes, "thick": self.thick, "block_size": block}
+        return {"size": self.size.bytes, "thick": self.thick, "block_size": block, "compression": self.compression}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         block = data.get("block_size")
-        return cls(Size(data["size"]), bool(data["thick"]), Size(block) if block else None)
+        return cls(Size(data["size"]), bool(data["thick"]), Size(block) if block else None, data.get("compression"))
 
 
 @dataclass(frozen=True, slots=True)

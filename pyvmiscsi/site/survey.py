@@ -125,6 +125,7 @@ def _disk_view(disk: GuestDisk, datastore: DatastoreRecord, devices: Mapping[str
         size=disk.volume.size.bytes,
         used=disk.volume.used.bytes if disk.volume.used else None,
         thick=disk.volume.thick,
+        compression=disk.volume.compression,
         extent=extent.name if extent else None,
         serial=str(extent.serial) if extent else None,
         naa=extent.naa if extent else None,

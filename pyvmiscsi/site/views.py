@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ class DiskView:
     portal: str
     chap_tag: int | None
     sessions: tuple[str, ...]
+    compression: str | None = None
     device: str | None = None
     """On the host that has it; None when none does, or when hosts were not asked."""
 
@@ -208,12 +210,65 @@ def clone_view(one: Descendant, datastore: DatastoreRecord) -> CloneView:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageView:
+    """An image: sizes in bytes, `created` is ISO 8601, UTC."""
+
+    name: str
+    datastore: str
+    description: str
+    source: str
+    """What it was made of: `web1:disk0@monday`, or a file's name."""
+    created: str
+    size: int
+    used: int | None
+    volume: str
+    origin: str | None
+    """The snapshot that it is a clone of; None when it depends on nothing."""
+    sha256: str | None
+    """Of the disk, where it was copied byte by byte."""
+    settings: Mapping[str, str]
+    """vm-bhyve's keys that a guest of it begins with."""
+    guests: tuple[str, ...]
+    """Those that depend on it."""
+
+    @property
+    def size_text(self) -> str:
+        return str(Size(self.size))
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotView:
     """A snapshot of a guest; `created` is ISO 8601, UTC."""
 
     guest: str
     name: str
     created: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedView:
+    """A guest in the trash; `label` finds it, `until` (ISO 8601, UTC) is when it may go, `size` is in bytes."""
+
+    label: str
+    guest: str
+    datastore: str
+    uuid: str
+    until: str
+    expired: bool
+    volumes: tuple[str, ...]
+    size: int
+    operations: tuple[str, ...]
+    """Ids of unfinished operations on it."""
+
+    @property
+    def size_text(self) -> str:
+        return str(Size(self.size))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

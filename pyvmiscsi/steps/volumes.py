@@ -41,6 +41,7 @@ class VolumeExists:
                 ("size", found.size, wanted.size),
                 ("thick provisioning", found.thick, wanted.thick),
                 ("block size", found.block_size, wanted.block_size or found.block_size),
+                ("compression", found.compression, wanted.compression or found.compression),
             ],
         )
         return True
@@ -99,7 +100,9 @@ class VolumesKept:
         return found is not None and read_mark(self.path, "kept", found.marks) == self.whose
 
     def make(self) -> None:
-        no_guest: dict[str, str | None] = dict.fromkeys(mark(self.path, "guest", {}))
+        found = self.nas.find_dataset(self.path) or self.nas.find_volume(self.path)
+        guest = None if found is None else read_mark(self.path, "guest", found.marks)
+        no_guest: dict[str, str | None] = {} if guest is None else dict.fromkeys(mark(self.path, "guest", guest))
         self.nas.change_marks(self.path, no_guest | mark(self.path, "kept", self.whose))
 
     def undo(self) -> None:

@@ -141,6 +141,16 @@ class NasContract:
         assert found is not None
         assert found.thick
 
+    def test_a_volume_is_compressed_as_asked_or_as_what_is_above_it(self, nas: Nas) -> None:
+        nas.create_dataset(GUEST, {})
+
+        assert nas.create_volume(replace(VOLUME, compression="zstd-3")).compression == "zstd-3"
+        inherited = nas.create_volume(replace(VOLUME, path=GUEST.child("disk1"))).compression
+
+        assert inherited == "lz4"
+        shown = {volume.path: volume.compression for volume in nas.inventory(GUEST).volumes}
+        assert shown == {DISK: "zstd-3", GUEST.child("disk1"): "lz4"}
+
     def test_a_dataset_is_no_volume_nor_a_volume_a_dataset(self, nas: Nas) -> None:
         nas.create_dataset(GUEST, {})
         nas.create_volume(VOLUME)

@@ -104,7 +104,8 @@ class FakeZfs(Watched):
                 raise NasRefusedError(f"volume {volume.path}: size {volume.size} is not a multiple of {block}")
             if volume.thick and volume.size.bytes > self._available() * 8 // 10:
                 raise NasSpaceError(f"volume {volume.path}: more than 80% of the available space")
-            made = replace(volume, block_size=block, marks=dict(volume.marks), used=Size(0))
+            compression = volume.compression or "lz4"
+            made = replace(volume, block_size=block, marks=dict(volume.marks), used=Size(0), compression=compression)
             self._volumes[volume.path] = made
             self.contents[volume.path] = b""
             return replace(made, marks=self._marks_of(volume.path))

@@ -31,12 +31,13 @@ disks = st.builds(
     size=st.integers(MIB.bytes // BLOCK, 2**30).map(lambda blocks: Size(blocks * BLOCK)),
     thick=st.booleans(),
     block_size=st.sampled_from([None, Size(BLOCK)]),
+    compression=st.sampled_from([None, "off", "zstd-3"]),
 )
 requests = st.builds(
     CreateRequest,
     guest=st.from_regex(r"[a-z0-9][a-z0-9.-]{0,20}", fullmatch=True).map(GuestName),
     disks=st.lists(disks, max_size=4).map(tuple),
-    settings=st.dictionaries(st.sampled_from(["memory", "cpu", "utctime", "loader"]), st.sampled_from(["1", "2"])),
+    settings=st.dictionaries(st.sampled_from(["memory", "cpu", "utctime", "comment"]), st.sampled_from(["1", "2"])),
     chap=st.booleans(),
     mutual=st.booleans(),
     uuid=st.uuids(),
@@ -116,3 +117,16 @@ def test_asked_for_switches_come_after_the_templates() -> None:
     settings = settings_of('network0_type="e1000"\nnetwork0_switch="lan"\n', cpu=4, memory=None, switches=("dmz",))
     assert settings["network1_switch"] == "dmz"
     assert settings["cpu"] == "4"
+
+
+@pytest.mark.parametrize(
+    "name", ["on", "off", "lz4", "lzjb", "zle", "gzip", "gzip-9", "zstd", "zstd-19", "zstd-fast-1000"]
+)
+def test_a_disk_may_have_any_compression_that_every_nas_knows(name: str) -> None:
+    assert DiskRequest(Size.parse("1G"), compression=name).compression == name
+
+
+@pytest.mark.parametrize("name", ["", "LZ4", "gzip-6", "zstd-20", "zstd-0", "zstd-fast-11", "inherit", "lz4 "])
+def test_another_compression_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(RuleError, match="write off, lz4, zstd"):
+        DiskRequest(Size.parse("1G"), compression=name)

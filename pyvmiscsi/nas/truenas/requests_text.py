@@ -19,7 +19,7 @@ from pyvmiscsi.units import Size
 
 MARK_PREFIX = "org.pyvmiscsi:"
 
-_PROPERTIES = ["volsize", "volblocksize", "refreservation", "used", "origin"]
+_PROPERTIES = ["volsize", "volblocksize", "refreservation", "used", "origin", "compression"]
 _EXTENT_FIELDS = ["id", "name", "disk", "serial", "blocksize", "comment", "naa", "enabled", "ro"]
 """Without `locked`, which costs one look-up for each row (nas-wire.md 4.3)."""
 _TARGET_FIELDS = ["id", "name", "groups"]
@@ -76,6 +76,8 @@ def create_volume(volume: Volume) -> Request:
     }
     if volume.block_size is not None:
         entry["volblocksize"] = str(volume.block_size)
+    if volume.compression is not None:
+        entry["compression"] = volume.compression.upper()
     return Request("pool.dataset.create", (entry,))
 
 

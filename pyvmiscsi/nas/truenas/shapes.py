@@ -89,6 +89,7 @@ class Resource:
     is_volume: bool
     numbers: dict[str, int | None]
     origin: str | None
+    compression: str | None
     marks: Marks
     method: str
 
@@ -109,6 +110,7 @@ class Resource:
             marks=self.marks,
             used=None if used is None else Size(used),
             origin=self.origin,
+            compression=self.compression,
         )
 
     def _number(self, name: str) -> int:
@@ -118,17 +120,21 @@ class Resource:
         return number
 
 
+_TEXTS = ("origin", "compression")
+
+
 def resource(row: Row) -> Resource:
     """One row of `pool.dataset.query`, or the answer to a create or update, without its children."""
     properties = {
         name: row.row(name) for name in ("volsize", "volblocksize", "refreservation", "used") if _has(row, name)
     }
-    origin = row.row("origin") if _has(row, "origin") else None
+    texts = {name: row.row(name).take_or_none("rawvalue", str) for name in _TEXTS if _has(row, name)}
     return Resource(
         row.take("id", str),
         row.take("type", str) == "VOLUME",
         {name: _number(found) for name, found in properties.items()},
-        _origin(origin.take_or_none("rawvalue", str)) if origin else None,
+        _origin(texts.get("origin")),
+        texts.get("compression"),
         _marks(row),
         row.method,
     )
@@ -188,12 +194,13 @@ def _zfs_resource(row: Row) -> Resource:
     properties = row.row("properties")
     names = ("volsize", "volblocksize", "refreservation", "used")
     numbers = {name: properties.row(name).take_or_none("value", int) for name in names if _has(properties, name)}
-    origin = properties.row("origin").take_or_none("raw", str) if _has(properties, "origin") else None
+    texts = {name: properties.row(name).take_or_none("raw", str) for name in _TEXTS if _has(properties, name)}
     return Resource(
         row.take("name", str),
         row.take("type", str) == "VOLUME",
         numbers,
-        _origin(origin),
+        _origin(texts.get("origin")),
+        texts.get("compression"),
         _marks(row),
         row.method,
     )

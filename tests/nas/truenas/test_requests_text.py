@@ -63,6 +63,14 @@ def test_block_sizes_are_spelled_as_the_api_spells_them(size: str, spelling: str
     assert (entry["sparse"], entry["force_size"]) == (False, False)
 
 
+def test_compression_is_shouted_and_left_to_the_nas_unless_asked_for() -> None:
+    volume = Volume(DISK, Size.parse("1G"))
+
+    assert "compression" not in ask.create_volume(volume).params[0]
+    asked = ask.create_volume(Volume(DISK, Size.parse("1G"), compression="zstd-3"))
+    assert asked.params[0]["compression"] == "ZSTD-3"
+
+
 def test_marks_change_in_one_update() -> None:
     assert ask.change_marks(GUEST, {"org.pyvmiscsi:a": "1", "org.pyvmiscsi:b": None}) == Request(
         "pool.dataset.update",

@@ -38,6 +38,7 @@ ZVOL: dict[str, Any] = {
     "refreservation": prop(None, "DEFAULT"),
     "used": prop(57344, "NONE"),
     "origin": {"parsed": "", "rawvalue": "", "value": "", "source": "NONE"},
+    "compression": {"parsed": "lz4", "rawvalue": "lz4", "value": "LZ4", "source": "INHERITED"},
     "user_properties": {
         "org.pyvmiscsi:disk": prop("mine"),
         "org.pyvmiscsi:guest": prop("web1", "INHERITED"),
@@ -58,6 +59,7 @@ RESOURCE = {
         "refreservation": {"raw": "0", "source": None, "value": 0},
         "used": {"raw": "57344", "source": None, "value": 57344},
         "origin": {"raw": "none", "source": None, "value": None},
+        "compression": {"raw": "lz4", "source": None, "value": "lz4"},
     },
     "user_properties": {"org.pyvmiscsi:disk": "mine", "org.pyvmiscsi:guest": "web1", "comments": "INHERIT"},
 }
@@ -107,6 +109,7 @@ VOLUME = Volume(
     block_size=Size.parse("16K"),
     marks={"org.pyvmiscsi:disk": "mine"},
     used=Size(57344),
+    compression="lz4",
 )
 
 
@@ -119,6 +122,7 @@ def test_a_volume_by_its_path_shows_inherited_marks_too() -> None:
 
     assert found.volume().marks == {"org.pyvmiscsi:disk": "mine", "org.pyvmiscsi:guest": "web1"}
     assert (found.volume().size, found.volume().used, found.volume().origin) == (VOLUME.size, VOLUME.used, None)
+    assert found.volume().compression == "lz4"
 
 
 def test_a_reservation_makes_a_volume_thick() -> None:
