@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pyvmiscsi.lab import Lab
+from pyvmiscsi.site import Site
 from tests.house.person import ROOT, Person, commands_of
 
 
@@ -27,11 +29,47 @@ def test_the_page_of_the_lab(tmp_path: Path) -> None:
     assert not (tmp_path / ".lab").exists()
 
 
+@pytest.fixture
+def flash(lab: Lab) -> Iterator[None]:
+    """What the page's second datastore stands on."""
+    lab.control.call("pool.dataset.create", {"name": "tank/flash"})
+    with Site.load(lab.site_file) as site:
+        site.host("hv1").make_directory("/vmconfig/flash")
+        yield
+        site.host("hv1").remove_directory("/vmconfig/flash")
+    lab.control.call("pool.dataset.delete", "tank/flash")
+
+
+@pytest.fixture
+def branch_of_vm_bhyve(lab: Lab) -> Iterator[None]:
+    """hv1 has the lab's datastore as the iSCSI branch of vm-bhyve would."""
+    with Site.load(lab.site_file) as site:
+        host = site.host("hv1")
+        before = host.read_file("/etc/rc.conf") or b""
+        added = f'vm_dir="iscsi:nas1:{lab.info.basename}"\nvm_iscsi_config="/vmconfig"\n'
+        host.write_file("/etc/rc.conf", before + added.encode())
+        yield
+        host.write_file("/etc/rc.conf", before)
+
+
+@pytest.mark.usefixtures("flash", "branch_of_vm_bhyve")
 def test_the_page_of_the_site_file(lab: Lab, tmp_path: Path) -> None:
-    (show,) = commands_of("docs/site-file.md")
-    said = Person(tmp_path, PYVMISCSI_SITE=str(lab.site_file)).types(show)
+    own = tmp_path / "site.toml"
+    own.write_text(lab.site_file.read_text())
+    show, add, look, other, back, remove, inherited, inherit = commands_of("docs/site-file.md")
+    person = Person(tmp_path, PYVMISCSI_SITE=str(own))
+
+    said = person.types(show)
     assert "site.toml" in said
     assert Path(lab.info.api_key_file).read_text().strip() not in said
+    assert "[datastores.flash]" in person.types(add)
+    assert "tank/flash" in person.types(look)
+    assert "flash is the default" in person.types(other)
+    assert "iscsi1 is the default" in person.types(back)
+    assert "stays: dataset tank/flash" in person.types(remove)
+    assert own.read_text() == lab.site_file.read_text()
+    assert "default" in person.types(inherited)
+    assert person.types(inherit) == "all was so already\n"
 
 
 @pytest.mark.parametrize("way", ["resume", "rewind"])

@@ -248,6 +248,23 @@ def test_a_name_in_two_datastores_has_to_be_told_apart(scene: Scene, tmp_path: P
         assert [(guest.name, guest.datastore) for guest in site.guests()] == [("web1", "near"), ("web1", "far")]
 
 
+def test_a_nas_has_a_name_once(scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    nas = scene.nases["nas1"]
+    assert nas is not None
+    nas.create_dataset(DatasetPath.parse("tank/more"), {})
+    spec = DatastoreSpec.parse(f"iscsi:nas1:iqn.2005-10.org.example.more:{tmp_path}/more")
+    with scene.site() as site:
+        site.add_datastore(scene.entry(spec=spec, parent=DatasetPath.parse("tank/more")))
+    scene.create("web1", "near")
+    before = nas.state()
+
+    with pytest.raises(ConflictError, match="extent web1-disk0"):
+        scene.create("web1", "far")
+
+    assert nas.state() == before
+
+
 def test_datastores_that_share_a_config_path_share_its_names(two: Scene) -> None:
     two.create("web1", "near")
     two.create("web2", "far")
