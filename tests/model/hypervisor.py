@@ -1,0 +1,238 @@
+"""A hypervisor in memory: files, run locks and guests by the rules of the scripts that ask for them.
+
+Each script says in its first line what it is for; what is answered here is what it does on a host. The scripts
+themselves are run by the tests of `pyvmiscsi/bhyve/`, and by the same sequences on the lab.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pyvmiscsi.names import Iqn
+from pyvmiscsi.ports import Completed
+from tests.fakes.host import Call, FakeHost, Reply
+
+RUN = "/var/run/pyvmiscsi"
+CAPABILITIES = b"""release=1403000
+machine=amd64
+cpus=8
+memory=68719476736
+max_vcpus=16
+module=vmm
+module=nmdm
+firmware=/usr/local/share/uefi-firmware/BHYVE_UEFI.fd
+"""
+_BUSY = 75
+_FIRST_LINE = re.compile(r"\s*# (?P<purpose>.*)")
+
+
+class LogsOut(Protocol):
+    """The kernel's initiator, as the supervisor needs it."""
+
+    def detach(self, target: Iqn, *, deadline: float = 30.0) -> None: ...
+
+
+@dataclass(frozen=True)
+class Running:
+    """A guest under its supervisor, as its script says it."""
+
+    operation: str
+    lock: str
+    targets: tuple[Iqn, ...]
+
+    @classmethod
+    def by(cls, script: bytes) -> Running:
+        lines = re.findall(r"^(OPERATION|LOCK|TARGETS)=(.*)$", script.decode(), re.MULTILINE)
+        said = {name: " ".join(shlex.split(value)) for name, value in reversed(lines)}
+        return cls(said["OPERATION"], said["LOCK"], tuple(Iqn.parse(iqn) for iqn in said["TARGETS"].split()))
+
+
+@dataclass
+class MemoryHost(FakeHost):
+    """`files` and `directories` below the config path are those of `shared`, as if it were mounted."""
+
+    initiator: LogsOut | None = None
+    shared: FakeHost = field(default_factory=FakeHost)
+    config_path: str = "/vmconfig"
+    running: dict[str, Running] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.answer = self._answer
+        self._scripts: dict[str, Callable[..., Reply]] = {
+            "look at the guests of a host": self._look,
+            "read every guest's directory": self._read_directories,
+            "ask what a hypervisor can do": lambda *_: Reply(CAPABILITIES),
+            "load the modules of bhyve": lambda *_: Reply(),
+            "copy the firmware variables": lambda *_: Reply(),
+            "destroy the taps of a guest": lambda *_: Reply(),
+            "destroy a virtual machine": lambda *_: Reply(),
+            "signal a guest": self._signal,
+            "sweep what is left of a guest": self._sweep,
+            "take run.lock": self._take,
+            "release run.lock": self._release,
+        }
+
+    # what it is asked
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", deadline: float = 30.0, ok: Iterable[int] = (0,)
+    ) -> Completed:
+        self.calls.clear()  # nobody looks at them, and a life is long
+        return super().run(argv, stdin=stdin, deadline=deadline, ok=ok)
+
+    def _answer(self, call: Call) -> Reply:
+        if call.script:
+            match = _FIRST_LINE.match(call.script)
+            purpose = match["purpose"] if match else call.script
+            assert purpose in self._scripts, f"a script that this host does not know: {purpose}"
+            return self._scripts[purpose](*call.words)
+        match call.words:
+            case ["/bin/hostname"]:
+                return Reply(f"{self.name}\n".encode())
+            case ["/usr/sbin/daemon", "-f", "/bin/sh", script]:
+                return self._run_supervisor(script)
+            case ["/bin/rm", "-R", "-f", path]:
+                return self._remove_tree(path)
+            case ["/bin/mv", *options, old, new] if all(option.startswith("-") for option in options):
+                return self._move(old, new)
+        raise AssertionError(f"a command that this host does not know: {call.words}")
+
+    # files
+
+    def _at(self, path: str) -> FakeHost:
+        return self.shared if f"{path}/".startswith(f"{self.config_path}/") else self._local
+
+    @property
+    def _local(self) -> FakeHost:
+        return FakeHost(files=self.files, directories=self.directories)
+
+    def read_file(self, path: str) -> bytes | None:
+        return self._at(path).files.get(path)
+
+    def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        at = self._at(path)
+        assert path.rpartition("/")[0] in at.directories, f"{path}: no such directory"
+        at.write_file(path, data, mode=mode)
+
+    def create_file(self, path: str, data: bytes, *, mode: int = 0o644) -> bool:
+        return self._at(path).create_file(path, data, mode=mode)
+
+    def remove_file(self, path: str) -> None:
+        self._at(path).remove_file(path)
+
+    def make_directory(self, path: str) -> None:
+        self._at(path).make_directory(path)
+
+    def remove_directory(self, path: str) -> None:
+        self._at(path).remove_directory(path)
+
+    def list_directory(self, path: str) -> tuple[str, ...]:
+        return self._at(path).list_directory(path)
+
+    def _remove_tree(self, path: str) -> Reply:
+        at = self._at(path)
+        for each in [each for each in at.files if f"{each}/".startswith(f"{path}/")]:
+            del at.files[each]
+        at.directories -= {each for each in at.directories if f"{each}/".startswith(f"{path}/")}
+        return Reply()
+
+    def _move(self, old: str, new: str) -> Reply:
+        at = self._at(old)
+        if old in at.files:
+            at.files[new] = at.files.pop(old)
+            return Reply()
+        if old not in at.directories:
+            return Reply(stderr=f"mv: {old}: No such file or directory".encode(), status=1)
+        target = f"{new}/{old.rpartition('/')[2]}" if new in at.directories else new
+        for each in [each for each in at.files if each.startswith(f"{old}/")]:
+            at.files[target + each.removeprefix(old)] = at.files.pop(each)
+        inside = {each for each in at.directories if f"{each}/".startswith(f"{old}/")}
+        at.directories -= inside
+        at.directories |= {target + each.removeprefix(old) for each in inside}
+        return Reply()
+
+    # guests
+
+    def _look(self, state_directory: str) -> Reply:
+        lines: list[str] = []
+        for guest, running in self.running.items():
+            lines += [f"vmm {guest}", f"process {guest} 4201", f"supervised {guest}"]
+            lines += [f"status {guest} state=running", f"status {guest} operation={running.operation}"]
+        for path, data in self.files.items():
+            if path.startswith(f"{state_directory}/") and path.endswith("/status"):
+                guest = path.split("/")[-2]
+                lines += [f"status {guest} {line}" for line in data.decode().splitlines() if guest not in self.running]
+        return Reply("".join(f"{line}\n" for line in lines).encode())
+
+    def _read_directories(self, config_path: str) -> Reply:
+        lines: list[str] = []
+        for path, data in sorted(self.shared.files.items(), key=lambda found: found[0].endswith("/run.lock")):
+            below = path.removeprefix(f"{config_path}/")
+            if path != below and below.count("/") == 1 and below.endswith((".conf", "/run.lock")):
+                lines += [f"file {path}", *(f" {line}" for line in data.decode().splitlines())]
+        return Reply("".join(f"{line}\n" for line in lines).encode())
+
+    def _run_supervisor(self, script: str) -> Reply:
+        guest, text = script.split("/")[-2], self.files[script]
+        running = Running.by(text)
+        if guest in self.running:
+            self.files[f"{RUN}/{guest}/refused"] = f"operation={running.operation}\nreason=it runs\n".encode()
+        else:
+            self.running[guest] = running
+            self.files[f"{RUN}/{guest}/status"] = f"state=running\noperation={running.operation}\n".encode()
+        return Reply()
+
+    def _signal(self, _supervisor: str, _signal: str, _pattern: str, guest: str, run: str) -> Reply:
+        """Every guest here hears its power button; its supervisor takes away all that its start brought."""
+        running = self.running.pop(guest, None)
+        if running is None:
+            return Reply(status=66)
+        for target in running.targets:
+            assert self.initiator is not None
+            self.initiator.detach(target)
+        if self._first_line(f"{running.lock}.op") == running.operation:
+            self._unlock(running.lock, run)
+        self.files[f"{run}/status"] = f"state=stopped\noperation={running.operation}\nexit=1\n".encode()
+        return Reply()
+
+    def _sweep(self, _pattern: str, guest: str, run: str, _vm_bhyve: str) -> Reply:
+        if guest in self.running:
+            return Reply(status=_BUSY)
+        return self._remove_tree(run)
+
+    # run.lock
+
+    def _take(self, run: str, directory: str, guest: str, operation: str, _name: str, _vm_bhyve: str) -> Reply:
+        lock, claim = f"{directory}/run.lock", f"{run}/claim"
+        self.make_directory(run)
+        if directory not in self.shared.directories:
+            return Reply(stderr=f"{directory} cannot be written".encode(), status=73)
+        claimed = self._first_line(claim)
+        if claimed != operation:
+            if guest in self.running:
+                return Reply(f"running {self.name}\n".encode(), status=_BUSY)
+            if claimed and f"operation={claimed}" not in self.files.get(f"{run}/status", b"").decode():
+                return Reply(f"operation {claimed}\n".encode(), status=_BUSY)
+        if not self.create_file(lock, f"{self.name}\n".encode()) and self._first_line(lock) != self.name:
+            return Reply(f"host {self._first_line(lock)}\n".encode(), status=_BUSY)
+        self.files[claim] = f"{operation}\n".encode()
+        self.shared.files[f"{lock}.op"] = f"{operation}\n".encode()
+        return Reply()
+
+    def _release(self, run: str, directory: str, operation: str) -> Reply:
+        if self._first_line(f"{directory}/run.lock.op") == operation:
+            self._unlock(f"{directory}/run.lock", run)
+        if self._first_line(f"{run}/claim") == operation:
+            self.remove_file(f"{run}/claim")
+        return Reply()
+
+    def _unlock(self, lock: str, run: str) -> None:
+        for path in (f"{lock}.op", lock, f"{run}/claim"):
+            self.remove_file(path)
+
+    def _first_line(self, path: str) -> str:
+        return (self.read_file(path) or b"").decode().partition("\n")[0]

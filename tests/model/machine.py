@@ -1,0 +1,369 @@
+"""The rules of a sequence: any verb on any guest, allowed or not, with or without bad luck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from pyvmiscsi.errors import (
+    AlreadyExistsError,
+    BusyError,
+    ConflictError,
+    HostUnreachableError,
+    InputError,
+    NasUnansweredError,
+    NasUnreachableError,
+    NotFoundError,
+    PastNoReturnError,
+    PyvmiscsiError,
+    RuleError,
+)
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import CreateRequest, DiskRequest
+from pyvmiscsi.site import Site
+from pyvmiscsi.units import MIB, Size
+from tests.model.luck import Fate, Kind, Luck, Mishap
+from tests.model.reference import Disk, Guest, Kept, Reference, observed, write_tag
+from tests.model.worlds import HOSTS, World
+from tests.plan.worlds import Killed
+
+GUESTS = ("a", "b", "c", "d")
+SNAPSHOTS = ("monday", "tuesday", "sunday")
+MOST_MISHAPS = 3
+_TRIES = MOST_MISHAPS + 2
+_CHAP = ("none", "one way", "mutual")
+
+Refusal = type[PyvmiscsiError]
+
+
+def _mishaps(latest: int) -> st.SearchStrategy[Mishap]:
+    return st.builds(Mishap, st.integers(0, latest), st.sampled_from(Kind))
+
+
+sizes = st.integers(1, 3).map(lambda count: count * MIB.bytes)
+good = st.just(Fate())
+bad = st.builds(
+    Fate,
+    st.one_of(st.tuples(_mishaps(40)), st.tuples(_mishaps(40), _mishaps(12))),
+    st.sampled_from(("resume", "rewind")),
+)
+fates = st.one_of(good, bad, good)
+
+
+class Sequence(RuleBasedStateMachine):
+    """One life of a site. After every rule all that can be seen must be as the reference says."""
+
+    layout: ClassVar[str] = "nested"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = self.make_world()
+        self.reference = Reference()
+        self.mishaps_left = MOST_MISHAPS
+        self.tag = 0
+
+    def make_world(self) -> World:
+        raise NotImplementedError
+
+    # guests come and go
+
+    @precondition(lambda self: len(self.reference.guests) < len(GUESTS))
+    @rule(data=st.data(), disks=st.lists(sizes, min_size=1, max_size=2), chap=st.sampled_from(_CHAP), fate=fates)
+    def create(self, data: st.DataObject, disks: list[int], chap: str, fate: Fate) -> None:
+        name = self.free_name(data)
+        request = CreateRequest(GuestName.parse(name), _disks(disks), chap=chap != "none", mutual=chap == "mutual")
+        made = Guest({f"disk{number}": Disk(size) for number, size in enumerate(disks)}, chap=chap != "none")
+        self.live(lambda site: site.datastore().create(request), self.reference.with_guest(name, made), fate=fate)
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), fate=fates)
+    def create_another_of_the_same_name(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        request = CreateRequest(GuestName.parse(name), _disks([MIB.bytes] * (1 + len(guest.disks))))
+        self.live(lambda site: site.datastore().create(request), self.reference, refusal=ConflictError, fate=fate)
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), fate=fates)
+    def destroy(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        self.live(
+            lambda site: site.guest(name).destroy(),
+            self.reference.without(name),
+            refusal=BusyError if guest.host or self.reference.dependants(name) else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests and len(self.reference.guests) < len(GUESTS))
+    @rule(data=st.data(), full=st.booleans(), fate=fates)
+    def clone(self, data: st.DataObject, full: bool, fate: Fate) -> None:
+        """Of what the guest is now: a snapshot is taken for it, which a linked clone needs for as long as it lives."""
+        name, guest = self.any_guest(data)
+        new = self.free_name(data)
+        kept = Kept(f"clone-{new}-*", guest.disks)
+        made = Guest(guest.disks, chap=guest.chap, origin=None if full else (name, kept.name))
+        source = guest if full else replace(guest, snapshots=(*guest.snapshots, kept))
+        refusal: Refusal | None = BusyError if guest.host else None
+        if self.layout == "flat" and len(guest.disks) > 1:
+            refusal = refusal or RuleError
+        self.live(
+            lambda site: site.guest(name).clone(new, full=full),
+            self.reference.with_guest(name, source).with_guest(new, made),
+            refusal=refusal,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.has_snapshots and len(self.reference.guests) < len(GUESTS))
+    @rule(data=st.data(), full=st.booleans(), fate=fates)
+    def clone_of_a_snapshot(self, data: st.DataObject, full: bool, fate: Fate) -> None:
+        name, guest, kept = self.any_snapshot(data)
+        new = self.free_name(data)
+        grown = {disk: replace(was, size=guest.disks[disk].size) for disk, was in kept.disks.items()}
+        made = Guest(grown if full else kept.disks, chap=guest.chap, origin=None if full else (name, kept.name))
+        self.live(
+            lambda site: site.guest(name).clone(new, snapshot=kept.name, full=full),
+            self.reference.with_guest(new, made),
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), new=st.sampled_from(GUESTS), fate=fates)
+    def rename(self, data: st.DataObject, new: str, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        refusal: Refusal | None = BusyError if guest.host else None
+        if refusal is None and new == name:
+            refusal = InputError
+        elif refusal is None and new in self.reference.guests:
+            refusal = AlreadyExistsError
+        self.live(
+            lambda site: site.guest(name).rename(new), self.reference.renamed(name, new), refusal=refusal, fate=fate
+        )
+
+    # what a guest is and has
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), size=sizes, fate=fates)
+    def add_disk(self, data: st.DataObject, size: int, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        self.live(
+            lambda site: site.guest(name).add_disk(DiskRequest(Size(size))),
+            self.reference.with_guest(name, guest.with_disk(guest.next_disk, Disk(size))),
+            refusal=BusyError if guest.host else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), more=st.integers(-1, 2), fate=fates)
+    def resize(self, data: st.DataObject, more: int, fate: Fate) -> None:
+        """Also while it runs."""
+        name, guest, disk = self.any_disk(data)
+        size = max(guest.disks[disk].size + more * MIB.bytes, MIB.bytes)
+        self.live(
+            lambda site: site.guest(name).resize(disk, Size(size)),
+            self.reference.with_guest(name, guest.with_disk(disk, replace(guest.disks[disk], size=size))),
+            refusal=RuleError if size < guest.disks[disk].size else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), fate=fates)
+    def rotate_chap(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        refusal: Refusal | None = BusyError if guest.host else None if guest.chap else RuleError
+        self.live(lambda site: site.guest(name).rotate_chap(), self.reference, refusal=refusal, fate=fate)
+
+    @precondition(lambda self: any(not guest.host for guest in self.reference.guests.values()))
+    @rule(data=st.data())
+    def write(self, data: st.DataObject) -> None:
+        name, guest, disk = self.any_disk(data, stopped=True)
+        self.tag += 1
+        with self.world.site() as site:
+            write_tag(site.guest(name), disk, self.tag)
+        written = guest.with_disk(disk, replace(guest.disks[disk], tag=self.tag))
+        self.reference = self.reference.with_guest(name, written)
+
+    # life
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), host=st.sampled_from(HOSTS), fate=fates)
+    def start(self, data: st.DataObject, host: str, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        self.live(
+            lambda site: site.guest(name).start(host),
+            self.reference.with_guest(name, replace(guest, host=host)),
+            refusal=BusyError if guest.host else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), fate=fates)
+    def stop(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        self.live(
+            lambda site: site.configured_guest(name).stop(force=True, deadline=0.0),
+            self.reference.with_guest(name, replace(guest, host=None)),
+            fate=fate,
+        )
+
+    # what it was
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), snapshot=st.sampled_from(SNAPSHOTS), force=st.booleans(), fate=fates)
+    def snapshot(self, data: st.DataObject, snapshot: str, force: bool, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        refusal: Refusal | None = BusyError if guest.host and not force else None
+        if self.layout == "flat" and len(guest.disks) > 1:
+            refusal = refusal or RuleError
+        elif snapshot in {kept.name for kept in guest.snapshots}:
+            refusal = refusal or AlreadyExistsError
+        taken = replace(guest, snapshots=(*guest.snapshots, Kept(snapshot, guest.disks)))
+        self.live(
+            lambda site: site.guest(name).snapshot(snapshot, force=force),
+            self.reference.with_guest(name, taken),
+            refusal=refusal,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.has_snapshots)
+    @rule(data=st.data(), fate=fates)
+    def forget_snapshot(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest, kept = self.any_snapshot(data)
+        left = tuple(one for one in guest.snapshots if one != kept)
+        self.live(
+            lambda site: site.guest(name).forget_snapshot(kept.name),
+            self.reference.with_guest(name, replace(guest, snapshots=left)),
+            refusal=BusyError if self.reference.dependants(name, kept.name) else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.has_snapshots)
+    @rule(data=st.data(), newer=st.booleans(), fate=fates)
+    def rollback(self, data: st.DataObject, newer: bool, fate: Fate) -> None:
+        name, guest, kept = self.any_snapshot(data)
+        lost = guest.newer(kept.name)
+        refusal: Refusal | None = None
+        if guest.host:
+            refusal = BusyError
+        elif kept.disks.keys() != guest.disks.keys():
+            refusal = NotFoundError
+        elif lost and not newer:
+            refusal = ConflictError
+        elif any(self.reference.dependants(name, one.name) for one in lost):
+            refusal = BusyError
+        older = guest.snapshots[: guest.snapshots.index(kept) + 1]
+        self.live(
+            lambda site: site.guest(name).rollback(kept.name, newer=newer),
+            self.reference.with_guest(name, replace(guest, disks=kept.disks, snapshots=older)),
+            refusal=refusal,
+            fate=fate,
+        )
+
+    # which guest, which disk, which snapshot
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Some that have a name a person gave them."""
+        return any(_plain(guest) for guest in self.reference.guests.values())
+
+    def free_name(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from([name for name in GUESTS if name not in self.reference.guests]))
+
+    def any_guest(self, data: st.DataObject, *, stopped: bool = False) -> tuple[str, Guest]:
+        names = sorted(name for name, guest in self.reference.guests.items() if not (stopped and guest.host))
+        name = data.draw(st.sampled_from(names))
+        return name, self.reference.guests[name]
+
+    def any_disk(self, data: st.DataObject, *, stopped: bool = False) -> tuple[str, Guest, str]:
+        name, guest = self.any_guest(data, stopped=stopped)
+        return name, guest, data.draw(st.sampled_from(sorted(guest.disks)))
+
+    def any_snapshot(self, data: st.DataObject) -> tuple[str, Guest, Kept]:
+        having = sorted(name for name, guest in self.reference.guests.items() if _plain(guest))
+        name = data.draw(st.sampled_from(having))
+        guest = self.reference.guests[name]
+        return name, guest, data.draw(st.sampled_from(_plain(guest)))
+
+    # how a rule is lived
+
+    def live(
+        self,
+        act: Callable[[Site], object],
+        after: Reference,
+        *,
+        refusal: Refusal | None = None,
+        fate: Fate,
+    ) -> None:
+        """Do it, and if it was cut short have another process end it; then look at everything.
+
+        It must have been done, or not begun, or taken back; which of them, only a cut leaves open: a process that was
+        killed, or a peer that did not answer, and nothing unfinished to be found.
+        """
+        luck = Luck(list(fate.mishaps[: self.mishaps_left]))
+        planned = len(luck.ahead)
+        before = self.reference
+        outcome = self._attempt(act, luck)
+        if len(luck.ahead) == planned:
+            assert isinstance(outcome, refusal) if refusal else outcome is None, repr(outcome)
+        ended = self._recover(luck, fate.ending) if len(luck.ahead) < planned else None
+        self.mishaps_left -= planned - len(luck.ahead)
+        if refusal:
+            candidates = [before]
+        elif ended:
+            candidates = [after if ended == "resume" else before]
+        elif isinstance(outcome, (Killed, HostUnreachableError, NasUnreachableError, NasUnansweredError)):
+            candidates = [before, after]
+        else:
+            candidates = [before] if outcome else [after]
+        self._agree(candidates)
+
+    def _attempt(self, act: Callable[[Site], object], luck: Luck) -> BaseException | None:
+        with self.world.site(luck) as site:
+            try:
+                act(site)
+            except (Killed, PyvmiscsiError) as error:
+                note(f"  {type(error).__name__}: {error}")
+                return error
+        return None
+
+    def _recover(self, luck: Luck, ending: str) -> str | None:
+        """What another process did with what was left unfinished; None when nothing was."""
+        ended: str | None = None
+        for _ in range(_TRIES):
+            ahead = len(luck.ahead)
+            with self.world.site(luck) as site:
+                try:
+                    pending = site.operations()
+                    if not pending and len(luck.ahead) == ahead:  # else a host was not there to be asked
+                        return ended
+                    if not pending:
+                        continue
+                    assert len(pending) == 1, pending
+                    ended = ending
+                    getattr(pending[0], ending)()
+                except PastNoReturnError:
+                    ending = "resume"
+                except (Killed, PyvmiscsiError) as error:
+                    note(f"  {ending}: {type(error).__name__}: {error}")
+        raise AssertionError("it does not come to an end")
+
+    def _agree(self, candidates: list[Reference]) -> None:
+        seen, census = observed(self.world), self.world.census()
+        for candidate in candidates:
+            if seen == candidate.as_seen():
+                self.reference = candidate
+                assert census == candidate.census()
+                return
+        assert seen == candidates[-1].as_seen()
+
+
+def _disks(sizes_: list[int]) -> tuple[DiskRequest, ...]:
+    return tuple(DiskRequest(Size(size)) for size in sizes_)
+
+
+def _plain(guest: Guest) -> list[Kept]:
+    """The snapshots that somebody asked for."""
+    return [kept for kept in guest.snapshots if kept.name in SNAPSHOTS]

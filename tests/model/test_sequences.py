@@ -1,0 +1,47 @@
+"""A hundred lives of a site in memory, a few on the lab; `make model` lives thousands."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.model.machine import Sequence
+from tests.model.worlds import MemoryWorld, World
+
+
+class InMemory(Sequence):
+    def make_world(self) -> World:
+        return MemoryWorld(self.layout)
+
+
+class InMemoryFlat(InMemory):
+    layout = "flat"
+
+
+class InMemoryWithoutRenaming(InMemory):
+    """A nas that cannot rename datasets, as before TrueNAS 25.10: volumes stay where they were made."""
+
+    def make_world(self) -> World:
+        return MemoryWorld(self.layout, renames_datasets=False)
+
+
+ON_DEMAND = int(os.environ.get("PYVMISCSI_SEQUENCES", "0"))
+"""How many sequences somebody wants; they are others each time. Without a wish the same ones are lived every time,
+and one that fails is not made shorter, which takes longer than a test may."""
+
+SETTINGS = settings(
+    max_examples=ON_DEMAND or 40,
+    derandomize=not ON_DEMAND,
+    stateful_step_count=20,
+    print_blob=True,
+    phases=[Phase.generate, *([Phase.reuse, Phase.shrink] if ON_DEMAND else [])],
+    suppress_health_check=list(HealthCheck),
+)
+
+TestInMemory = InMemory.TestCase
+TestInMemory.settings = SETTINGS
+TestInMemoryFlat = InMemoryFlat.TestCase
+TestInMemoryFlat.settings = SETTINGS
+TestInMemoryWithoutRenaming = InMemoryWithoutRenaming.TestCase
+TestInMemoryWithoutRenaming.settings = SETTINGS
