@@ -21,6 +21,7 @@ from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.names import Portal
 from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.site.foundations import check_foundations, content, shared_by
+from pyvmiscsi.site.survey import sharing
 from pyvmiscsi.site.views import SiteChangeView
 
 _FEW = 5
@@ -41,6 +42,8 @@ class Membership:
             file = with_datastore(file, entry)
             done.append(f"{file.site.source}: [datastores.{entry.name}]")
         record = file.site.datastores[entry.name]
+        if done and (others := sharing(record, file.site)):
+            done.append(f"shares {record.config_path} with {', '.join(others)}: a guest's name is taken in all of them")
         if check:
             check_foundations(record, self._connections)
         self._save(file)

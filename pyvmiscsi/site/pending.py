@@ -15,7 +15,7 @@ from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.running import Run
-from pyvmiscsi.site.survey import survey_hosts
+from pyvmiscsi.site.survey import sharing, survey_hosts
 from pyvmiscsi.site.views import OperationView
 
 
@@ -78,6 +78,8 @@ def _in_locks(datastore: Datastore, connections: Connections) -> Iterator[Pendin
 
 def _start_in_lock(datastore: Datastore, connections: Connections, name: str, host: str) -> Iterator[PendingOperation]:
     guest = datastore.guest(name)
+    if sharing(datastore.record, connections.record) and not guest.exists():
+        return  # the start of another datastore's guest
     directory = f"{datastore.record.config_path}/{name}"
     holder = Hypervisor(connections.host(host)).run_lock(guest.name, directory).find_holder()
     if holder is not None and holder.operation is not None:

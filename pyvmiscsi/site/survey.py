@@ -10,7 +10,7 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnreachableError
-from pyvmiscsi.model import DatastoreRecord, SessionState
+from pyvmiscsi.model import DatastoreRecord, SessionState, Site
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, guest_records
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.views import DiskView, GuestView
@@ -76,6 +76,18 @@ def survey_hosts(datastore: DatastoreRecord, connections: Connections) -> HostSu
     for failure in failures:
         connections.warn(f"{failure}: guests on it are not seen")
     return HostSurvey(answers[0][1], tuple(glance for glance, _ in answers))
+
+
+def sharing(datastore: DatastoreRecord, site: Site) -> tuple[str, ...]:
+    """The other datastores that have the same config path on a host of it; each shows the others' configurations."""
+    hosts = set(datastore.hosts or site.hosts)
+    return tuple(
+        other.name
+        for other in site.datastores.values()
+        if other.name != datastore.name
+        and other.config_path == datastore.config_path
+        and hosts & set(other.hosts or site.hosts)
+    )
 
 
 def survey_guests(datastore: DatastoreRecord, connections: Connections) -> tuple[GuestView, ...]:
