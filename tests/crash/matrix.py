@@ -56,10 +56,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A scenario's worlds before and after, and what it writes between them."""
+    """A scenario's world after its command, and what the command writes."""
 
     scenario: Scenario
-    before: Facts
     clean: Facts
     writes: tuple[Write, ...]
 
@@ -108,6 +107,7 @@ class Theatre:
         )
         self.world = World(self._lab)
         self._sites = {dialect: self._site_file(dialect) for dialect in dialects_of(release)}
+        self._last: Scenario | None = None
         stage = self._stage()
         stage.ok(f"vm create {NEIGHBOUR} --size 1M")
         stage.stamp(NEIGHBOUR, "is not concerned")
@@ -132,15 +132,18 @@ class Theatre:
 
     def rehearse(self, scenario: Scenario) -> Rehearsal:
         """Prepare the scenario's world, and run its command without any accident: in all dialects it does the same."""
+        self._take_off(self._last)
+        self._last = scenario
         self.world.put_back("neighbour")
         scenario.prepare(self._stage())
-        before = self.world.facts()
+        self._kept = self.world.facts()
         self.world.keep(scenario.key)
+        self._eve(scenario)
         first, *others = scenario.dialects
         writes = watch(self.world, lambda: self._start(first, *scenario.argv))
-        rehearsal = Rehearsal(scenario, before, self.world.facts(), writes)
+        rehearsal = Rehearsal(scenario, self.world.facts(), writes)
         for dialect in others:
-            self._put_back(rehearsal)
+            self._put_back(scenario)
             self._ok(dialect, *scenario.argv)
             self._compare(f"by {dialect}", rehearsal.clean.likeness, self.world.facts().likeness)
         return rehearsal
@@ -151,26 +154,35 @@ class Theatre:
     def _start(self, dialect: str, *words: str) -> Running:
         return self._launcher.start("--site", str(self._sites[dialect]), *words)
 
-    def _put_back(self, rehearsal: Rehearsal) -> None:
+    def _put_back(self, scenario: Scenario) -> Facts:
         """The world before the command, whatever the last case left of it."""
-        if self.world.facts() == rehearsal.before:
-            return
-        scenario = rehearsal.scenario
-        if scenario.afterwards:
-            self._start(rehearsal.dialects[0], *scenario.afterwards).wait()
-        self.world.put_back(scenario.key)
-        found = self.world.facts()
-        if found != rehearsal.before:
-            raise CaseError(f"the world cannot be put back\n{difference(rehearsal.before.lines, found.lines)}")
+        self._take_off(scenario)
+        if self.world.facts() != self._kept:
+            self.world.put_back(scenario.key)
+            found = self.world.facts()
+            if found != self._kept:
+                raise CaseError(f"the world cannot be put back\n{difference(self._kept.lines, found.lines)}")
+        return self._eve(scenario)
+
+    def _take_off(self, scenario: Scenario | None) -> None:
+        """Nothing runs on the host any more."""
+        if scenario is not None and scenario.afterwards:
+            self._ok(scenario.dialects[0], *scenario.afterwards.split())
+
+    def _eve(self, scenario: Scenario) -> Facts:
+        if not scenario.eve:
+            return self._kept
+        self._ok(scenario.dialects[0], *scenario.eve.split())
+        return self.world.facts()
 
     # the accident, and what comes after it
 
     def play(self, rehearsal: Rehearsal, case: Case) -> Outcome:
-        self._put_back(rehearsal)
+        before = self._put_back(rehearsal.scenario)
         try:
             with armed(self.world, case.write, case.fate) as fault:
                 ended = self._meet(fault, case, self._start(case.dialect, *rehearsal.scenario.argv))
-            needless = self._end(rehearsal, case, ended)
+            needless = self._end(rehearsal, case, before, ended)
         except (CaseError, AssertionError) as wrong:
             return Outcome(case, str(wrong))
         return Outcome(case, needless=needless)
@@ -187,13 +199,13 @@ class Theatre:
             fault.let_go()
         return ended
 
-    def _end(self, rehearsal: Rehearsal, case: Case, ended: Ended) -> bool:
+    def _end(self, rehearsal: Rehearsal, case: Case, before: Facts, ended: Ended) -> bool:
         """Do what a person would do now, and see that all is well; whether there was nothing to do."""
         if rehearsal.scenario.again:
             return self._run_again(rehearsal, case, ended)
         pending = self._pending(case)
         if not pending:
-            self._judge_alone(rehearsal, case, ended)
+            self._judge_alone(rehearsal, case, before, ended)
             return True
         if len(pending) > 1:
             raise CaseError(f"several unfinished operations: {pending}")
@@ -203,7 +215,7 @@ class Theatre:
         if not case.fate.kills and f"ops resume {operation['id']}" not in ended.err:
             raise CaseError(f"it does not say how to go on: {ended}")
         if case.ending == "rewind" and self._rewinds(case, operation["id"]):
-            self._compare("taken back", rehearsal.before.lines, self.world.facts().lines)
+            self._compare("taken back", before.lines, self.world.facts().lines)
             return False
         resumed = self._start(case.dialect, "ops", "resume", operation["id"]).wait()
         if resumed.status not in (0, _NOT_FOUND):  # a start may come to its end by itself before we look
@@ -219,15 +231,15 @@ class Theatre:
         self._compare("run again", rehearsal.clean.likeness, self.world.facts().likeness)
         return False
 
-    def _judge_alone(self, rehearsal: Rehearsal, case: Case, ended: Ended) -> None:
+    def _judge_alone(self, rehearsal: Rehearsal, case: Case, before: Facts, ended: Ended) -> None:
         """Nothing is unfinished: the command did all of it, or nothing, and said so."""
         facts = self.world.facts()
-        is_done, is_undone = facts.likeness == rehearsal.clean.likeness, facts == rehearsal.before
+        is_done, is_undone = facts.likeness == rehearsal.clean.likeness, facts == before
         if case.fate.kills and (is_done or is_undone):
             return
         if is_done and _UNSURE in ended.err:  # it could not look any more, and said so
             return
-        wanted = rehearsal.clean.likeness if ended.status == 0 else rehearsal.before.likeness
+        wanted = rehearsal.clean.likeness if ended.status == 0 else before.likeness
         self._compare(f"ended alone ({ended.status}: {ended.err})", wanted, facts.likeness)
 
     def _rewinds(self, case: Case, operation: str) -> bool:

@@ -28,6 +28,7 @@ _DRAWN = re.compile(
     r"|(?P<moment>\b20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+))"
     r"|(?P<digest>(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f]))"
     r"|(?P<operation>(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f]))"
+    r"|(?P<short>(?<=-)[0-9a-f]{8}(?![0-9a-f]))"
 )
 _RUN = Path("var/run/pyvmiscsi")
 """Where a hypervisor has a directory for each guest that ran on it. What it notes there stays: it is the last run's."""
