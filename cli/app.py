@@ -17,6 +17,8 @@ from .frame import Invocation, of, split_global_options
 
 NOUNS = {
     "vm": "Guests: create, start, stop, snapshot, clone, rename, destroy.",
+    "trash": "Guests that were parked: list, restore, empty.",
+    "image": "Images: disks that guests are provisioned from.",
     "datastore": "Datastores of the site.",
     "ops": "Operations that were interrupted: list, resume, rewind.",
     "config": "The site file: show it, and where each value comes from.",

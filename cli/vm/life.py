@@ -9,12 +9,12 @@ from pyvmiscsi.errors import InputError
 from pyvmiscsi.units import Size
 
 from .. import show
-from ..frame import of, word
+from ..frame import Invocation, of, word
 from ..interruption import run_of
-from .words import BlockSize, Compression, Datastore, DryRun, Name, OnHost, Thick, Yes, show_preview
+from .words import BlockSize, Compression, Datastore, DryRun, Name, OnHost, Thick, Yes, show_preview, text_of
 
 if TYPE_CHECKING:
-    from pyvmiscsi.site import GuestView
+    from pyvmiscsi.site import Guest, GuestView
 
 app = typer.Typer()
 
@@ -52,7 +52,7 @@ def create(
     request = CreateRequest(
         guest=name,
         disks=tuple(DiskRequest(one, thick, block_size, compression) for one in size or [Size.parse("20G")]),
-        settings=settings_of(_text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
+        settings=settings_of(text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
         chap=chap or mutual,
         mutual=mutual,
     )
@@ -136,12 +136,20 @@ def destroy(
     name: Name,
     datastore: Datastore = None,
     keep_disks: Annotated[bool, typer.Option("--keep-disks", help="Leave the volumes on the nas, unused.")] = False,
+    trash: Annotated[
+        int | None, typer.Option("--trash", min=1, metavar="DAYS", help="Park it: `trash restore` brings it back.")
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
     """Everything of the guest goes, on the nas too. There is no way back."""
     invocation = of(ctx)
     guest = invocation.site().guest(str(name), datastore)
+    if trash is not None:
+        if keep_disks:
+            raise InputError("--keep-disks and --trash: one of them", hint="in the trash, the disks are kept anyway")
+        _park(invocation, guest, trash, dry_run=dry_run)
+        return
     snapshots = () if keep_disks else guest.all_snapshots()
     if dry_run:
         preview = guest.preview_destroy(keep_disks=keep_disks)
@@ -156,6 +164,17 @@ def destroy(
     show.text(invocation, f"guest {name} is destroyed{kept}", {"guest": str(name)})
 
 
+def _park(invocation: Invocation, guest: "Guest", days: int, *, dry_run: bool) -> None:
+    """Without a question: it can be brought back."""
+    if dry_run:
+        show_preview(invocation, guest.preview_park(days))
+        return
+    with run_of(invocation) as run:
+        label = guest.park(days, run)
+    what = f"guest {guest.name} is in the trash as {label}: pyvmiscsi trash restore {label}"
+    show.text(invocation, what, {"guest": str(guest.name), "label": label})
+
+
 def _and_snapshots(names: tuple[str, ...]) -> str:
     return f" and its snapshots {', '.join(names)}" if names else ""
 
@@ -163,12 +182,3 @@ def _and_snapshots(names: tuple[str, ...]) -> str:
 def _state(guest: "GuestView") -> str:
     state = f"{guest.state} ({guest.host})" if guest.host else guest.state
     return f"{state}, unfinished: see ops list" if guest.operations else state
-
-
-def _text_of(template: Path | None) -> str:
-    if template is None:
-        return ""
-    try:
-        return template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"template {template}: {error}") from error

@@ -1,5 +1,6 @@
 """Words that several verbs of `pyvmiscsi vm` share."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,3 +50,13 @@ def show_preview(invocation: Invocation, preview: "Preview") -> None:
         typer.echo(f"no way back from: {preview.no_return}" if preview.no_return else "every step can be undone")
         return
     show.detail(invocation, {"steps": steps, "no_return": preview.no_return})
+
+
+def text_of(template: Path | None) -> str:
+    """A template's text, empty without one; InputError when it cannot be read."""
+    if template is None:
+        return ""
+    try:
+        return template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"template {template}: {error}") from error

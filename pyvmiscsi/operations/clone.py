@@ -14,12 +14,14 @@ from pyvmiscsi.names import DiskName, GuestName, SnapshotName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import CreateRequest, SnapshotToTake
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
+from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.snapshots import refuse_several_moments
 from pyvmiscsi.steps.configuration import PASSWORD
 
 VERB = "clone"
 
 _IDENTITY = re.compile(r"uuid|network\d+_mac")
+_DISK_OR_SLOT = re.compile(r"disk\d+_\w+|\w+_slot")
 
 
 def clone_request(
@@ -47,7 +49,7 @@ def clone_request(
         first = SnapshotToTake(SnapshotPath(record.anchor, snapshot), recursive=datastore.layout != "flat")
     return CreateRequest(
         guest=new,
-        disks=tuple(copy_of(disk, snapshot, full=full) for disk in disks),
+        disks=tuple(copy_of(disk, snapshot, full=full, name=name) for name, disk in disks.items()),
         settings=settings_of_copy(record.name, conf),
         chap=record.chap_tag is not None,
         mutual=any(disk.target.mutual for disk in record.disks if disk.target),
@@ -57,14 +59,13 @@ def clone_request(
     )
 
 
-def disks_of(record: GuestRecord, conf: ConfText) -> tuple[GuestDisk, ...]:
-    """The LUNs that this configuration of the guest names, as the nas has them now."""
-    on_nas = {disk.name: disk for disk in record.disks}
-    named = [DiskName(disk.number) for disk in _luns(record.name, conf)]
-    for name in named:
-        if name not in on_nas:
-            raise ConflictError(f"guest {record.name}: its configuration names {name}, which the nas has not")
-    return tuple(on_nas[name] for name in named)
+def disks_of(record: GuestRecord, conf: ConfText) -> dict[DiskName, GuestDisk]:
+    """The LUNs that this configuration of the guest names, by their numbers there, as the nas has them now."""
+    on_nas = paired_disks(record, parse_guest(record.name, conf))
+    for disk in _luns(record.name, conf):
+        if disk.number not in on_nas:
+            raise ConflictError(f"guest {record.name}: its configuration names {disk.key}, which the nas has not")
+    return {DiskName(number): on_nas[number] for number in sorted(on_nas)}
 
 
 def copy_of(disk: GuestDisk, snapshot: SnapshotName, *, full: bool, name: DiskName | None = None) -> CopiedDisk:
@@ -96,6 +97,18 @@ def settings_of_copy(guest: GuestName, conf: ConfText) -> dict[str, str]:
         for key, value in pairs.items()
         if not _IDENTITY.fullmatch(key) and key != PASSWORD and not (place and place.fullmatch(key))
     }
+
+
+def settings_for_image(conf: ConfText, disk: DiskName) -> dict[str, str]:
+    """What a guest of this disk's image begins with: no disks but this one, as its disk0, and no slots."""
+    pairs = conf.pairs()
+    kept = {
+        key: value
+        for key, value in pairs.items()
+        if not _IDENTITY.fullmatch(key) and not _DISK_OR_SLOT.fullmatch(key) and key != PASSWORD
+    }
+    ours = {f"disk0_{what}": pairs[f"{disk}_{what}"] for what in ("type", "opts") if f"{disk}_{what}" in pairs}
+    return kept | ours
 
 
 def _luns(guest: GuestName, conf: ConfText) -> list[Disk]:

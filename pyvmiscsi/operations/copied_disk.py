@@ -11,10 +11,9 @@ from pyvmiscsi.model import DatastoreRecord, Marks, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, SnapshotPath
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Step
-from pyvmiscsi.steps.clones import VolumeCloned
+from pyvmiscsi.steps.clones import CloneGrown, VolumeCloned
 from pyvmiscsi.steps.reading import SnapshotSource
 from pyvmiscsi.steps.signature import Signature
-from pyvmiscsi.steps.sizes import VolumeGrown
 from pyvmiscsi.steps.transfer import LunCopied, Transport
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import Size
@@ -76,7 +75,7 @@ class CopiedDisk:
         if not self.full:
             yield VolumeCloned(nas, self.source, path, signature, marks)
             if self.size is not None:
-                yield VolumeGrown(nas, path, self.size)
+                yield CloneGrown(nas, path, self.size)
             return
         if not is_there:
             yield VolumeExists(nas, self.volume(path, marks), signature)

@@ -12,16 +12,20 @@ Nothing is connected before it is used. Long operations tell `listen` of every s
 
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.pending import PendingOperation
 from pyvmiscsi.site.site import Site
-from pyvmiscsi.site.views import DatastoreView, DiskView, GuestView, OperationView, ResizedView
+from pyvmiscsi.site.views import CloneView, DatastoreView, DiskView, GuestView, ImageView, OperationView, ResizedView
 
 __all__ = [
+    "CloneView",
     "Datastore",
     "DatastoreView",
     "DiskView",
     "Guest",
     "GuestView",
+    "Image",
+    "ImageView",
     "OperationView",
     "PendingOperation",
     "ResizedView",

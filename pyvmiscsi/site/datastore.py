@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import GuestName, ImageName
 from pyvmiscsi.operations.create import VERB as CREATE
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest, create_plan
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
@@ -18,10 +18,11 @@ from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.foundations import check_foundations, config_paths, content
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.images import Image, images_of
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import survey_guests
-from pyvmiscsi.site.views import CloneView, DatastoreDetailView, DatastoreView, GuestView, clone_view
+from pyvmiscsi.site.views import CloneView, DatastoreDetailView, DatastoreView, GuestView, ImageView, clone_view
 from pyvmiscsi.steps.difference import refuse_difference
 
 
@@ -72,6 +73,14 @@ class Datastore:
         """Every volume that is a clone or has clones, each followed by its own."""
         inventory = self._connections.nas(self.record.nas).inventory(self.record.parent)
         return tuple(clone_view(one, self.record) for one in lineage(self.record, inventory))
+
+    def image(self, name: str | ImageName) -> Image:
+        """The image of this name, whether or not there is one: its methods raise NotFoundError."""
+        return Image(ImageName.parse(str(name)), self.record, self._connections)
+
+    def images(self) -> tuple[ImageView, ...]:
+        """Every image, by name."""
+        return images_of(self.record, self._connections)
 
     def intents(self) -> tuple[Intent, ...]:
         """Every unfinished operation that the nas tells of, whatever object carries it."""

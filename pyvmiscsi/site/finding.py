@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pyvmiscsi.errors import ConflictError, NasError, NotFoundError, PyvmiscsiError
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.views import GuestView
 
 _AT_ONCE = 8
@@ -28,6 +29,19 @@ def find_guest(name: str, places: Sequence[Datastore], warn: Callable[[str], Non
     for failure in failed:
         warn(f"{failure}: not looked there for guest {name}")
     return _the_only(name, found, "not in", places)
+
+
+def find_image(name: str, places: Sequence[Datastore]) -> Image:
+    """The one image of this name in these datastores; NotFoundError when none has it, ConflictError when several do."""
+    images = [place.image(name) for place in places]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="image") as pool:
+        found = [image for image, record in zip(images, pool.map(Image.find_record, images), strict=True) if record]
+    if not found:
+        raise NotFoundError(f"image {name}: not in {_listed(places) or 'any datastore'}", hint="pyvmiscsi image list")
+    if len(found) > 1:
+        where = ", ".join(image.datastore.name for image in found)
+        raise ConflictError(f"image {name}: in {where}", hint=f"say which: --datastore {found[0].datastore.name}")
+    return found[0]
 
 
 def find_configured_guest(name: str, places: Sequence[Datastore]) -> Guest:

@@ -16,11 +16,13 @@ from pyvmiscsi.names import DatasetPath, Portal
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, say_nothing
 from pyvmiscsi.site.datastore import Datastore
-from pyvmiscsi.site.finding import find_configured_guest, find_guest, without_echoes
+from pyvmiscsi.site.finding import find_configured_guest, find_guest, find_image, without_echoes
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.membership import Membership, usual_portal
 from pyvmiscsi.site.pending import PendingOperation, pending_operations
-from pyvmiscsi.site.views import GuestView, HostDatastoreView, SiteChangeView
+from pyvmiscsi.site.trash import Trash
+from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView
 
 T = TypeVar("T")
 
@@ -72,6 +74,17 @@ class Site:
         warning when another has it.
         """
         return find_guest(name, self._places(datastore), self._connections.warn)
+
+    def images(self) -> tuple[ImageView, ...]:
+        """Every image of every datastore."""
+        return tuple(image for found in self._each(Datastore.images) for image in found)
+
+    def image(self, name: str, datastore: str | None = None) -> Image:
+        """The image of this name, in the named datastore or wherever it is.
+
+        NotFoundError when it is nowhere, ConflictError when several datastores have one.
+        """
+        return find_image(name, self._places(datastore))
 
     def configured_guest(self, name: str, datastore: str | None = None) -> Guest:
         """The same by what the hosts show, so that a guest can be stopped while its nas is lost."""
@@ -136,6 +149,11 @@ class Site:
     def host(self, name: str) -> Host:
         """A hypervisor of the site, for scripts of one's own."""
         return self._connections.host(name)
+
+    def trash(self, datastore: str | None = None) -> Trash:
+        """The guests that were parked in every datastore, or in one."""
+        places = (self.datastore(datastore),) if datastore else self.datastores()
+        return Trash((place.record for place in places), self._connections)
 
     def operations(self) -> tuple[PendingOperation, ...]:
         """Every unfinished operation, the oldest first."""

@@ -15,6 +15,7 @@ from pyvmiscsi.plan.intent import mark, read_snapshot_mark
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
 from pyvmiscsi.steps.signature import Signature
+from pyvmiscsi.steps.sizes import VolumeGrown
 
 _MARK = "clone"
 
@@ -149,6 +150,18 @@ class VolumeCloned:
         return found.origin == str(self.source) and Signature.in_marks(found.path, found.marks) is None
 
 
+class CloneGrown(VolumeGrown):
+    """A clone that was just made has this size, and not that of the snapshot: nobody has written to it yet."""
+
+    signed: ClassVar[bool] = True
+
+    def holds(self) -> bool:
+        return self.nas.find_volume(self.path) is not None and VolumeGrown.holds(self)
+
+    def undo(self) -> None:
+        """The clone goes, whatever its size."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumePromoted:
     """A clone owns the snapshot it began as, and all older ones; what it came from is now the clone."""
@@ -179,32 +192,3 @@ class VolumePromoted:
 
     def undo(self) -> None:
         """Promoting the other one would not give back all that moved; plans put this past the point of no return."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoClones:
-    """Nothing began as a snapshot of this volume and still depends on it."""
-
-    nas: Nas
-    parent: DatasetPath
-    path: DatasetPath
-    signed: ClassVar[bool] = False
-
-    @property
-    def title(self) -> str:
-        return f"no clones of {self.path}"
-
-    def holds(self) -> bool:
-        return not self._found()
-
-    def make(self) -> None:
-        raise BusyError(
-            f"volume {self.path}: {self._found()[0]} is a clone of it", hint="destroy or promote that one first"
-        )
-
-    def undo(self) -> None:
-        """Nothing was done."""
-
-    def _found(self) -> list[DatasetPath]:
-        volumes = self.nas.inventory(self.parent).volumes
-        return [one.path for one in volumes if (one.origin or "").startswith(f"{self.path}@")]

@@ -9,7 +9,7 @@ from pyvmiscsi.bhyve.config import GuestConfig
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.errors import BusyError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import GuestName
+from pyvmiscsi.names import GuestName, SnapshotName
 from pyvmiscsi.operations.guests import GuestMark, GuestRecord, guest_records
 from pyvmiscsi.operations.pending import PlannedOperation
 from pyvmiscsi.plan.intent import Intent
@@ -18,6 +18,7 @@ from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.site.survey import survey_hosts
+from pyvmiscsi.steps.configuration import kept_path
 
 
 class GuestAccess:
@@ -88,6 +89,17 @@ class GuestAccess:
         if found is None:
             raise NotFoundError(f"guest {self.name}: no {path} on {host}", hint="is the config path mounted there?")
         return ConfText(found.decode(errors="surrogateescape"))
+
+    def _config_at(self, snapshot: SnapshotName | None, scene: SiteScene) -> tuple[str, ConfText]:
+        """The guest's configuration and where it stands: as kept with the snapshot, if it was, or else as it is."""
+        host = self._config_host(scene)
+        if snapshot is not None:
+            path = kept_path(f"{self.datastore.config_path}/{self.name}", str(snapshot))
+            kept = host.read_file(path)
+            if kept is not None:
+                return path, ConfText(kept.decode(errors="surrogateescape"))
+        path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
+        return path, self._config_text(host.name, scene)
 
     def _refuse_running(self) -> None:
         state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.names import GuestName, SnapshotName, SnapshotPath
 from pyvmiscsi.operations.clone import VERB as CLONE
@@ -19,7 +18,6 @@ from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.views import CloneView, clone_view
-from pyvmiscsi.steps.configuration import kept_path
 
 
 class Copies(GuestAccess):
@@ -104,17 +102,6 @@ class Copies(GuestAccess):
         if other is not None:
             self._refuse_unfinished(other)
             raise AlreadyExistsError(f"guest {name}: exists already", hint="choose another name")
-
-    def _config_at(self, snapshot: SnapshotName | None, scene: SiteScene) -> tuple[str, ConfText]:
-        """The guest's configuration and where it stands: as kept with the snapshot, if it was, or else as it is."""
-        host = self._config_host(scene)
-        if snapshot is not None:
-            path = kept_path(f"{self.datastore.config_path}/{self.name}", str(snapshot))
-            kept = host.read_file(path)
-            if kept is not None:
-                return path, ConfText(kept.decode(errors="surrogateescape"))
-        path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
-        return path, self._config_text(host.name, scene)
 
     def _refuse_without_snapshot(self, record: GuestRecord, request: CreateRequest, scene: SiteScene) -> None:
         nas = scene.recalling(self.datastore)
