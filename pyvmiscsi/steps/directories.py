@@ -28,6 +28,10 @@ case $old in */.trash/*) /bin/rmdir "${{old%/*}}" 2>/dev/null ;; esac
 exit 0
 """
 
+_REMOVE = """# remove a guest's directory
+/bin/rm -R -f "$1" && { /bin/rmdir "${1%/*}" 2>/dev/null || :; }
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class GuestDirectory:
@@ -87,5 +91,34 @@ class DirectoryMoved:
         return self.host.read_file(conf) is not None
 
     def _is_ours(self, conf: str) -> bool:
-        uuid = ConfText((self.host.read_file(conf) or b"").decode(errors="replace")).get("uuid")
-        return uuid is None or uuid.lower() == str(self.guest)
+        return _is_of(self.guest, self.host.read_file(conf))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryGone:
+    """A directory in the trash is no more; one whose configuration is another guest's stays."""
+
+    host: Host
+    directory: GuestDirectory
+    guest: UUID
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"no configuration {self.directory.path}"
+
+    def holds(self) -> bool:
+        there = self.host.list_directory(self.directory.path)
+        return not there or not _is_of(self.guest, self.host.read_file(self.directory.conf))
+
+    def make(self) -> None:
+        self.host.script(_REMOVE, self.directory.path)
+
+    def undo(self) -> None:
+        """What was written in it does not come back; plans put this step past the point of no return."""
+
+
+def _is_of(guest: UUID, conf: bytes | None) -> bool:
+    """Whether this configuration names no other guest's uuid."""
+    uuid = ConfText((conf or b"").decode(errors="replace")).get("uuid")
+    return uuid is None or uuid.lower() == str(guest)
