@@ -72,6 +72,8 @@ class MemoryHost(FakeHost):
             "destroy a virtual machine": lambda *_: Reply(),
             "signal a guest": self._signal,
             "sweep what is left of a guest": self._sweep,
+            "move a guest's directory": self._move_directory,
+            "remove a guest's directory": self._remove_directory,
             "take run.lock": self._take,
             "release run.lock": self._release,
         }
@@ -97,8 +99,6 @@ class MemoryHost(FakeHost):
                 return self._run_supervisor(script)
             case ["/bin/rm", "-R", "-f", path]:
                 return self._remove_tree(path)
-            case ["/bin/mv", *options, old, new] if all(option.startswith("-") for option in options):
-                return self._move(old, new)
         raise AssertionError(f"a command that this host does not know: {call.words}")
 
     # files
@@ -140,20 +140,35 @@ class MemoryHost(FakeHost):
         at.directories -= {each for each in at.directories if f"{each}/".startswith(f"{path}/")}
         return Reply()
 
-    def _move(self, old: str, new: str) -> Reply:
+    def _move_directory(self, old: str, conf: str, new: str, new_conf: str) -> Reply:
         at = self._at(old)
-        if old in at.files:
-            at.files[new] = at.files.pop(old)
-            return Reply()
-        if old not in at.directories:
-            return Reply(stderr=f"mv: {old}: No such file or directory".encode(), status=1)
-        target = f"{new}/{old.rpartition('/')[2]}" if new in at.directories else new
-        for each in [each for each in at.files if each.startswith(f"{old}/")]:
-            at.files[target + each.removeprefix(old)] = at.files.pop(each)
-        inside = {each for each in at.directories if f"{each}/".startswith(f"{old}/")}
-        at.directories -= inside
-        at.directories |= {target + each.removeprefix(old) for each in inside}
+        if old in at.directories:
+            if new in at.directories:
+                return Reply(status=73)
+            at.make_directory(new.rpartition("/")[0])
+            for each in [each for each in at.files if each.startswith(f"{old}/")]:
+                at.files[new + each.removeprefix(old)] = at.files.pop(each)
+            inside = {each for each in at.directories if f"{each}/".startswith(f"{old}/")}
+            at.directories -= inside
+            at.directories |= {new + each.removeprefix(old) for each in inside}
+        if new not in at.directories:
+            return Reply(status=66)
+        if conf != new_conf and f"{new}/{conf}" in at.files:
+            if f"{new}/{new_conf}" in at.files:
+                return Reply(status=73)
+            at.files[f"{new}/{new_conf}"] = at.files.pop(f"{new}/{conf}")
+        if "/.trash/" in old:
+            self._remove_if_empty(old.rpartition("/")[0])
         return Reply()
+
+    def _remove_directory(self, path: str) -> Reply:
+        self._remove_tree(path)
+        self._remove_if_empty(path.rpartition("/")[0])
+        return Reply()
+
+    def _remove_if_empty(self, path: str) -> None:
+        if not self.list_directory(path):
+            self.remove_directory(path)
 
     # guests
 

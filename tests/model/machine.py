@@ -90,6 +90,7 @@ class Sequence(RuleBasedStateMachine):
     @precondition(lambda self: self.reference.guests)
     @rule(data=st.data(), fate=fates)
     def destroy(self, data: st.DataObject, fate: Fate) -> None:
+        """The snapshot that was taken for a clone's sake goes with it."""
         name, guest = self.any_guest(data)
         self.live(
             lambda site: site.guest(name).destroy(),

@@ -70,7 +70,14 @@ class Reference:
         return replace(self, guests={**self.guests, name: guest})
 
     def without(self, name: str) -> Reference:
-        return replace(self, guests={other: guest for other, guest in self.guests.items() if other != name})
+        """A snapshot that was made for it alone goes with it."""
+        left = {other: guest for other, guest in self.guests.items() if other != name}
+        origin = self.guests[name].origin
+        if origin and origin[1].endswith("-*"):
+            source = left[origin[0]]
+            kept = tuple(one for one in source.snapshots if one.name != origin[1])
+            left[origin[0]] = replace(source, snapshots=kept)
+        return replace(self, guests=left)
 
     def renamed(self, old: str, new: str) -> Reference:
         """Whoever depends on it depends on the new name."""

@@ -74,6 +74,20 @@ def test_newer_snapshots_are_named_and_go_only_if_told_to(world: World, guest: G
     assert [one.name for one in guest.snapshots()] == ["monday"]
 
 
+def test_a_newer_snapshot_that_a_clone_depends_on_is_named_before_anything_is_touched(
+    world: World, guest: Guest
+) -> None:
+    guest.snapshot("monday")
+    guest.snapshot("tuesday")
+    guest.clone("web2", snapshot="tuesday")
+    fill(world, guest, NEW)
+    before = world.nas.state()
+    with pytest.raises(BusyError, match="disk0@tuesday: kept by clone tank/vm/web2/disk0"):
+        guest.rollback("monday", newer=True)
+    assert (world.nas.state(), contents(world, guest)) == (before, {NEW})
+    assert world.site().operations() == ()
+
+
 def test_a_newer_snapshot_of_one_disk_alone_is_in_the_way_too(world: World, guest: Guest) -> None:
     guest.snapshot("monday")
     world.nas.create_snapshot(DatasetPath(guest.info().disks[1].volume), SnapshotName("by-hand"))

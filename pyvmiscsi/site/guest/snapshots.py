@@ -21,6 +21,7 @@ from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.views import SnapshotView
 from pyvmiscsi.steps.configuration import kept_path
+from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
 
 
 class Snapshots(GuestAccess):
@@ -87,6 +88,9 @@ class Snapshots(GuestAccess):
         if later and not newer:
             names = ", ".join(sorted({str(one) for _, one in later}))
             raise ConflictError(f"guest {self.name}: newer snapshots than {name}: {names}", hint="-r lets them go")
+        going = {f"{path}@{one}" for path, one in later}
+        keepers = nas.snapshot_keepers({path for path, _ in later})
+        refuse_kept_snapshots({snapshot: names for snapshot, names in keepers.items() if snapshot in going})
         if configuration:
             directory = f"{self.datastore.config_path}/{self.name}"
             host = self._config_host(scene)
