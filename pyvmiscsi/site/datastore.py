@@ -21,7 +21,7 @@ from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.images import Image, images_of
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
-from pyvmiscsi.site.survey import survey_guests
+from pyvmiscsi.site.survey import neighbours, survey_guests
 from pyvmiscsi.site.views import CloneView, DatastoreDetailView, DatastoreView, GuestView, ImageView, clone_view
 from pyvmiscsi.steps.difference import refuse_difference
 
@@ -67,7 +67,9 @@ class Datastore:
 
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest, by name: what the nas, the config path and the hosts show."""
-        return survey_guests(self.record, self._connections)
+        theirs = neighbours(self.record, self._connections)
+        guests = survey_guests(self.record, self._connections)
+        return tuple(guest for guest in guests if guest.disks or guest.operations or guest.name not in theirs)
 
     def tree(self) -> tuple[CloneView, ...]:
         """Every volume that is a clone or has clones, each followed by its own."""

@@ -21,6 +21,7 @@ from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.membership import Membership, usual_portal
 from pyvmiscsi.site.pending import PendingOperation, pending_operations
+from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.trash import Trash
 from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView
 
@@ -92,7 +93,8 @@ class Site:
 
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest of every datastore."""
-        return without_echoes(guest for found in self._each(Datastore.guests) for guest in found)
+        surveys = self._each(lambda datastore: survey_guests(datastore.record, self._connections))
+        return without_echoes(guest for found in surveys for guest in found)
 
     # which datastores there are
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnreachableError
+from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnreachableError, NasError
 from pyvmiscsi.model import DatastoreRecord, SessionState, Site
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, guest_records
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -88,6 +89,17 @@ def sharing(datastore: DatastoreRecord, site: Site) -> tuple[str, ...]:
         and other.config_path == datastore.config_path
         and hosts & set(other.hosts or site.hosts)
     )
+
+
+def neighbours(datastore: DatastoreRecord, connections: Connections) -> frozenset[str]:
+    """The guests of those that it shares its config path with, as far as their nases answer."""
+    found: set[str] = set()
+    for name in sharing(datastore, connections.record):
+        other = connections.record.datastores[name]
+        with suppress(NasError):
+            inventory = connections.nas(other.nas).inventory(other.parent)
+            found |= {str(record.name) for record in guest_records(other, inventory)}
+    return frozenset(found)
 
 
 def survey_guests(datastore: DatastoreRecord, connections: Connections) -> tuple[GuestView, ...]:

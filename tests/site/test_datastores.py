@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi import config
+from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.config import DatastoreEntry
 from pyvmiscsi.errors import (
     BusyError,
@@ -280,8 +281,21 @@ def test_datastores_that_share_a_config_path_share_its_names(two: Scene) -> None
     assert [str(path) for path in nas.state()["targets"] if "web1" in str(path)] == []
     with two.site() as site:
         assert [(guest.name, guest.datastore) for guest in site.guests()] == [("web1", "near"), ("web2", "far")]
+        assert [guest.name for guest in site.datastore("near").guests()] == ["web1"]
+        assert [guest.name for guest in site.datastore("far").guests()] == ["web2"]
         assert site.configured_guest("web1").datastore.name == "near"
         assert site.configured_guest("web2").datastore.name == "far"
+
+
+def test_a_start_that_was_cut_short_is_its_own_datastore_s(two: Scene) -> None:
+    two.create("web2", "far")
+    lock = Hypervisor(two.host).run_lock(GuestName.parse("web2"), f"{two.vmconfig}/web2")
+    lock.take("0a1b2c3d4e5f")
+    try:
+        with two.site() as site:
+            assert [(one.intent.id, one.datastore) for one in site.operations()] == [("0a1b2c3d4e5f", "far")]
+    finally:
+        lock.release("0a1b2c3d4e5f")
 
 
 def test_a_lost_nas_hides_only_its_own_guests(two: Scene) -> None:
