@@ -11,14 +11,17 @@ flight, throughput is level, and one at a time is two to three times slower.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import secrets
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from pyvmiscsi.errors import InputError, ProofError, ScsiError
 from pyvmiscsi.initiator.libiscsi import cdb
-from pyvmiscsi.initiator.libiscsi.connection import Buffer, Task
+from pyvmiscsi.initiator.libiscsi.connection import Buffer, LibraryFaultError, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.initiator.libiscsi.shapes import BlockLimits, Capacity
 from pyvmiscsi.model import Credential
@@ -34,6 +37,9 @@ LET_GO = 1024**3
 IO_SECONDS = 60.0
 """How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
 
+_MENDINGS = 10
+"""How often in a row a session is taken up again before one command has ended."""
+
 
 class LibiscsiAccess:
     """Opens LUNs with the embedded initiator; `initiator` is the name it gives itself."""
@@ -47,20 +53,47 @@ class LibiscsiAccess:
     ) -> Iterator[LibiscsiDevice]:
         """Log in for the length of the block; LoginError, or ProofError when the LUN is no disk."""
         end = time.monotonic() + deadline
-        session = Session.login(
-            address.portal, address.target, initiator=self._initiator, credential=credential, deadline=deadline
-        )
-        with session:
-            yield LibiscsiDevice(session, address, deadline=max(end - time.monotonic(), 1.0))
+        isid = secrets.randbits(40)
+
+        def log_in(seconds: float) -> Session:
+            return Session.login(
+                address.portal,
+                address.target,
+                initiator=self._initiator,
+                credential=credential,
+                isid=isid,
+                deadline=seconds,
+            )
+
+        device = LibiscsiDevice(log_in, address, end)
+        try:
+            yield device
+        finally:
+            device.close()
 
 
 class LibiscsiDevice:
-    """A LUN that is logged in: whole sectors at byte offsets. Safe to call from several threads."""
+    """A LUN that is logged in: whole sectors at byte offsets. Safe to call from several threads.
 
-    def __init__(self, session: Session, address: LunAddress, *, deadline: float = 30.0) -> None:
-        self._session = session
+    A session that libiscsi ended by its own fault is taken up again, and what was on its way is sent again. It has the
+    same initiator name and ISID, so the target ends everything of the old one first (RFC 7143 section 6.3.5). No other
+    loss is mended: a nas that crashed may have lost what it had said was written.
+    """
+
+    def __init__(self, log_in: Callable[[float], Session], address: LunAddress, end: float) -> None:
+        self._log_in = log_in
         self._lun = address.lun.number
         self._name = str(address)
+        self._mending = threading.Lock()
+        self._session = log_in(max(end - time.monotonic(), 1.0))
+        try:
+            self._look(address, max(end - time.monotonic(), 1.0))
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self, address: LunAddress, deadline: float) -> None:
+        session = self._session
         session.settle(self._lun, deadline=deadline)
         inquiry = session.inquiry(self._lun)
         if not inquiry.is_disk:
@@ -72,6 +105,10 @@ class LibiscsiDevice:
         longest = limits.max_transfer * capacity.sector if limits else 0
         self._piece = min(PIECE, longest or PIECE) // capacity.sector * capacity.sector
         self._lets_go = self._longest_zeros(limits, capacity) // capacity.sector * capacity.sector
+
+    def close(self) -> None:
+        """Log out."""
+        self._session.close()
 
     @property
     def size(self) -> Size:
@@ -117,7 +154,7 @@ class LibiscsiDevice:
                 sent.append(data)
                 yield Task(self._lun, self._write(offset, len(data)), data=data)
 
-        for _ in self._session.run_all(tasks(), depth=depth, deadline=IO_SECONDS):
+        for _ in self._run_all(tasks(), depth):
             yield sent.popleft()
 
     def read_stream(self, length: int, offset: int, *, depth: int = DEPTH) -> Iterator[bytearray]:
@@ -126,7 +163,7 @@ class LibiscsiDevice:
         end = offset + length
         buffers = ((at, bytearray(min(self._piece, end - at))) for at in range(offset, end, self._piece))
         tasks = (Task(self._lun, self._read(at, len(buffer)), into=buffer) for at, buffer in buffers)
-        for task in self._session.run_all(tasks, depth=depth, deadline=IO_SECONDS):
+        for task in self._run_all(tasks, depth):
             if isinstance(task.into, bytearray):
                 yield task.into
 
@@ -153,8 +190,40 @@ class LibiscsiDevice:
         self._session.synchronize(self._lun, deadline=IO_SECONDS)
 
     def _run(self, tasks: Iterable[Task]) -> None:
-        for _ in self._session.run_all(tasks, depth=DEPTH, deadline=IO_SECONDS):
+        for _ in self._run_all(tasks, DEPTH):
             pass
+
+    def _run_all(self, tasks: Iterable[Task], depth: int) -> Iterator[Task]:
+        """Tasks with `depth` of them in flight, each handed back in order when it is done."""
+        source, sent = iter(tasks), deque[Task]()
+
+        def taken() -> Iterator[Task]:
+            for task in source:
+                sent.append(task)
+                yield task
+
+        fruitless = 0
+        while True:
+            session = self._session
+            try:
+                again = tuple(sent)
+                for _ in session.run_all(itertools.chain(again, taken()), depth=depth, deadline=IO_SECONDS):
+                    fruitless = 0
+                    yield sent.popleft()
+                return
+            except LibraryFaultError:
+                fruitless += 1
+                if fruitless > _MENDINGS:
+                    raise
+                self._mend(session)
+
+    def _mend(self, lost: Session) -> None:
+        """Log in again, unless another thread did."""
+        with self._mending:
+            if self._session is lost:
+                lost.close(log_out=False)
+                self._session = self._log_in(IO_SECONDS)
+                self._session.settle(self._lun, deadline=IO_SECONDS)
 
     def _pieces(self, view: memoryview, offset: int) -> Iterator[tuple[int, memoryview]]:
         for start in range(0, len(view), self._piece):

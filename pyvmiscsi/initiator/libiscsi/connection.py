@@ -47,6 +47,16 @@ _ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, u
 _LATER, _LATER_WAIT = (sense.BUSY, sense.TASK_SET_FULL), 0.1
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
 
+_OWN_FAULT = "outqueue[0]->cmdsn < expcmdsn"
+
+
+class LibraryFaultError(SessionLostError):
+    """libiscsi ended a session that was well: up to 1.19 it does so when a target's ping meets queued data of a write.
+
+    Its answer to the ping gets the number of a command that was sent before (github.com/sahlberg/libiscsi, pull request
+    328, in 1.20). To the target nothing happened but a closed connection.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -347,11 +357,13 @@ class Connection:
 
     def _check(self) -> None:
         if self._context is None or self._closing:
-            raise SessionLostError(f"{self.target or self.portal}: the session is gone: {self._lost or 'closed'}")
+            kind = LibraryFaultError if _OWN_FAULT in self._lost else SessionLostError
+            raise kind(f"{self.target or self.portal}: the session is gone: {self._lost or 'closed'}")
 
     def _lose(self, why: str) -> SessionLostError:
         self._destroy(why)
-        return SessionLostError(f"{self.target or self.portal}: the session was lost: {self._lost}")
+        kind = LibraryFaultError if _OWN_FAULT in self._lost else SessionLostError
+        return kind(f"{self.target or self.portal}: the session was lost: {self._lost}")
 
     def _destroy(self, why: str) -> None:
         """Close the connection and free the context; everything in flight is called back as cancelled."""
