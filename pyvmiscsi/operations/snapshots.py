@@ -14,10 +14,11 @@ from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Host
+from pyvmiscsi.steps.announced import Announced
 from pyvmiscsi.steps.configuration import ConfigurationKept, ConfigurationRestored, KeptConfigurationGone
 from pyvmiscsi.steps.exports import NobodyLoggedIn
 from pyvmiscsi.steps.sessions import DiskDetached
-from pyvmiscsi.steps.snapshots import RollbackAnnounced, SnapshotExists, SnapshotGone, VolumeRolledBack
+from pyvmiscsi.steps.snapshots import SnapshotExists, SnapshotGone, VolumeRolledBack
 
 SNAPSHOT, FORGET, ROLLBACK = "snapshot", "forget-snapshot", "rollback"
 
@@ -118,7 +119,7 @@ def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: S
         for target in request.targets
     ]
     reversible.append(NobodyLoggedIn(nas, request.targets))
-    steps: list[Step] = [RollbackAnnounced(nas, request.anchor, request.name, operation)]
+    steps: list[Step] = [Announced(nas, request.anchor, f"rollback to @{request.name}", operation)]
     steps += [SnapshotGone(nas, path, name, recursive=False) for path, name in request.newer]
     steps += [VolumeRolledBack(nas, volume, request.name, operation) for volume in request.volumes]
     if request.configuration:

@@ -114,38 +114,6 @@ class NoSnapshotLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class RollbackAnnounced:
-    """The guest's anchor says that its disks are being rolled back: from here on only forward.
-
-    A volume that was rolled back looks like one that was not, so the announcement has to come first.
-    """
-
-    nas: Nas
-    anchor: DatasetPath
-    name: SnapshotName
-    operation: str
-    signed: ClassVar[bool] = False
-
-    @property
-    def title(self) -> str:
-        return f"rollback to @{self.name} announced"
-
-    def holds(self) -> bool:
-        found = self.nas.find_dataset(self.anchor) or self.nas.find_volume(self.anchor)
-        return found is not None and read_mark(self.anchor, "announced", found.marks) == self._note
-
-    def make(self) -> None:
-        self.nas.change_marks(self.anchor, mark(self.anchor, "announced", self._note))
-
-    def undo(self) -> None:
-        """Plans put this step past the point of no return."""
-
-    @property
-    def _note(self) -> dict[str, str]:
-        return {"op": self.operation, "rollback": str(self.name)}
-
-
-@dataclass(frozen=True, slots=True)
 class VolumeRolledBack:
     """The volume is what it was at the snapshot. A mark tells which operation rolled it back, for ZFS does not."""
 
