@@ -215,6 +215,11 @@ class Serial(_Name):
         """`<uuid time_low><uuid time_mid>-NN`, 15 characters (DESIGN section 3)."""
         return cls(f"{guest.time_low:08x}{guest.time_mid:04x}-{disk.number:02d}")
 
+    def disk_of(self, guest: _uuid.UUID) -> DiskName | None:
+        """Which disk of this guest has it, in our form or the ancestor's; None when it is neither."""
+        match = re.fullmatch(rf"{guest.time_low:08x}-?{guest.time_mid:04x}-(\d\d)", self.text.lower())
+        return DiskName(int(match[1])) if match else None
+
 
 class Mac(_Name):
     """An Ethernet address of one station, `58:9c:fc:0a:0b:0c`, in lower case."""

@@ -69,6 +69,12 @@ class ConfText:
         added = (f'{key}="{new}"\n' for key, new in pending.items() if new is not None)
         return ConfText(body + "".join(added))
 
+    def changes_to(self, other: ConfText) -> dict[str, str | None]:
+        """What `changed` must be told for this text to say what the other says."""
+        here, there = self.pairs(), other.pairs()
+        gone: dict[str, str | None] = dict.fromkeys(key for key in here if key not in there)
+        return gone | {key: value for key, value in there.items() if here.get(key) != value}
+
     def _settings(self) -> Iterator[tuple[str, str]]:
         for line in _LINE.findall(self.text):
             key = _key_of(line)

@@ -187,6 +187,10 @@ class GuestConfig:
         others = (other for other in self.disks if other.number != disk.number)
         return replace(self, disks=tuple(sorted((*others, disk), key=lambda one: one.number)))
 
+    def with_network(self, network: Network) -> GuestConfig:
+        """The guest with one network more."""
+        return replace(self, networks=(*self.networks, network))
+
     def ahci_controllers(self) -> tuple[tuple[Disk, ...], ...]:
         """AHCI disks that share a controller, `ahci_device_limit` to each; none when every disk has its own."""
         if self.ahci_device_limit < 2:

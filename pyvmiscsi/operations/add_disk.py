@@ -11,11 +11,12 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import LABEL, Disk
 from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
 from pyvmiscsi.errors import ConflictError, RuleError
-from pyvmiscsi.model import DatastoreRecord, Extent, Target, Volume
+from pyvmiscsi.model import DatastoreRecord, Extent, Target
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
 from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.steps.configuration import ConfigurationSays
@@ -42,21 +43,25 @@ class AddDiskRequest:
 
     @classmethod
     def of(cls, record: GuestRecord, conf: ConfText, disk: DiskRequest, emulation: str = "virtio-blk") -> Self:
-        """The next free disk of the guest. Slots of other devices are written down, so that none of them moves.
+        """The next disk of the guest. Slots of other devices are written down, so that none of them moves.
+
+        Its name is one that no disk of the guest has, nor had if its volume was kept.
 
         ConflictError when nas and configuration already disagree about the disks; RuleError for a hundred disks.
         """
         if emulation not in LUN_EMULATIONS:
             raise RuleError(f"disk type {emulation}: not one that a LUN can have", hint=", ".join(LUN_EMULATIONS))
         config = parse_guest(record.name, conf)
-        number = max((found.number for found in config.disks), default=-1) + 1
-        if any(found.name.number >= number for found in record.disks):
+        place = len(config.disks)
+        if len(paired_disks(record, config)) < len(record.disks):
             raise ConflictError(f"guest {record.name}: the nas has disks that the configuration does not name")
+        taken = (*(disk.name.number for disk in record.disks), *(name.number for name in record.kept))
+        number = max(place, *(one + 1 for one in taken))
         if number > 99:
-            raise RuleError(f"guest {record.name}: it has a hundred disks, and names for no more")
+            raise RuleError(f"guest {record.name}: it had a hundred disks, and there are names for no more")
         name = DiskName(number)
         serial = Serial.of_disk(record.uuid, name)
-        added = Disk(number, emulation, f"{LABEL}{serial}", dev="custom", serial=serial)
+        added = Disk(place, emulation, f"{LABEL}{serial}", dev="custom", serial=serial)
         before = conf.pairs()
         after = write_guest(config.pinned().with_disk(added).pinned(), conf).pairs()
         settings = {key: value for key, value in after.items() if before.get(key) != value}
@@ -104,7 +109,7 @@ def add_disk_plan(request: AddDiskRequest, datastore: DatastoreRecord, scene: Sc
         VERB,
         str(request.guest),
         (
-            VolumeExists(nas, Volume(path, disk.size, disk.thick, disk.block_size), signature),
+            VolumeExists(nas, disk.volume(path, {}), signature),
             TargetExists(nas, target),
             ExtentExists(nas, Extent(extent, path, Serial.of_disk(request.uuid, request.name)), signature),
             MappingExists(nas, LunMapping(iqn, extent, datastore.lun)),

@@ -95,17 +95,7 @@ class DestroyRequest:
                 hint="move it or delete it on the nas, or keep the disks: then the dataset stays",
             )
         for disk in record.disks:
-            if disk.other_extents:
-                raise ConflictError(
-                    f"volume {disk.volume.path}: also offered by extent {disk.other_extents[0]}",
-                    hint="somebody may use it: delete that extent on the nas first",
-                )
-            signature = Signature.in_marks(disk.volume.path, disk.volume.marks)
-            if disk.volume.path != record.anchor and (signature is None or signature.guest != record.uuid):
-                raise ConflictError(
-                    f"volume {disk.volume.path}: it was not made for guest {record.name}, and would be deleted with it",
-                    hint="rename it on the nas, or delete it there",
-                )
+            refuse_others(record, disk)
         disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
         tag = chap_tag_of(record.uuid) if record.chap_tag is None else record.chap_tag
         origins = {SnapshotPath.parse(disk.volume.origin) for disk in record.disks if disk.volume.origin}
@@ -139,6 +129,21 @@ class DestroyRequest:
             disks,
             tuple(SnapshotPath.parse(origin) for origin in data["origins"]),
             bool(data["keep_disks"]),
+        )
+
+
+def refuse_others(record: GuestRecord, disk: GuestDisk) -> None:
+    """ConflictError when a disk's volume was not made for the guest, or is offered by somebody else's extent too."""
+    if disk.other_extents:
+        raise ConflictError(
+            f"volume {disk.volume.path}: also offered by extent {disk.other_extents[0]}",
+            hint="somebody may use it: delete that extent on the nas first",
+        )
+    signature = Signature.in_marks(disk.volume.path, disk.volume.marks)
+    if disk.volume.path != record.anchor and (signature is None or signature.guest != record.uuid):
+        raise ConflictError(
+            f"volume {disk.volume.path}: it was not made for guest {record.name}, and would be deleted with it",
+            hint="rename it on the nas, or delete it there",
         )
 
 

@@ -10,6 +10,7 @@ from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord, DiskProof
 from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.step import Plan
@@ -33,12 +34,14 @@ class StartRequest:
     @classmethod
     def of(cls, record: GuestRecord, config: GuestConfig, datastore: DatastoreRecord, host: str) -> StartRequest:
         """What the nas and the configuration say together; ConflictError when they speak of different disks."""
-        on_nas = {disk.name.number: disk for disk in record.disks}
+        on_nas = paired_disks(record, config)
         named = {disk.number: disk for disk in config.disks if disk.is_lun}
-        for number in sorted({*on_nas, *named}):
-            if number not in on_nas or number not in named:
-                where = "configuration" if number in on_nas else "nas"
-                raise ConflictError(f"guest {record.name}: disk{number} is not in the {where}")
+        for disk in record.disks:
+            if disk not in on_nas.values():
+                raise ConflictError(f"guest {record.name}: {disk.name} is not in the configuration")
+        for number in sorted(named):
+            if number not in on_nas:
+                raise ConflictError(f"guest {record.name}: disk{number} is not in the nas")
             extent, serial = on_nas[number].extent, named[number].shown_serial
             if extent is not None and str(extent.serial) != serial:
                 raise ConflictError(

@@ -93,14 +93,36 @@ class ConfigurationSays:
         self._write({key: None for key, value in self.settings.items() if pairs.get(key) == value})
 
     def _read(self) -> ConfText:
-        found = self.host.read_file(self.path)
-        if found is None:
-            raise NotFoundError(f"{self.path}: not on {self.host.name}", hint="is the config path mounted there?")
-        return ConfText(found.decode(errors="surrogateescape"))
+        return _read(self.host, self.path)
 
     def _write(self, changes: Mapping[str, str | None]) -> None:
-        text = str(self._read().changed(changes))
-        self.host.write_file(self.path, text.encode(errors="surrogateescape"), mode=0o640)
+        _write(self.host, self.path, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChanged:
+    """A guest's configuration says this of these keys, and nothing of those with None; everything else in it stays."""
+
+    host: Host
+    path: str
+    what: str
+    """In the words of `ops list`: `without disk1`."""
+    changes: Mapping[str, str | None]
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"configuration {self.path} {self.what}"
+
+    def holds(self) -> bool:
+        pairs = _read(self.host, self.path).pairs()
+        return all(pairs.get(key) == value for key, value in self.changes.items())
+
+    def make(self) -> None:
+        _write(self.host, self.path, self.changes)
+
+    def undo(self) -> None:
+        """What it said before is nowhere else; plans put this step past the point of no return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +254,15 @@ class ConfigurationRestored:
 def kept_path(directory: str, snapshot: str) -> str:
     """Where the configuration at a snapshot is kept, in the guest's directory."""
     return f"{directory}/snapshots/{snapshot}.conf"
+
+
+def _read(host: Host, path: str) -> ConfText:
+    found = host.read_file(path)
+    if found is None:
+        raise NotFoundError(f"{path}: not on {host.name}", hint="is the config path mounted there?")
+    return ConfText(found.decode(errors="surrogateescape"))
+
+
+def _write(host: Host, path: str, changes: Mapping[str, str | None]) -> None:
+    text = str(_read(host, path).changed(changes))
+    host.write_file(path, text.encode(errors="surrogateescape"), mode=0o640)

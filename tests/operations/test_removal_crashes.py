@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.errors import PastNoReturnError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, SnapshotName
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
-from pyvmiscsi.operations.pending import PlannedOperation, planned_again, planned_destroy
+from pyvmiscsi.operations.networks import NetworkRequest
+from pyvmiscsi.operations.pending import (
+    PlannedOperation,
+    planned_again,
+    planned_destroy,
+    planned_network,
+    planned_remove_disk,
+)
+from pyvmiscsi.operations.remove_disk import RemoveDiskRequest
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent, read_intents
 from tests.operations.scenes import FakeScene
@@ -71,15 +80,68 @@ def is_kept(scene: FakeScene, datastore: DatastoreRecord) -> bool:
     )
 
 
+def disk_removal(scene: FakeScene, datastore: DatastoreRecord, *, keep: bool) -> PlannedOperation:
+    conf = ConfText((scene.directory / "web1" / "web1.conf").read_text())
+    request = RemoveDiskRequest.of(
+        guest_of(scene, datastore), conf, DiskName(1), datastore, keep=keep, snapshots=not keep
+    )
+    assert RemoveDiskRequest.from_json(request.as_json()) == request
+    return planned_remove_disk(request, intent("remove-disk", request.as_json()), datastore, scene)
+
+
+def is_without_disk1(scene: FakeScene, datastore: DatastoreRecord, *, kept: bool) -> bool:
+    names = [disk.name.number for disk in guest_of(scene, datastore).disks]
+    conf = ConfText((scene.directory / "web1" / "web1.conf").read_text()).pairs()
+    state, path = scene.store.state(), datastore.volume_of(GUEST, DiskName(1))
+    exports = repr([state[kind] for kind in ("extents", "targets", "mappings")])
+    return (
+        names == [0, 2]
+        and conf["disk1_serial"].endswith("-02")
+        and "disk2_type" not in conf
+        and f"{GUEST}-disk1" not in exports
+        and (scene.store.contents.get(path) == b"precious") == kept
+    )
+
+
+def network_change(scene: FakeScene, datastore: DatastoreRecord, *, adds: bool) -> PlannedOperation:
+    conf, record = ConfText((scene.directory / "web1" / "web1.conf").read_text()), guest_of(scene, datastore)
+    request = NetworkRequest.to_add(record, conf, "public") if adds else NetworkRequest.to_remove(record, conf, 0)
+    assert NetworkRequest.from_json(request.as_json()) == request
+    verb = "add-network" if adds else "remove-network"
+    return planned_network(request, intent(verb, request.as_json()), datastore, scene)
+
+
+def has_networks(scene: FakeScene, *, count: int) -> bool:
+    conf = ConfText((scene.directory / "web1" / "web1.conf").read_text()).pairs()
+    return sum(key.endswith("_switch") for key in conf) == count
+
+
 VERBS = {
     "destroy": Verb(lambda scene, store: destruction(scene, store, keep_disks=False), is_destroyed),
     "destroy, disks kept": Verb(lambda scene, store: destruction(scene, store, keep_disks=True), is_kept),
+    "remove disk": Verb(
+        lambda scene, store: disk_removal(scene, store, keep=False),
+        lambda scene, store: is_without_disk1(scene, store, kept=False),
+    ),
+    "remove disk, kept": Verb(
+        lambda scene, store: disk_removal(scene, store, keep=True),
+        lambda scene, store: is_without_disk1(scene, store, kept=True),
+    ),
+    "add network": Verb(
+        lambda scene, store: network_change(scene, store, adds=True), lambda scene, _: has_networks(scene, count=2)
+    ),
+    "remove network": Verb(
+        lambda scene, store: network_change(scene, store, adds=False), lambda scene, _: has_networks(scene, count=0)
+    ),
 }
 
 
 def prepared(directory: Path, layout: str) -> tuple[FakeScene, DatastoreRecord]:
-    """A neighbour, and a guest of two written disks with snapshots: of all at once, and of one alone."""
+    """A neighbour, and a guest of three disks with snapshots: of all at once, and of one alone."""
     scene, datastore = prepare(addition, directory, layout)
+    execute(addition(scene.another(), datastore))
+    with (scene.directory / "web1" / "web1.conf").open("a") as conf:
+        conf.write('network0_type="virtio-net"\nnetwork0_switch="public"\n')
     for number in (0, 1):
         scene.store.contents[datastore.volume_of(GUEST, DiskName(number))] = b"precious"
     scene.store.create_snapshot(datastore.anchor_of(GUEST), SnapshotName("monday"), recursive=True)

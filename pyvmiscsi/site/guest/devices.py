@@ -1,25 +1,33 @@
-"""What a guest has: its disks."""
+"""What a guest has: its disks and its networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.errors import BusyError, NotFoundError
+from pyvmiscsi.names import DiskName, Mac
 from pyvmiscsi.operations.add_disk import VERB as ADD_DISK
 from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.create import DiskRequest
-from pyvmiscsi.operations.pending import planned_add_disk
+from pyvmiscsi.operations.networks import ADD as ADD_NETWORK
+from pyvmiscsi.operations.networks import REMOVE as REMOVE_NETWORK
+from pyvmiscsi.operations.networks import NetworkRequest, network_number
+from pyvmiscsi.operations.pending import PlannedOperation, planned_add_disk, planned_network, planned_remove_disk
+from pyvmiscsi.operations.remove_disk import VERB as REMOVE_DISK
+from pyvmiscsi.operations.remove_disk import RemoveDiskRequest
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.steps.sessions import guest_credential
+from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
 
 
 class Devices(GuestAccess):
-    """Disks, added and opened."""
+    """Disks and networks, added and removed; disks, opened."""
 
     def add_disk(self, disk: DiskRequest, *, emulation: str = "virtio-blk", run: Run | None = None) -> str:
         """Give the stopped guest another disk; its name. No other device of the guest moves its slot."""
@@ -36,6 +44,41 @@ class Devices(GuestAccess):
         scene = self._scene()
         request = self._add_disk_request(disk, emulation, scene)
         return Run().engine().preview(add_disk_plan(request, self.datastore, scene, ""))
+
+    def remove_disk(self, name: str, *, keep: bool = False, snapshots: bool = False, run: Run | None = None) -> None:
+        """Take a disk from the stopped guest, data and all; no other device moves its slot, no other disk its name.
+
+        With `keep` its volume stays on the nas under a mark that tells whose it was. BusyError while it has snapshots,
+        unless they are to go too (`snapshots`), or while a clone or a hold keeps one; RuleError for its only disk.
+        """
+        self._refuse_running()
+        self._execute(self._planned_remove_disk(name, keep=keep, snapshots=snapshots), run)
+
+    def preview_remove_disk(self, name: str, *, keep: bool = False, snapshots: bool = False) -> Preview:
+        """The steps that `remove_disk` would take; nothing is changed."""
+        return Run().engine().preview(self._planned_remove_disk(name, keep=keep, snapshots=snapshots).plan)
+
+    def add_network(
+        self, switch: str, *, emulation: str = "virtio-net", mac: Mac | None = None, run: Run | None = None
+    ) -> str:
+        """Give the stopped guest another network, on this switch; its name. No other device of it moves its slot."""
+        self._refuse_running()
+        operation, request = self._planned_add_network(switch, emulation, mac)
+        self._execute(operation, run)
+        return request.name
+
+    def preview_add_network(self, switch: str, *, emulation: str = "virtio-net", mac: Mac | None = None) -> Preview:
+        """The steps that `add_network` would take; nothing is changed."""
+        return Run().engine().preview(self._planned_add_network(switch, emulation, mac)[0].plan)
+
+    def remove_network(self, name: str, *, run: Run | None = None) -> None:
+        """Take a network (`network0`, …) from the stopped guest; no other device moves its slot or changes its MAC."""
+        self._refuse_running()
+        self._execute(self._planned_remove_network(name), run)
+
+    def preview_remove_network(self, name: str) -> Preview:
+        """The steps that `remove_network` would take; nothing is changed."""
+        return Run().engine().preview(self._planned_remove_network(name).plan)
 
     @contextmanager
     def open_disk(self, name: str = "disk0") -> Iterator[BlockDevice]:
@@ -54,5 +97,37 @@ class Devices(GuestAccess):
             yield device
 
     def _add_disk_request(self, disk: DiskRequest, emulation: str, scene: SiteScene) -> AddDiskRequest:
-        text = self._config_text(scene.host_names(self.datastore)[0], scene)
-        return AddDiskRequest.of(self.record(), text, disk, emulation)
+        return AddDiskRequest.of(self.record(), self._own_text(scene), disk, emulation)
+
+    def _planned_remove_disk(self, name: str, *, keep: bool, snapshots: bool) -> PlannedOperation:
+        scene, disk = self._scene(), DiskName.parse(name)
+        request = RemoveDiskRequest.of(
+            self.record(), self._own_text(scene), disk, self.datastore, keep=keep, snapshots=snapshots
+        )
+        nas, volume = scene.nas(self.datastore), request.disk.volume
+        if snapshots:
+            refuse_kept_snapshots(nas.snapshot_keepers((volume,)))
+        elif not keep and (found := nas.snapshots(volume)):
+            names = ", ".join(str(one.name) for one in found)
+            raise BusyError(
+                f"guest {self.name}: {disk} has the snapshots {names}", hint="--snapshots lets them go, too"
+            )
+        intent = new_intent(REMOVE_DISK, str(self.name), request.as_json())
+        return planned_remove_disk(request, intent, self.datastore, scene)
+
+    def _planned_add_network(
+        self, switch: str, emulation: str, mac: Mac | None
+    ) -> tuple[PlannedOperation, NetworkRequest]:
+        scene = self._scene()
+        request = NetworkRequest.to_add(self.record(), self._own_text(scene), switch, emulation=emulation, mac=mac)
+        intent = new_intent(ADD_NETWORK, str(self.name), request.as_json())
+        return planned_network(request, intent, self.datastore, scene), request
+
+    def _planned_remove_network(self, name: str) -> PlannedOperation:
+        scene = self._scene()
+        request = NetworkRequest.to_remove(self.record(), self._own_text(scene), network_number(name))
+        intent = new_intent(REMOVE_NETWORK, str(self.name), request.as_json())
+        return planned_network(request, intent, self.datastore, scene)
+
+    def _own_text(self, scene: SiteScene) -> ConfText:
+        return self._config_text(scene.host_names(self.datastore)[0], scene)

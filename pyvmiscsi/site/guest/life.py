@@ -8,7 +8,7 @@ from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.bhyve.rules import check
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
-from pyvmiscsi.names import DiskName
+from pyvmiscsi.operations.pairing import disk_name_of
 from pyvmiscsi.operations.pending import PlannedOperation
 from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
 from pyvmiscsi.operations.stop import stop_plan
@@ -72,7 +72,8 @@ class Life(GuestAccess):
             raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
         scene = self._scene()
         config = self._config(names[0], scene)
-        targets = [self.datastore.target_of(self.name, DiskName(disk.number)) for disk in config.disks if disk.is_lun]
+        luns = [disk_name_of(disk, config) for disk in config.disks if disk.is_lun]
+        targets = [self.datastore.target_of(self.name, lun) for lun in luns]
         for name in names:
             plan = stop_plan(self.name, targets, self.datastore, scene, host=name, deadline=deadline, force=force)
             (run or Run()).engine().execute(plan, NoJournal(), new_intent("stop", str(self.name), {}))

@@ -6,6 +6,7 @@ from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import BusyError, ConflictError, DeadlineError, LoginError, MissingLibraryError
 from pyvmiscsi.names import DiskName
 from pyvmiscsi.operations.guests import GuestDisk
+from pyvmiscsi.operations.pairing import disk_name_of
 from pyvmiscsi.operations.pending import PlannedOperation, planned_resize
 from pyvmiscsi.operations.resize import VERB as RESIZE
 from pyvmiscsi.operations.resize import ResizeRequest, is_seen_while_running
@@ -57,8 +58,9 @@ class Resizing(GuestAccess):
         if state != "Running" or host is None:
             return None
         release = Hypervisor(scene.host(host)).capabilities().release
-        emulations = {disk.number: disk.emulation for disk in self._config(host, scene).disks}
-        return is_seen_while_running(emulations.get(name.number, ""), release)
+        config = self._config(host, scene)
+        emulations = {disk_name_of(disk, config): disk.emulation for disk in config.disks}
+        return is_seen_while_running(emulations.get(name, ""), release)
 
     def _hosts_that_have(self, disk: GuestDisk | None, hosts: HostSurvey) -> tuple[str, ...]:
         """The hosts with a session to the disk; BusyError when one is not Connected: nobody could see the new size."""

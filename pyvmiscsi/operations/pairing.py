@@ -1,0 +1,32 @@
+"""Which disk of the nas a configuration's disk is: its serial tells. Pure.
+
+Their numbers agree until a disk is removed: vm-bhyve counts disks without a gap, so that later ones get lower numbers
+in the configuration, while on the nas every disk keeps its name.
+"""
+
+from __future__ import annotations
+
+from pyvmiscsi.bhyve.config import Disk, GuestConfig
+from pyvmiscsi.names import DiskName, Serial
+from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
+
+
+def paired_disks(record: GuestRecord, config: GuestConfig) -> dict[int, GuestDisk]:
+    """The LUNs of the configuration, by their number there, as the nas has them.
+
+    A LUN whose serial no disk of the nas has is paired by its number, if that is left: then the two disagree.
+    """
+    luns = [disk for disk in config.disks if disk.is_lun]
+    by_serial = {str(disk.extent.serial): disk for disk in record.disks if disk.extent}
+    paired = {disk.number: by_serial[serial] for disk in luns if (serial := disk.shown_serial) in by_serial}
+    left = {disk.name.number: disk for disk in record.disks if disk not in paired.values()}
+    return paired | {
+        disk.number: left[disk.number] for disk in luns if disk.number not in paired and disk.number in left
+    }
+
+
+def disk_name_of(disk: Disk, config: GuestConfig) -> DiskName:
+    """What the nas calls a LUN of the configuration, told without the nas."""
+    serial = disk.shown_serial
+    named = Serial(serial).disk_of(config.uuid) if serial and config.uuid else None
+    return named or DiskName(disk.number)

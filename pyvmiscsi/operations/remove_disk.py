@@ -1,0 +1,135 @@
+"""Remove a disk from a guest that has others: target, then extent, lines of the configuration, volume. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.removal import without_device
+from pyvmiscsi.errors import ConflictError, NotFoundError, RuleError
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName
+from pyvmiscsi.operations.destroy import DoomedDisk, refuse_others
+from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.networks import conf_path
+from pyvmiscsi.operations.pairing import paired_disks
+from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.steps.configuration import ConfigurationChanged
+from pyvmiscsi.steps.exports import ExtentGone, NobodyLoggedIn, TargetGone
+from pyvmiscsi.steps.sessions import DiskDetached
+from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
+from pyvmiscsi.steps.volumes import NoSnapshots, VolumeGone, VolumesKept
+
+VERB = "remove-disk"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDiskRequest:
+    """A disk to remove, whose it is, and what the configuration says without it; None takes a key out."""
+
+    guest: GuestName
+    anchor: DatasetPath
+    uuid: UUID
+    disk: DoomedDisk
+    changes: Mapping[str, str | None]
+    keep: bool = False
+    """Whether its volume stays, with its snapshots and a mark that tells whose it was."""
+    snapshots: bool = False
+    """Whether snapshots of it go with it; else they are in the way."""
+
+    @classmethod
+    def of(
+        cls,
+        record: GuestRecord,
+        conf: ConfText,
+        name: DiskName,
+        datastore: DatastoreRecord,
+        *,
+        keep: bool = False,
+        snapshots: bool = False,
+    ) -> Self:
+        """The other disks keep names, serials and slots; in the configuration the numbers of later ones move up.
+
+        NotFoundError without such a disk, RuleError for the only one and for one that carries the guest's marks,
+        ConflictError when its volume is not the guest's, or offered by somebody else's extent too.
+        """
+        found = next((disk for disk in record.disks if disk.name == name), None)
+        if found is None:
+            raise NotFoundError(
+                f"guest {record.name}: has no {name} on the nas", hint="pyvmiscsi vm info shows its disks"
+            )
+        if len(record.disks) == 1:
+            raise RuleError(f"guest {record.name}: {name} is its only disk", hint="vm destroy takes the whole guest")
+        if found.volume.path == record.anchor:
+            raise RuleError(
+                f"guest {record.name}: {name} carries the guest's marks, and goes with the guest only",
+                hint="in a nested datastore the guest's dataset carries them",
+            )
+        refuse_others(record, found)
+        place = next(
+            (n for n, disk in paired_disks(record, parse_guest(record.name, conf)).items() if disk == found), None
+        )
+        if place is None:
+            raise ConflictError(f"guest {record.name}: its configuration does not name {name}")
+        after = without_device(record.name, conf, "disk", place)
+        disk = DoomedDisk.of(record.name, found, datastore)
+        changes = conf.changes_to(after)
+        return cls(record.name, record.anchor, record.uuid, disk, changes, keep=keep, snapshots=snapshots)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "guest": str(self.guest),
+            "anchor": str(self.anchor),
+            "uuid": str(self.uuid),
+            "disk": self.disk.as_json(),
+            "changes": [list(change) for change in self.changes.items()],
+            "keep": self.keep,
+            "snapshots": self.snapshots,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(
+            guest=GuestName.parse(data["guest"]),
+            anchor=DatasetPath.parse(data["anchor"]),
+            uuid=UUID(data["uuid"]),
+            disk=DoomedDisk.from_json(data["disk"]),
+            changes=dict(data["changes"]),
+            keep=bool(data["keep"]),
+            snapshots=bool(data["snapshots"]),
+        )
+
+
+def remove_disk_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
+    """Log out everywhere, withdraw the target; from there on there is no way back."""
+    nas, disk = scene.nas(datastore), request.disk
+    reversible = (*_withdrawing_steps(request, datastore, scene),)
+    host = scene.host(scene.host_names(datastore)[0])
+    path = conf_path(request.guest, datastore)
+    rest: list[Step] = [
+        ExtentGone(nas, disk.extent),
+        ConfigurationChanged(host, path, f"without {disk.name}", request.changes),
+    ]
+    if request.keep:
+        whose = {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}
+        rest.append(VolumesKept(nas, disk.volume, {**whose, "disk": str(disk.name)}))
+    else:
+        rest += [NoSnapshotLeft(nas, (disk.volume,))] if request.snapshots else []
+        rest.append(VolumeGone(nas, disk.volume))
+    return Plan(VERB, f"{request.guest} {disk.name}", (*reversible, *rest), no_return=len(reversible))
+
+
+def _withdrawing_steps(request: RemoveDiskRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
+    nas, disk = scene.nas(datastore), request.disk
+    if not request.keep:
+        volumes = (disk.volume,)
+        yield NothingKeepsSnapshots(nas, volumes) if request.snapshots else NoSnapshots(nas, volumes)
+    for host in scene.host_names(datastore):
+        yield DiskDetached(scene.initiator(host), host, disk.target.iqn)
+    yield NobodyLoggedIn(nas, (disk.target.iqn,))
+    yield TargetGone(nas, disk.target, (disk.mapping,) if disk.mapping else ())
