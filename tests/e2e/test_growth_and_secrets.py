@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,35 +103,3 @@ def test_new_secrets_open_the_disks_and_are_told_to_nobody(lab: Lab, command: Co
     status, said = command.refused("vm", "chap", "rotate", made)
     assert (status, "running on" in said) == (75, True), said
     assert account_of(lab, made) == after
-
-
-def test_a_guest_without_chap_has_no_secret_to_change(command: Command, new_name: Callable[[], str]) -> None:
-    guest = new_name()
-    command.ok("vm", "create", guest, "--size", "64M", "--no-chap")
-    status, said = command.refused("vm", "chap", "rotate", guest)
-    assert (status, "without CHAP" in said) == (65, True), said
-    command.ok("vm", "destroy", guest, "--yes")
-
-
-@pytest.mark.crash
-@pytest.mark.parametrize(
-    "cut",
-    [("vm resize {} disk0 96M", "pool.dataset.update", 2), ("vm chap rotate {}", "iscsi.auth.update", 1)],
-    ids=["resize", "rotate"],
-)
-def test_past_its_point_of_no_return_it_is_only_finished(
-    lab: Lab, command: Command, made: str, cut: tuple[str, str, int]
-) -> None:
-    words, method, nth = cut
-    fault = lab.control.fault(method, when="after", action="hang", nth=nth)
-    with command.start(*words.format(made).split()) as process:
-        lab.control.wait_for_fault(fault, 60.0)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    lab.control.clear()
-    (pending,) = pending_of(command, made)
-    status, said = command.refused("ops", "rewind", pending["id"])
-    assert (status, "point of no return" in said) == (65, True), said
-    command.ok("ops", "resume", pending["id"])
-    assert pending_of(command, made) == []
-    command.ok("vm", "start", made)
