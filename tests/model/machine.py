@@ -349,6 +349,8 @@ class Sequence(RuleBasedStateMachine):
                     ending = "resume"
                 except (Killed, PyvmiscsiError) as error:
                     note(f"  {ending}: {type(error).__name__}: {error}")
+                    if len(luck.ahead) == ahead and ending == "resume":
+                        ending = "rewind"  # it cannot be done, and nothing but that was in its way
         raise AssertionError("it does not come to an end")
 
     def _agree(self, candidates: list[Reference]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
+from pyvmiscsi.lab.pytest_plugin import PLENTY_OF_LOGINS, LabFactory
 from tests.model.machine import Sequence
-from tests.model.worlds import MemoryWorld, World
+from tests.model.worlds import LabWorld, MemoryWorld, World
 
 
 class InMemory(Sequence):
@@ -45,3 +47,25 @@ TestInMemoryFlat = InMemoryFlat.TestCase
 TestInMemoryFlat.settings = SETTINGS
 TestInMemoryWithoutRenaming = InMemoryWithoutRenaming.TestCase
 TestInMemoryWithoutRenaming.settings = SETTINGS
+
+
+def test_on_the_lab(lab_factory: LabFactory) -> None:
+    """Few and short, for here everything is real: sessions, hypervisors, guests."""
+    lab = lab_factory(login_budget=PLENTY_OF_LOGINS)
+    lab.control.checkpoint("empty")
+
+    class OnLab(Sequence):
+        def make_world(self) -> World:
+            return LabWorld(lab)
+
+        def teardown(self) -> None:
+            """The next one begins where this one did."""
+            with self.world.site() as site:
+                for view in site.guests():
+                    site.configured_guest(view.name).stop(force=True, deadline=0.0)
+                lab.control.restore("empty")
+                path = site.datastore().record.config_path
+                site.host("hv1").script('cd "$1" && rm -Rf ./* .trash', path)
+
+    few = settings(SETTINGS, max_examples=max(ON_DEMAND // 50, 3), stateful_step_count=10)
+    run_state_machine_as_test(OnLab, settings=few)

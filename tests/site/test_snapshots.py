@@ -129,16 +129,20 @@ def test_a_guest_somebody_is_logged_in_to_is_not_rolled_back(
     assert world.site().operations() == ()
 
 
-def test_a_forgotten_snapshot_is_gone_with_its_configuration_and_the_guest_can_be_destroyed(
-    world: World, guest: Guest
-) -> None:
+def test_a_forgotten_snapshot_is_gone_with_its_configuration(world: World, guest: Guest) -> None:
     guest.snapshot("monday")
-    with pytest.raises(BusyError, match="monday"):
-        guest.destroy()
     guest.forget_snapshot("monday")
     assert guest.snapshots() == ()
     assert not (world.directory / "web1" / "snapshots" / "monday.conf").exists()
-    guest.destroy()
+
+
+def test_a_snapshot_that_a_clone_depends_on_is_not_forgotten_nor_begun_to_be(world: World, guest: Guest) -> None:
+    guest.snapshot("monday")
+    guest.clone("web2", snapshot="monday")
+    world.nas.calls.clear()
+    with pytest.raises(BusyError, match="disk0@monday: kept by clone tank/vm/web2/disk0"):
+        guest.forget_snapshot("monday")
+    assert world.nas.count(writes=True) == 0
 
 
 def test_several_disks_of_a_flat_datastore_cannot_be_kept_at_one_moment(tmp_path: Path) -> None:

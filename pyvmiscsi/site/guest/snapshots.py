@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.names import DatasetPath, SnapshotName
+from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.pending import PlannedOperation, planned_rollback, planned_snapshot
 from pyvmiscsi.operations.snapshots import (
     FORGET,
@@ -17,6 +18,7 @@ from pyvmiscsi.operations.snapshots import (
     refuse_several_moments,
 )
 from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.views import SnapshotView
@@ -52,10 +54,12 @@ class Snapshots(GuestAccess):
         return tuple(SnapshotView(str(self.name), str(one.name), one.created.isoformat()) for one in found)
 
     def forget_snapshot(self, name: str, run: Run | None = None) -> None:
-        """Have the nas keep it no longer; BusyError while a clone depends on it."""
-        request = SnapshotRequest(self.name, self.record().anchor, SnapshotName.parse(name))
+        """Have the nas keep it no longer; BusyError, before anything is touched, while a clone depends on it."""
+        record, scene, chosen = self.record(), self._scene(), SnapshotName.parse(name)
+        going = {f"{path}@{chosen}" for path in (record.anchor, *(disk.volume.path for disk in record.disks))}
+        self._refuse_kept(going, record, scene)
+        request = SnapshotRequest(self.name, record.anchor, chosen)
         intent = new_intent(FORGET, str(self.name), request.as_json())
-        scene = self._scene()
         self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
 
     def rollback(self, name: str, *, newer: bool = False, configuration: bool = False, run: Run | None = None) -> None:
@@ -88,9 +92,7 @@ class Snapshots(GuestAccess):
         if later and not newer:
             names = ", ".join(sorted({str(one) for _, one in later}))
             raise ConflictError(f"guest {self.name}: newer snapshots than {name}: {names}", hint="-r lets them go")
-        going = {f"{path}@{one}" for path, one in later}
-        keepers = nas.snapshot_keepers({path for path, _ in later})
-        refuse_kept_snapshots({snapshot: names for snapshot, names in keepers.items() if snapshot in going})
+        self._refuse_kept({f"{path}@{one}" for path, one in later}, record, scene)
         if configuration:
             directory = f"{self.datastore.config_path}/{self.name}"
             host = self._config_host(scene)
@@ -99,3 +101,9 @@ class Snapshots(GuestAccess):
         request = RollbackRequest.of(record, name, tuple(later), configuration=configuration)
         intent = new_intent(ROLLBACK, str(self.name), request.as_json())
         return planned_rollback(request, intent, self.datastore, scene)
+
+    def _refuse_kept(self, going: set[str], record: GuestRecord, scene: SiteScene) -> None:
+        """BusyError when a clone or a hold keeps one of these snapshots."""
+        paths = {record.anchor, *(disk.volume.path for disk in record.disks)}
+        keepers = scene.nas(self.datastore).snapshot_keepers(paths) if going else {}
+        refuse_kept_snapshots({snapshot: names for snapshot, names in keepers.items() if snapshot in going})
