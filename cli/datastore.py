@@ -106,6 +106,9 @@ def add(
         if spec is not None:
             raise InputError("SPEC and --from-host: one of them says where the datastore is")
         entries = site.inherited_datastores(*from_host, only=name, parent=parent, portal=portal)
+    elif name is not None and spec is None and on_hosts and not dry_run:
+        _show_changes(invocation, [site.tell_vm_bhyve(name)])
+        return
     elif name is None or spec is None:
         raise InputError("NAME and SPEC are needed", hint="or --from-host, for those that a host's vm-bhyve has")
     elif parent is None:

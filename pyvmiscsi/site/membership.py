@@ -23,6 +23,7 @@ from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.site.foundations import check_foundations, content, shared_by
 from pyvmiscsi.site.survey import sharing
 from pyvmiscsi.site.views import SiteChangeView
+from pyvmiscsi.steps.difference import refuse_difference
 
 _FEW = 5
 
@@ -38,7 +39,9 @@ class Membership:
     def add(self, entry: DatastoreEntry, *, check: bool, on_hosts: bool) -> SiteChangeView:
         file, done = self._file, list[str]()
         there = file.site.datastores.get(entry.name)
-        if there is None or not _says_the_same(there, entry):
+        if there is not None:
+            _refuse_difference(there, entry, file.site.source)
+        else:
             file = with_datastore(file, entry)
             done.append(f"{file.site.source}: [datastores.{entry.name}]")
         record = file.site.datastores[entry.name]
@@ -48,10 +51,13 @@ class Membership:
             check_foundations(record, self._connections)
         self._save(file)
         if on_hosts:
-            for name in shared_by(record, self._connections):
-                said = tell_vm_bhyve(self._connections.host(name), record.name, record.config_path, spec_of(record))
-                done += [said] if said else []
+            done += self.tell_hosts(record).done
         return SiteChangeView(record.name, file.site.source, tuple(done))
+
+    def tell_hosts(self, record: DatastoreRecord) -> SiteChangeView:
+        hosts = [self._connections.host(name) for name in shared_by(record, self._connections)]
+        said = [tell_vm_bhyve(host, record.name, record.config_path, spec_of(record)) for host in hosts]
+        return SiteChangeView(record.name, self._file.site.source, tuple(one for one in said if one))
 
     def preview(self, entries: Iterable[DatastoreEntry]) -> str:
         file = self._file
@@ -119,13 +125,18 @@ def spec_of(record: DatastoreRecord) -> str:
     return f"iscsi:{record.nas}:{record.basename}:{record.config_path}"
 
 
-def _says_the_same(there: DatastoreRecord, entry: DatastoreEntry) -> bool:
-    own = (there.nas, there.basename, there.config_path, there.parent, there.portal, there.portal_group)
+def _refuse_difference(there: DatastoreRecord, entry: DatastoreEntry, source: str) -> None:
+    """ConflictError naming the first key in which the site's datastore of this name is another one."""
     spec = entry.spec
-    path = spec.config_path or there.config_path
-    asked = (spec.nas, spec.basename, path, entry.parent, entry.portal, entry.portal_group)
-    rest = (there.initiator_group, there.lun, there.layout, there.hosts)
-    return own == asked and rest == (entry.initiator_group, entry.lun, entry.layout, entry.hosts)
+    keys = [
+        ("nas", there.nas, spec.nas),
+        ("basename", there.basename, spec.basename),
+        ("config path", there.config_path, spec.config_path or there.config_path),
+        *((key, getattr(there, key), getattr(entry, key)) for key in ("parent", "portal", "portal_group")),
+        *((key, getattr(there, key), getattr(entry, key)) for key in ("initiator_group", "lun", "layout")),
+        ("hosts", ", ".join(there.hosts) or "all", ", ".join(entry.hosts) or "all"),
+    ]
+    refuse_difference(f"datastore {entry.name} in {source}", keys)
 
 
 def _few(names: tuple[str, ...]) -> str:

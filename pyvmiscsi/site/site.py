@@ -107,6 +107,10 @@ class Site:
         """
         return self._membership().add(entry, check=check, on_hosts=on_hosts)
 
+    def tell_vm_bhyve(self, name: str) -> SiteChangeView:
+        """What `on_hosts` does, for a datastore that the site has: vm-bhyve on each of its hosts shows it, too."""
+        return self._membership().tell_hosts(self.datastore(name).record)
+
     def preview_datastores(self, entries: Iterable[DatastoreEntry]) -> str:
         """What `add_datastore` would write for each; refused as there, but for what only nas and hosts could tell."""
         return self._membership().preview(entries)

@@ -84,7 +84,11 @@ def test_another_default_and_back_to_what_it_was(path: Path, capsys: pytest.Capt
             "tank/vm/x overlaps tank/vm on",
         ),
         (("add", "flash", SPEC.replace("nas1", "nas7"), "--parent", "tank/x"), 66, "nas nas7: not in"),
-        (("add", "iscsi1", SPEC, "--parent", "tank/x", "--no-check"), 73, "datastore iscsi1: is in"),
+        (
+            ("add", "iscsi1", SPEC, "--parent", "tank/x", "--no-check"),
+            73,
+            "basename is iqn.2005-10.org.freenas.ctl, not",
+        ),
         (("remove", "none"), 66, "datastore none: not in"),
         (("default", "none"), 66, "datastore none: not in"),
         (("list", "--host", "hv9"), 66, "host hv9: not in the site (known: none)"),
