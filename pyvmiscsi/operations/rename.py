@@ -18,6 +18,7 @@ from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal, MoveJournal
+from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.journal import Journal
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.steps.directories import DirectoryMoved, GuestDirectory
@@ -140,6 +141,11 @@ class RenameRequest:
         )
 
 
+def speaks_of(intent: Intent, path: DatasetPath) -> bool:
+    """Whether the operation was told of this dataset or volume, of anything below it or of a snapshot of it."""
+    return any(text == str(path) or text.startswith((f"{path}/", f"{path}@")) for text in _texts_in(intent.request))
+
+
 def rename_plan(request: RenameRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """Log out everywhere, then one name after the other; every step can be undone, for no data is touched."""
     steps = (*_logout_steps(request, datastore, scene), *_naming_steps(request, datastore, scene))
@@ -160,6 +166,18 @@ def rename_journal(request: RenameRequest, datastore: DatastoreRecord, scene: Sc
         meanwhile=mark.as_marks(request.anchor, moving_to=request.new_anchor),
         after=new_mark.as_marks(request.new_anchor),
     )
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Every text in a JSON value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts_in(item)
 
 
 def _renamed(

@@ -7,16 +7,17 @@ from typing import ClassVar
 from uuid import UUID
 
 from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.ports import Host
 
-_ABSENT, _TAKEN = 66, 73
+_ABSENT, _TAKEN, _LOCKED = 66, 73, 75
 
 # A directory is renamed whole, its configuration after it: cut short between the two, it is neither guest's.
 _MOVE = f"""# move a guest's directory
 old=$1 conf=$2 new=$3 new_conf=$4
 if [ -e "$old" ]; then
     [ ! -e "$new" ] || exit {_TAKEN}
+    [ ! -e "$old/run.lock" ] || exit {_LOCKED}
     /bin/mkdir -p "${{new%/*}}" && /bin/mv "$old" "$new" || exit 71
 fi
 [ -d "$new" ] || exit {_ABSENT}
@@ -81,7 +82,9 @@ class DirectoryMoved:
 
     def _move(self, here: GuestDirectory, there: GuestDirectory) -> None:
         words = (here.path, here.conf_name, there.path, there.conf_name)
-        status = self.host.script(_MOVE, *words, ok=(0, _ABSENT, _TAKEN)).status
+        status = self.host.script(_MOVE, *words, ok=(0, _ABSENT, _TAKEN, _LOCKED)).status
+        if status == _LOCKED:
+            raise BusyError(f"{here.path}: locked by somebody who started the guest meanwhile", hint="stop it first")
         if status == _TAKEN:
             raise ConflictError(f"{there.path}: is there already on {self.host.name}", hint="it was left alone")
         if status == _ABSENT:

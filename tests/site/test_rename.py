@@ -9,6 +9,7 @@ import pytest
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError, NotFoundError
 from pyvmiscsi.model import Extent, NasSession, Target
 from pyvmiscsi.names import DatasetPath, Serial
+from pyvmiscsi.plan.intent import Intent, intent_marks
 from pyvmiscsi.steps import exports
 from tests.fakes.nas import BASENAME
 from tests.site.worlds import World, web1
@@ -121,6 +122,28 @@ def test_a_volume_that_somebody_else_offers_keeps_the_guest_in_its_place(tmp_pat
     world.nas.create_extent(Extent("theirs", path, Serial.parse("S1")))
     with pytest.raises(ConflictError, match="offered by extent theirs"):
         guest.rename("web2")
+
+
+def test_what_an_unfinished_operation_needs_stays_where_it_is(world: World) -> None:
+    datastore = world.site().datastore()
+    guest = datastore.guest("web1")
+    source = guest.record().disks[0].volume.path
+    request = {"disks": [{"origin": f"{source}@monday"}]}
+    clone = Intent("c10e", "clone", "web9", request, "root@control", "2026-11-22T11:00:00Z")
+    world.nas.change_marks(datastore.record.parent, intent_marks(datastore.record.parent, clone))
+    with pytest.raises(BusyError, match="clone web9 is unfinished"):
+        guest.rename("web2")
+
+
+def test_a_clones_source_is_renamed_and_the_snapshot_for_its_sake_still_goes_with_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    source = world.site().datastore().create(web1())
+    source.clone("copy")
+    source.rename("web2")
+    (disk,) = world.site().guest("copy").record().disks
+    assert (disk.volume.origin or "").startswith("tank/vm/web2/disk0@")
+    world.site().guest("copy").rename("other").destroy()
+    assert world.nas.state()["snapshots"] == ()
 
 
 def test_its_own_name_no_name_or_too_long_a_name_is_refused(world: World) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.steps.directories import DirectoryGone, DirectoryMoved, GuestDirectory
@@ -73,6 +73,13 @@ def test_what_is_there_already_is_left_alone(web1: Path, tmp_path: Path) -> None
     with pytest.raises(AlreadyExistsError):
         move(tmp_path).holds()
     move(tmp_path).undo()
+    assert (web1 / "web1.conf").exists()
+
+
+def test_a_guest_that_was_started_meanwhile_stays_where_it_is(web1: Path, tmp_path: Path) -> None:
+    (web1 / "run.lock").write_text("hv1\n")
+    with pytest.raises(BusyError, match="started"):
+        move(tmp_path).make()
     assert (web1 / "web1.conf").exists()
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Self
 
-from pyvmiscsi.errors import AlreadyExistsError, ConflictError, InputError
-from pyvmiscsi.names import DatasetPath, GuestName
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError
+from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.guests import GuestRecord, is_a_guests
 from pyvmiscsi.operations.pending import PlannedOperation, planned_rename
 from pyvmiscsi.operations.rename import VERB as RENAME
-from pyvmiscsi.operations.rename import RenamedAccount, RenameRequest
+from pyvmiscsi.operations.rename import RenamedAccount, RenameRequest, speaks_of
 from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.plan.intent import read_intents
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
@@ -58,7 +59,7 @@ class Naming(GuestAccess):
         """Where its volumes go: below its new name, or beside another guest's that stand there; None: they stay."""
         if not nas.capabilities().rename_dataset:
             return None
-        self._refuse_strangers_extents(record, nas)
+        self._refuse_to_leave_behind(record, nas)
         for place in (str(new_name), f"{new_name}-{record.uuid.hex[:8]}"):
             anchor = self.datastore.anchor_of(place)
             if anchor == record.anchor:
@@ -73,16 +74,22 @@ class Naming(GuestAccess):
                 raise AlreadyExistsError(f"{taken.path}: is there already", hint="choose another name")
         raise AlreadyExistsError(f"{anchor}: is there already", hint="choose another name")
 
-    def _refuse_strangers_extents(self, record: GuestRecord, nas: Nas) -> None:
-        """What else is offered from below the guest's dataset would lose its volume."""
-        if self.datastore.layout == "flat":
-            return
-        own: set[DatasetPath] = {disk.volume.path for disk in record.disks}
-        for extent in nas.inventory(record.anchor).extents:
-            if extent.volume not in own:
+    def _refuse_to_leave_behind(self, record: GuestRecord, nas: Nas) -> None:
+        """Others may count on the volumes where they are: extents that are not the guest's, operations cut short."""
+        inventory, parent = nas.inventory(self.datastore.parent), nas.find_dataset(self.datastore.parent)
+        own = {disk.volume.path for disk in record.disks}
+        for extent in inventory.extents:
+            if extent.volume.is_below(record.anchor) and extent.volume not in own:
                 raise ConflictError(
                     f"volume {extent.volume}: offered by extent {extent.name}, and no disk of guest {self.name}",
                     hint="that extent would lose it: move it elsewhere on the nas first",
+                )
+        bearers = (*((parent,) if parent else ()), *inventory.datasets, *inventory.volumes)
+        for intent in (intent for bearer in bearers for intent in read_intents(bearer.path, bearer.marks)):
+            if intent not in record.intents and any(speaks_of(intent, path) for path in {record.anchor, *own}):
+                raise BusyError(
+                    f"guest {self.name}: {intent.verb} {intent.subject} is unfinished, and needs it where it is",
+                    hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
                 )
 
     def _refuse_taken(self, request: RenameRequest, scene: SiteScene) -> None:
