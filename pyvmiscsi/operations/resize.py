@@ -12,6 +12,7 @@ from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, LunAddre
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.steps.sessions import DiskAttached, DiskDetached
 from pyvmiscsi.steps.sizes import LunSized, SizeSeen, VolumeGrown
 from pyvmiscsi.units import SECTOR, Size
 
@@ -20,7 +21,8 @@ VERB = "resize"
 
 @dataclass(frozen=True, slots=True)
 class ResizeRequest:
-    """A disk to make larger, by everything needed to prove it, and the hosts that are logged in to it."""
+    """A disk to make larger, and who proves that it is: the hosts that are logged in to it, `via` one that is not, or
+    else this process."""
 
     guest: GuestName
     anchor: DatasetPath
@@ -32,6 +34,7 @@ class ResizeRequest:
     serial: Serial
     chap_tag: int | None
     hosts: tuple[str, ...] = ()
+    via: str | None = None
 
     @classmethod
     def of(
@@ -94,6 +97,7 @@ class ResizeRequest:
             "serial": str(self.serial),
             "chap_tag": self.chap_tag,
             "hosts": list(self.hosts),
+            "via": self.via,
         }
 
     @classmethod
@@ -109,17 +113,27 @@ class ResizeRequest:
             serial=Serial.parse(data["serial"]),
             chap_tag=data["chap_tag"],
             hosts=tuple(data["hosts"]),
+            via=data["via"],
         )
 
 
 def resize_plan(request: ResizeRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
-    """There is no way back from the first step on; then what hosts see is proven, or what this process sees."""
+    """There is no way back from the first step on; then the new size is proven."""
+    grown = VolumeGrown(scene.nas(datastore), request.volume, request.size)
+    return Plan(VERB, str(request.guest), (grown, *_proving_steps(request, datastore, scene)), no_return=0)
+
+
+def _proving_steps(request: ResizeRequest, datastore: DatastoreRecord, scene: Scene) -> tuple[Step, ...]:
     nas, proof = scene.nas(datastore), request.proof(datastore)
-    seen: list[Step] = [SizeSeen(scene.initiator(host), host, proof) for host in request.hosts]
-    if not seen:
-        seen.append(LunSized(scene.block_access(), nas, proof, request.chap_tag))
-    grown = VolumeGrown(nas, request.volume, request.size)
-    return Plan(VERB, str(request.guest), (grown, *seen), no_return=0)
+    if request.hosts:
+        return tuple(SizeSeen(scene.initiator(host), host, proof) for host in request.hosts)
+    if request.via is None:
+        return (LunSized(scene.block_access(), nas, proof, request.chap_tag),)
+    initiator = scene.initiator(request.via)
+    return (
+        DiskAttached(nas, initiator, request.via, proof, request.chap_tag),
+        DiskDetached(initiator, request.via, request.target),
+    )
 
 
 def is_seen_while_running(emulation: str, release: int) -> bool:

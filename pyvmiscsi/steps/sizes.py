@@ -13,6 +13,8 @@ from pyvmiscsi.steps.sessions import guest_credential
 from pyvmiscsi.units import Size
 from pyvmiscsi.waiting import wait_for
 
+_ANSWERS_WITHIN = 10.0
+"""Seconds for a login from here: a storage network is often closed to the machine that administers it."""
 _FOLLOWS_WITHIN = 15.0
 """Seconds in which a LUN shows the size of its volume: the nas tells its target by itself (nas-wire.md 2.13)."""
 
@@ -62,7 +64,8 @@ class LunSized:
         return f"LUN {self.proof.address.lun} of {self.proof.address.target} of {self.proof.size}"
 
     def holds(self) -> bool:
-        with self.access.open(self.proof.address, guest_credential(self.nas, self.chap_tag)) as device:
+        credential = guest_credential(self.nas, self.chap_tag)
+        with self.access.open(self.proof.address, credential, deadline=_ANSWERS_WITHIN) as device:
             if (device.serial, device.sector) != (str(self.proof.serial), self.proof.sector):
                 raise ProofError(f"{self.proof.address}: it is {device.serial} with blocks of {device.sector}")
             return device.size == self.proof.size

@@ -6,6 +6,7 @@ The same matrix runs through the real command on the lab in `tests/lab/test_cras
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def growth(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     return planned_resize(request, intent, datastore, scene)
 
 
+def growth_seen_by_a_host(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    request = replace(ResizeRequest.of(record, DiskName(1), Size.parse("3G"), datastore, ()), via="hv1")
+    intent = Intent("9e02", "resize", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
+    return planned_resize(request, intent, datastore, scene)
+
+
 def rotation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     account = guest_account(scene.store, chap_tag_to_rotate(record))
@@ -152,7 +160,9 @@ def bad_luck(number: int, kind: str) -> Callable[[Call], None]:
 
 
 IN_BOTH_LAYOUTS = [creation, destruction, addition, snapshot, growth, rotation]
-CASES = [(operation, layout) for operation in IN_BOTH_LAYOUTS for layout in ("nested", "flat")] + [(rollback, "nested")]
+IN_NESTED_LAYOUT = [rollback, growth_seen_by_a_host]
+CASES = [(operation, layout) for operation in IN_BOTH_LAYOUTS for layout in ("nested", "flat")]
+CASES += [(operation, "nested") for operation in IN_NESTED_LAYOUT]
 
 
 @pytest.mark.parametrize("ending", ["resume", "rewind"])
@@ -189,7 +199,7 @@ def test_leaves_no_orphan_and_loses_no_volume(
             try:
                 Engine().rewind(again.plan, again.journal, again.intent)
             except PastNoReturnError:
-                assert operation in (destruction, rollback, growth, rotation), moment
+                assert operation in (destruction, rollback, growth, growth_seen_by_a_host, rotation), moment
                 again = planned_again(pending[0], datastore, scene.another())
                 Engine().resume(again.plan, again.journal, again.intent)
                 assert _is_done(operation, scene, datastore), moment
@@ -237,7 +247,8 @@ def _is_done(operation: Operation, scene: FakeScene, datastore: DatastoreRecord)
     if operation is rotation:
         (account,) = scene.store.find_credentials(tag=chap_tag_to_rotate(guest))
         return account.user == str(GUEST) and account.secret != WELL_KNOWN
-    if operation is growth:
+    if operation in (growth, growth_seen_by_a_host):
+        assert not scene.initiators["hv1"].disks
         return [disk.volume.size for disk in guest.disks] == [Size.parse("1G"), Size.parse("3G")]
     assert all(disk.mapping and disk.extent and disk.target for disk in guest.disks)
     assert state.count(f"{GUEST}-disk2") == 0 or operation is addition

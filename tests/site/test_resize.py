@@ -11,6 +11,7 @@ import pytest
 from pyvmiscsi.errors import (
     BusyError,
     ConflictError,
+    DeadlineError,
     InputError,
     LoginError,
     NasSpaceError,
@@ -134,18 +135,41 @@ def test_a_lun_that_does_not_show_its_volume_is_not_grown(world: World, guest: G
     assert sizes(guest) == [GIB, GIB]
 
 
-def test_a_lun_that_cannot_be_reached_from_here_is_not_grown_and_the_way_on_is_told(
-    guest: Guest, monkeypatch: pytest.MonkeyPatch
+def test_a_lun_that_cannot_be_reached_from_here_is_proven_by_a_host_that_logs_out_again(
+    world: World, guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
-    def refuse(_self: FakeAccess, address: LunAddress, _credential: Credential | None = None) -> Iterator[FakeLun]:
-        raise LoginError(f"{address}: No route to host", reason="No route to host")
+    def nobody(
+        _self: FakeAccess, address: LunAddress, _credential: Credential | None = None, *, deadline: float
+    ) -> Iterator[FakeLun]:
+        raise DeadlineError(f"{address}: no answer after {deadline:g} s")
+        yield
+
+    monkeypatch.setattr(FakeAccess, "open", nobody)
+    assert [title for title, _ in guest.preview_resize("disk0", TWO).steps] == [
+        "volume tank/vm/web1/disk0 of 2G",
+        "session hv1 -> iqn.2005-10.org.freenas.ctl:web1-disk0",
+        "no session hv1 -> iqn.2005-10.org.freenas.ctl:web1-disk0",
+    ]
+    guest.resize("disk0", TWO)
+    assert sizes(guest) == [TWO, GIB]
+    assert [account.user for account in world.initiator.used if account] == ["web1"]
+    assert world.initiator.sessions() == ()
+    assert world.site().operations() == ()
+
+
+def test_a_lun_that_lets_nobody_in_is_not_grown(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def refuse(
+        _self: FakeAccess, address: LunAddress, _credential: Credential | None = None, *, deadline: float
+    ) -> Iterator[FakeLun]:
+        assert deadline
+        raise LoginError(f"{address}: Not found", reason="Not found", permanent=True)
         yield
 
     monkeypatch.setattr(FakeAccess, "open", refuse)
-    with pytest.raises(LoginError) as caught:
+    with pytest.raises(LoginError, match="Not found"):
         guest.resize("disk0", TWO)
-    assert "start guest web1 first" in caught.value.hint
     assert sizes(guest) == [GIB, GIB]
 
 

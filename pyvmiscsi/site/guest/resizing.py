@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import BusyError, ConflictError, DeadlineError, LoginError, MissingLibraryError
 from pyvmiscsi.names import DiskName
@@ -24,7 +26,7 @@ class Resizing(GuestAccess):
     """Disks that grow, while the guest runs or not."""
 
     def resize(self, disk: str, size: Size, run: Run | None = None) -> ResizedView:
-        """Make a disk larger: on the nas, as its LUN, and proven where the guest has it, or from here.
+        """Make a disk larger: on the nas, as its LUN, and proven where the guest has it, else from here or by a host.
 
         NotFoundError, RuleError (smaller, or no whole number of blocks) and BusyError (somebody unknown is logged in)
         before anything is touched; NasSpaceError leaves all as it was. A size that the disk has already is no error.
@@ -47,8 +49,8 @@ class Resizing(GuestAccess):
         record, name = self.record(), DiskName.parse(disk)
         found = next((one for one in record.disks if one.name == name), None)
         request = ResizeRequest.of(record, name, size, self.datastore, self._hosts_that_have(found, hosts))
-        if found is not None and not request.hosts:
-            self._prove_from_here(found, request, scene)
+        if found is not None and not request.hosts and not self._is_reached_from_here(found, scene):
+            request = replace(request, via=hosts.hosts[0].name)
         intent = new_intent(RESIZE, str(self.name), request.as_json())
         return planned_resize(request, intent, self.datastore, scene), request
 
@@ -80,16 +82,23 @@ class Resizing(GuestAccess):
                 )
         return tuple(host for host, _ in having)
 
-    def _prove_from_here(self, disk: GuestDisk, request: ResizeRequest, scene: SiteScene) -> None:
-        """See before anything is touched that the LUN can be reached from here, and what it shows now."""
-        lun = LunSized(scene.block_access(), scene.nas(self.datastore), disk.proof(self.datastore), request.chap_tag)
+    def _is_reached_from_here(self, disk: GuestDisk, scene: SiteScene) -> bool:
+        """Whether this process can log in to the disk, and prove it; False when libiscsi or a way there is missing.
+
+        LoginError for what a host would meet, too; ConflictError when the LUN shows another size than its volume.
+        """
+        tag = disk.target.chap_tag if disk.target else None
+        lun = LunSized(scene.block_access(), scene.nas(self.datastore), disk.proof(self.datastore), tag)
         try:
             shows = lun.holds()
-        except (LoginError, DeadlineError, MissingLibraryError) as error:
-            elsewhere = f"or start guest {self.name} first: then its host proves the new size"
-            error.hint = f"{error.hint}; {elsewhere}" if error.hint else elsewhere
-            raise
+        except (DeadlineError, MissingLibraryError):
+            return False
+        except LoginError as error:
+            if error.permanent:
+                raise
+            return False
         if not shows:
             raise ConflictError(
                 f"{lun.title}: it shows another size than its volume has", hint="restart the iSCSI service of the nas"
             )
+        return True
