@@ -23,7 +23,7 @@ done
 """
 
 # The same, but accounts stay where they are.
-_READ_INI = _READ.replace("{ print", "!/^[ \\t]*(user|password)[ \\t]*[=:]/ { print")
+_READ_INI = _READ.replace("{ print", r"tolower($0) !~ /^[ \t]*(user|password)[ \t]*[=:]/ { print")
 
 # In the order of load_rc_config of rc.subr(8), as vm-bhyve calls it.
 _READ_RC_CONF = f"""set -- /etc/rc.conf /etc/rc.conf.local

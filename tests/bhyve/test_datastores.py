@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from pyvmiscsi.bhyve.datastores import ixnas_on, tell_vm_bhyve, untell_vm_bhyve, vm_bhyve_on
 from pyvmiscsi.errors import ConfigError, ConflictError, InputError
+from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.ports import Completed
 from tests.fakes.host import Call, FakeHost, Reply
 
 SPEC = "iscsi:nas1:iqn.2005-08.com.ixsystems.iad1:/vmconfig"
@@ -61,6 +67,24 @@ def test_finds_the_ini_file_beside_the_scripts() -> None:
     host = VmBhyveHost({"/etc/rc.conf": rc_conf, "/home/dpd/ixnas-api/config/ixnas-api.ini": b"[nas1]\nzpool = tank\n"})
     assert ixnas_on(host)["nas1"].parent == DatasetPath.parse("tank")
     assert ixnas_on(VmBhyveHost({})) == {}
+
+
+def test_accounts_stay_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ini = tmp_path / "ixnas-api.ini"
+    ini.write_text("[nas1]\n\tPassword\t= hunter2\nuser: somebody\nzpool = tank\nbasepath = /user/vm\n")
+    monkeypatch.setattr("pyvmiscsi.bhyve.datastores.PLACE", str(ini))
+    said: list[bytes] = []
+
+    class Overheard(LocalHost):
+        def script(self, *args: Any, **options: Any) -> Completed:
+            done = super().script(*args, **options)
+            said.append(done.stdout)
+            return done
+
+    assert str(ixnas_on(Overheard(HostRecord("hv1")))["nas1"].parent) == "tank/user/vm"
+    assert b"zpool" in said[-1]
+    assert b"hunter2" not in said[-1]
+    assert b"somebody" not in said[-1]
 
 
 @pytest.mark.parametrize(("more", "value"), [(b"", "/vmconfig"), (b'vm_datastore_iscsi="YES"\n', SPEC)])

@@ -121,6 +121,16 @@ def test_what_cannot_be_is_refused_in_one_line(changes: dict[str, Any], said: st
     assert str(caught.value).startswith(f"datastore {changes.get('name', 'fast')}: {said}")
 
 
+def test_a_spec_without_a_path_has_the_site_s() -> None:
+    usual = file(f'config_path = "/vmconfig"\n{SITE}')
+    spec = "iscsi:nas2:iqn.2005-08.com.ixsystems.iad1"
+
+    changed = with_datastore(usual, entry(spec=DatastoreSpec.parse(spec)))
+
+    assert f'spec = "{spec}"\n' in changed.text
+    assert changed.site.datastores["fast"].config_path == "/vmconfig"
+
+
 def test_a_name_is_given_once() -> None:
     with pytest.raises(ConflictError, match=r"datastore slow: is in site\.toml already"):
         with_datastore(file(), entry("slow"))

@@ -131,7 +131,7 @@ def ancestor(lab: Lab, command: Command) -> Iterator[Site]:
 
 
 def test_an_ancestor_s_set_up_is_taken_over_and_its_vm_bhyve_told_of_ours(
-    lab: Lab, command: Command, ancestor: Site
+    lab: Lab, command: Command, ancestor: Site, guest: str
 ) -> None:
     text = command.site_file.read_text()
     command.site_file.write_text(text[: text.index("[datastores.iscsi1]")].replace("default_datastore", "# was"))
@@ -143,6 +143,12 @@ def test_an_ancestor_s_set_up_is_taken_over_and_its_vm_bhyve_told_of_ours(
     assert (store["spec"], store["parent"]) == (f"iscsi:nas1:{lab.info.basename}:/vmconfig", "tank/bhyve")
     assert (store["lun"], store["layout"], store["hosts"]) == (1, "flat", ["hv1"])
     assert command.ok("datastore", "add", "--from-host", "hv1") == "all was so already\n"
+
+    command.ok("vm", "create", guest, "--size", "64M")
+    (disk,) = command.json("vm", "info", guest)["disks"]
+    assert (disk["volume"], disk["extent"]) == (f"tank/bhyve/{guest}-disk0", f"{guest}-disk0")
+    assert (disk["target"], disk["lun"]) == (f"{lab.info.basename}:{guest}-disk0", 1)
+    command.ok("vm", "destroy", guest, "--yes")
 
     ancestor.host("hv1").make_directory("/vmconfig/two")
     spec = "iscsi:nas1:iqn.2005-10.org.example.two:/vmconfig/two"
