@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyvmiscsi.errors import ProofError, SessionLostError
-from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
 from pyvmiscsi.nas.recall import RecallingNas
 from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
 from tests.fakes.access import FakeAccess
 from tests.fakes.nas import BASENAME, PARENT, FakeNas
+from tests.fakes.quick_host import QuickHost
 
 
 @dataclass
@@ -65,7 +65,7 @@ class FakeScene:
         return self.recalling
 
     def host(self, name: str) -> Host:
-        return LocalHost(HostRecord(name))
+        return QuickHost(HostRecord(name))
 
     def initiator(self, name: str) -> Initiator:
         return self.initiators[name]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord, NasRecord, Volume
 from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.names import DatasetPath, GuestName
@@ -16,6 +15,7 @@ from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.units import Size
 from tests.fakes.access import FakeAccess
 from tests.fakes.nas import FakeNas
+from tests.fakes.quick_host import QuickHost
 from tests.operations.scenes import RememberingInitiator, datastore_in
 
 
@@ -44,7 +44,7 @@ class World:
             Connections(
                 record,
                 connect_nas=lambda _record, _warn: self.nas,
-                connect_host=LocalHost,
+                connect_host=QuickHost,
                 initiator_of=lambda _host: self.initiator,
                 block_access=lambda: self.access,
             )
