@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from pyvmiscsi.errors import InputError, ProofError, ScsiError
-from pyvmiscsi.initiator.libiscsi import cdb
+from pyvmiscsi.initiator.libiscsi import cdb, sense
 from pyvmiscsi.initiator.libiscsi.connection import Buffer, LibraryFaultError, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.initiator.libiscsi.shapes import BlockLimits, Capacity
@@ -32,8 +32,12 @@ B = TypeVar("B", bound=bytes | bytearray | memoryview)
 
 PIECE = 512 * 1024
 DEPTH = 8
-LET_GO = 1024**3
+LET_GO = 256 * 1024**2
 """How many bytes one WRITE SAME lets go of: tgtd counts them in 32 bits, and the answer has to come in time."""
+LET_GO_UNIT = 1024**2
+"""It lets go of whole units only: ZFS leaves a volume's blocks as they are where they are let go of in part."""
+EDGE = 64 * 1024
+"""How much is read again of where such a span begins and ends, to see whether it was done."""
 IO_SECONDS = 60.0
 """How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
 
@@ -104,7 +108,7 @@ class LibiscsiDevice:
         limits = self._limits()
         longest = limits.max_transfer * capacity.sector if limits else 0
         self._piece = min(PIECE, longest or PIECE) // capacity.sector * capacity.sector
-        self._lets_go = self._longest_zeros(limits, capacity) // capacity.sector * capacity.sector
+        self._lets_go = self._longest_zeros(limits, capacity) // LET_GO_UNIT * LET_GO_UNIT
 
     def close(self) -> None:
         """Log out."""
@@ -168,13 +172,37 @@ class LibiscsiDevice:
                 yield task.into
 
     def write_zeros(self, length: int, offset: int) -> None:
-        """Make `length` bytes from `offset` read as zeros: by WRITE SAME(16) with UNMAP where the LUN has that."""
+        """Make `length` bytes from `offset` read as zeros, by WRITE SAME(16) with UNMAP if that is as good."""
         self._check(length, offset)
-        command, longest = (self._write_same, self._lets_go) if self._lets_go else (self._write, self._piece)
-        zeros = bytes(self._sector.bytes if self._lets_go else self._piece)
+        if self._lets_go and not self._let_go(length, offset):
+            self._lets_go = 0
+        if not self._lets_go:
+            zeros = bytes(self._piece)
+            spans = self._spans(length, offset, self._piece)
+            self._run(Task(self._lun, self._write(at, count), data=zeros[:count]) for at, count in spans)
+
+    def _let_go(self, length: int, offset: int) -> bool:
+        """Have the LUN let go of it; whether it does that, and the edges of every span do read as zeros."""
+        spans = tuple(self._spans(length, offset, self._lets_go))
+        zeros = bytes(self._sector.bytes)
+        edges = [
+            Task(self._lun, self._read(at, edge), into=bytearray(edge))
+            for start, count in spans
+            for edge in (min(EDGE, count),)
+            for at in (start, start + count - edge)
+        ]
+        try:
+            self._run(Task(self._lun, self._write_same(at, count), data=zeros) for at, count in spans)
+        except ScsiError as error:
+            if error.key != sense.ILLEGAL_REQUEST:
+                raise
+            return False
+        return not any(any(task.into or b"") for task in self._run_all(edges, DEPTH))
+
+    @staticmethod
+    def _spans(length: int, offset: int, longest: int) -> Iterator[tuple[int, int]]:
         end = offset + length
-        spans = ((at, min(longest, end - at)) for at in range(offset, end, longest))
-        self._run(Task(self._lun, command(at, count), data=zeros[:count]) for at, count in spans)
+        return ((at, min(longest, end - at)) for at in range(offset, end, longest))
 
     def tend(self, seconds: float = 0.0) -> bool:
         """Answer the target's pings for up to `seconds`, or until something came; whether the session is alive."""

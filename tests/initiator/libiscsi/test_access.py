@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.errors import InputError, ProofError
-from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, LibiscsiDevice
+from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, LibiscsiDevice, cdb
 from pyvmiscsi.names import Iqn, Lun, LunAddress
 from pyvmiscsi.ports import BlockAccess
 from pyvmiscsi.units import Size
@@ -98,3 +98,30 @@ def test_two_openings_see_each_others_bytes(target: Target, device: LibiscsiDevi
     with LibiscsiAccess().open(address_of(target, 1)) as other:
         device.pwrite(b"x" * 512, 0)
         assert other.pread(512, 0) == b"x" * 512
+
+
+@pytest.mark.parametrize(("offset", "length"), [(0, 16 * MIB), (MIB, 5 * MIB), (512, 3 * MIB), (16 * MIB - 512, 512)])
+def test_zeros_take_the_place_of_what_was_there(device: LibiscsiDevice, file: Path, offset: int, length: int) -> None:
+    data = os.urandom(16 * MIB)
+    device.pwrite(data, 0)
+    device.write_zeros(length, offset)
+    assert file.read_bytes() == data[:offset] + bytes(length) + data[offset + length :]
+
+
+@pytest.mark.parametrize("lie", ["it refuses", "it does nothing"])
+def test_zeros_are_written_where_a_lun_does_not_keep_its_word(
+    device: LibiscsiDevice, file: Path, lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead = bytes([0x93, 0xFF]) + bytes(14) if lie == "it refuses" else bytes(6)  # a reserved bit; TEST UNIT READY
+    monkeypatch.setattr(cdb, "write_same", lambda _sector, _count, *, unmap: instead if unmap else b"")
+    device.pwrite(os.urandom(16 * MIB), 0)
+    device.write_zeros(16 * MIB, 0)
+    assert file.read_bytes() == bytes(16 * MIB)
+
+
+def test_reads_ahead_in_order(device: LibiscsiDevice) -> None:
+    data = os.urandom(5 * MIB + 512)
+    device.pwrite(data, MIB)
+    pieces = list(device.read_stream(len(data), MIB))
+    assert b"".join(pieces) == data
+    assert {len(piece) for piece in pieces[:-1]} == {device.longest_piece}
