@@ -1,7 +1,8 @@
 """The assignments of rc.conf(5) texts, read as sh(1) would make them. Pure: nothing is ever executed.
 
 rc.conf is a shell script, and most hold nothing but assignments. What only a shell could know (`$(…)`, `${a:-b}`, an
-assignment below an `if` or behind `&&`) is remembered as computed, and is a mistake once somebody asks for it.
+assignment below an `if` or behind `&&`) is remembered as computed, and is a mistake once somebody asks for it. What
+`eval` or a file read by `.` would set is not seen.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _ELSEWHERE = frozenset(("|", "&", ")", "&&", "||"))
 _BLANK = re.compile(r"[ \t]+|\\\n|#[^\n]*")
 _OPERATOR = re.compile(r"&&|\|\||;;|[\n;&|()]")
 _REDIRECTION = re.compile(r"[0-9]*(?:<<|>>|[<>][&>|]?)")
+_SETS_ITS_ARGUMENTS = frozenset(("getopts", "read", "unset"))
 _SPECIAL_COMMANDS = frozenset(
     (".", ":", "eval", "exec", "export", "readonly", "return", "set", "shift", "times", "trap", "unset")
 )
@@ -107,7 +109,7 @@ class _Reader:
     def _command(self) -> tuple[dict[str, Assignment], bool, str]:
         """One command's own assignments, whether nothing at all stands there, and what ended it."""
         assigned: dict[str, Assignment] = {}
-        begins, is_empty = True, True
+        begins, is_empty, sets = True, True, False
         while self._at < len(self._text):
             if self._skip_blank():
                 continue
@@ -131,8 +133,10 @@ class _Reader:
                 self._nest(word, start)
                 begins = word in _GOES_ON
             elif begins:
-                begins = False
+                begins, sets = False, meaning in _SETS_ITS_ARGUMENTS
                 assigned = self._left_by_command(assigned, None if "\\\n" in word else meaning)
+            elif sets and meaning:
+                assigned[meaning] = Assignment(None, self._source, self._line(start))
         return assigned, is_empty, ""
 
     def _skip_blank(self) -> bool:

@@ -68,6 +68,8 @@ def test_reads_what_the_shell_would_set(written: str, value: str) -> None:
         "vm_dir=/a 2>/dev/null",
         "vm_dir=/a $nothing",
         "vm_dir=/a :",
+        "vm_dir=/a; unset vm_dir",
+        "vm_dir=/a\nread -r vm_dir < /etc/where",
     ],
 )
 def test_says_so_when_only_a_shell_could_tell(written: str) -> None:
@@ -162,6 +164,7 @@ _FRAGMENTS = (
     "\\\n",
     "~",
     ":",
+    "unset a",
     ">",
 )
 
