@@ -73,7 +73,7 @@ REPROBE = f"""# ask a disk for its size again, and what it is
 # $1 target, $2 portal, $3 daN
 {_CONNECTED}
 connected "$1" "$2" || exit {NO_SESSION}
-camcontrol reprobe "$3" || exit
+camcontrol reprobe "$3" >/dev/null || exit
 {_IDENTITY}"""
 """The next open of the disk reads its size anyway; reprobing needs nobody to open it (seen on 14.0)."""
 

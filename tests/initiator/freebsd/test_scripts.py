@@ -54,15 +54,28 @@ END"""  # noqa: W291 - iscsictl prints that blank
         ("Disabled", False),
     ],
 )
-def test_a_disk_is_only_asked_while_its_session_is_connected(tmp_path: Path, state: str, touches: bool) -> None:
+@pytest.mark.parametrize("script", [scripts.PROVE, scripts.REPROBE], ids=["prove", "reprobe"])
+def test_a_disk_is_only_asked_while_its_session_is_connected(
+    tmp_path: Path, script: str, state: str, touches: bool
+) -> None:
     tool(tmp_path, "iscsictl", LISTED.format(state=state))
     for name in ("camcontrol", "diskinfo", "sysctl"):
         tool(tmp_path, name, f"echo {name} >>{tmp_path}/touched; echo {name}")
-    done = run(scripts.PROVE, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100", "da0")
+    done = run(script, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100", "da0")
     assert (tmp_path / "touched").exists() is touches
     assert done.returncode == (0 if touches else scripts.NO_SESSION)
     again = run(scripts.OPEN_COUNTS, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100")
     assert again.returncode == (0 if touches else scripts.NO_SESSION)
+
+
+def test_reprobing_comes_before_the_questions_and_its_own_words_are_no_answer(tmp_path: Path) -> None:
+    tool(tmp_path, "iscsictl", LISTED.format(state="Connected: da0"))
+    for name in ("camcontrol", "diskinfo", "sysctl"):
+        tool(tmp_path, name, f'echo "{name} $1" >>{tmp_path}/asked; echo "{name} $1"')
+    told = run(scripts.REPROBE, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100", "da0").stdout
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["camcontrol reprobe", "camcontrol inquiry", "diskinfo -s", "diskinfo da0", "sysctl -b"]
+    assert told.splitlines() == asked[1:]
 
 
 def test_another_portal_of_the_same_target_does_not_count(tmp_path: Path) -> None:
