@@ -20,6 +20,7 @@ NOUNS = {
     "trash": "Guests that were parked: list, restore, empty.",
     "image": "Images: disks that guests are provisioned from.",
     "datastore": "Datastores of the site.",
+    "snapshot": "Snapshots of many guests at once: prune.",
     "ops": "Operations that were interrupted: list, resume, rewind.",
     "config": "The site file: show it, and where each value comes from.",
     "lab": "An emulated NAS with hypervisors, on this machine.",

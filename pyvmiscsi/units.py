@@ -1,9 +1,10 @@
-"""Sizes in bytes, written the way zfs(8) and vm-bhyve write them."""
+"""Sizes in bytes, written the way zfs(8) and vm-bhyve write them; and how long something is kept."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 from pyvmiscsi.errors import InputError
@@ -57,3 +58,13 @@ MIB = Size(1024**2)
 GIB = Size(1024**3)
 SECTOR = Size(512)
 """The one logical block size that guests get (DESIGN section 2)."""
+
+_DURATIONS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def parse_duration(text: str) -> timedelta:
+    """How long `text` says: a whole number of minutes, hours, days or weeks, such as `90m`, `12h`, `7d`, `4w`."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text.strip(), re.ASCII)
+    if match is None:
+        raise InputError(f"duration {text!r}: not a duration", hint="write a whole number and a unit: 90m, 12h, 7d, 4w")
+    return int(match[1]) * _DURATIONS[match[2]]

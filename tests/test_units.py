@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import InputError
-from pyvmiscsi.units import GIB, KIB, MIB, SECTOR, Size
+from pyvmiscsi.units import GIB, KIB, MIB, SECTOR, Size, parse_duration
 
 sizes = st.integers(0, 2**70).map(Size)
 
@@ -75,3 +77,22 @@ def test_sizes_are_ordered_by_their_bytes(one: Size, other: Size) -> None:
 
 def test_the_named_sizes() -> None:
     assert (KIB.bytes, MIB.bytes, GIB.bytes, SECTOR.bytes) == (1024, 1024**2, 1024**3, 512)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("90m", timedelta(minutes=90)),
+        ("12h", timedelta(hours=12)),
+        ("7d", timedelta(days=7)),
+        ("4w", timedelta(days=28)),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "0d", "-1d", "1.5h", "7 d", "7D", "1y", "100000d", "\u0667d"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(InputError, match="not a duration"):
+        parse_duration(text)

@@ -1,13 +1,15 @@
 """`pyvmiscsi vm`: what a guest was."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from pyvmiscsi.errors import InputError
+from pyvmiscsi.units import parse_duration
 
 from .. import show
-from ..frame import of
+from ..frame import of, word
 from ..interruption import run_of
 from .words import Datastore, DryRun, GuestAndSnapshot, Name, Yes, guest_and_snapshot, show_preview
 
@@ -22,6 +24,10 @@ def snapshot(
     ],
     datastore: Datastore = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Also of a guest that runs: crash-consistent.")] = False,
+    keep: Annotated[
+        timedelta | None,
+        typer.Option("--keep", parser=word(parse_duration), metavar="TIME", help="When it may go: 12h, 7d, 4w."),
+    ] = None,
     forget: Annotated[bool, typer.Option("--destroy", help="Have the nas keep it no longer.")] = False,
 ) -> None:
     """Keep what all disks of a guest are at one moment, and its configuration."""
@@ -29,13 +35,15 @@ def snapshot(
     name, _, chosen = guest_and_name.partition("@")
     if forget and not chosen:
         raise InputError(f"{guest_and_name}: names no snapshot", hint="write NAME@SNAPSHOT")
+    if forget and keep:
+        raise InputError("--keep: not with --destroy", hint="a snapshot's expiry cannot be changed")
     guest = invocation.site().guest(name, datastore)
     with run_of(invocation) as run:
         if forget:
             guest.forget_snapshot(chosen, run)
             taken = chosen
         else:
-            taken = guest.snapshot(chosen or None, force=force, run=run)
+            taken = guest.snapshot(chosen or None, force=force, keep=keep, run=run)
     what = "is forgotten" if forget else "is taken: crash-consistent if the guest ran" if force else "is taken"
     show.text(invocation, f"snapshot {name}@{taken} {what}", {"guest": name, "snapshot": taken})
 
@@ -45,7 +53,12 @@ def snapshots(ctx: typer.Context, name: Name, datastore: Datastore = None) -> No
     """A guest's snapshots, oldest first."""
     invocation = of(ctx)
     found = invocation.site().guest(str(name), datastore).snapshots()
-    show.table(invocation, found, {"NAME": lambda one: f"{one.guest}@{one.name}", "CREATED": lambda one: one.created})
+    columns = {
+        "NAME": lambda one: f"{one.guest}@{one.name}",
+        "CREATED": lambda one: one.created,
+        "EXPIRES": lambda one: one.expires,
+    }
+    show.table(invocation, found, columns)
 
 
 @app.command("rollback")

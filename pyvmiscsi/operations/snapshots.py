@@ -18,7 +18,8 @@ from pyvmiscsi.steps.announced import Announced
 from pyvmiscsi.steps.configuration import ConfigurationKept, ConfigurationRestored, KeptConfigurationGone
 from pyvmiscsi.steps.exports import NobodyLoggedIn
 from pyvmiscsi.steps.sessions import DiskDetached
-from pyvmiscsi.steps.snapshots import SnapshotExists, SnapshotGone, VolumeRolledBack
+from pyvmiscsi.steps.snapshots import Expiry, SnapshotExists, SnapshotGone, VolumeRolledBack
+from pyvmiscsi.units import Size
 
 SNAPSHOT, FORGET, ROLLBACK = "snapshot", "forget-snapshot", "rollback"
 
@@ -30,14 +31,25 @@ class SnapshotRequest:
     guest: GuestName
     anchor: DatasetPath
     name: SnapshotName
+    expiry: Expiry | None = None
+    """Until when it is to be kept, if that is known when it is taken."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"guest": str(self.guest), "anchor": str(self.anchor), "name": str(self.name)}
+        return {
+            "guest": str(self.guest),
+            "anchor": str(self.anchor),
+            "name": str(self.name),
+            "expiry": self.expiry.as_json() if self.expiry else None,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        anchor = DatasetPath.parse(data["anchor"])
-        return cls(GuestName.parse(data["guest"]), anchor, SnapshotName.parse(data["name"]))
+        return cls(
+            guest=GuestName.parse(data["guest"]),
+            anchor=DatasetPath.parse(data["anchor"]),
+            name=SnapshotName.parse(data["name"]),
+            expiry=Expiry.from_json(data["expiry"]) if data["expiry"] else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,8 @@ class RollbackRequest:
     guest: GuestName
     anchor: DatasetPath
     name: SnapshotName
-    volumes: tuple[DatasetPath, ...]
+    volumes: tuple[tuple[DatasetPath, Size], ...]
+    """Each with the size that it has, and keeps."""
     targets: tuple[Iqn, ...]
     newer: tuple[tuple[DatasetPath, SnapshotName], ...] = ()
     configuration: bool = False
@@ -62,7 +75,7 @@ class RollbackRequest:
         *,
         configuration: bool,
     ) -> Self:
-        volumes = tuple(disk.volume.path for disk in record.disks)
+        volumes = tuple((disk.volume.path, disk.volume.size) for disk in record.disks)
         targets = tuple(disk.target.iqn for disk in record.disks if disk.target)
         return cls(record.name, record.anchor, name, volumes, targets, newer, configuration)
 
@@ -71,7 +84,7 @@ class RollbackRequest:
             "guest": str(self.guest),
             "anchor": str(self.anchor),
             "name": str(self.name),
-            "volumes": [str(volume) for volume in self.volumes],
+            "volumes": [[str(volume), size.bytes] for volume, size in self.volumes],
             "targets": [str(target) for target in self.targets],
             "newer": [f"{path}@{name}" for path, name in self.newer],
             "configuration": self.configuration,
@@ -83,7 +96,7 @@ class RollbackRequest:
             guest=GuestName.parse(data["guest"]),
             anchor=DatasetPath.parse(data["anchor"]),
             name=SnapshotName.parse(data["name"]),
-            volumes=tuple(DatasetPath.parse(volume) for volume in data["volumes"]),
+            volumes=tuple((DatasetPath.parse(volume), Size(size)) for volume, size in data["volumes"]),
             targets=tuple(Iqn.parse(target) for target in data["targets"]),
             newer=tuple(_snapshot_of(text) for text in data["newer"]),
             configuration=bool(data["configuration"]),
@@ -99,7 +112,7 @@ def snapshot_plan(request: SnapshotRequest, datastore: DatastoreRecord, scene: S
     """The configuration is kept first, so that no snapshot is without one; both steps can be undone."""
     directory = _directory(request.guest, datastore)
     kept = ConfigurationKept(_host(datastore, scene), directory, str(request.guest), str(request.name))
-    taken = SnapshotExists(scene.nas(datastore), *_place(request, datastore))
+    taken = SnapshotExists(scene.nas(datastore), *_place(request, datastore), expiry=request.expiry)
     return Plan(SNAPSHOT, f"{request.guest}@{request.name}", (kept, taken))
 
 
@@ -121,7 +134,7 @@ def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: S
     reversible.append(NobodyLoggedIn(nas, request.targets))
     steps: list[Step] = [Announced(nas, request.anchor, f"rollback to @{request.name}", operation)]
     steps += [SnapshotGone(nas, path, name, recursive=False) for path, name in request.newer]
-    steps += [VolumeRolledBack(nas, volume, request.name, operation) for volume in request.volumes]
+    steps += [VolumeRolledBack(nas, path, request.name, size, operation) for path, size in request.volumes]
     if request.configuration:
         directory = _directory(request.guest, datastore)
         steps.append(ConfigurationRestored(_host(datastore, scene), directory, str(request.guest), str(request.name)))

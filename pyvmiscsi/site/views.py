@@ -241,11 +241,12 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotView:
-    """A snapshot of a guest; `created` is ISO 8601, UTC."""
+    """A snapshot of a guest; `created` and `expires` are ISO 8601, UTC. Without expiry it stays until deleted."""
 
     guest: str
     name: str
     created: str
+    expires: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -269,6 +270,19 @@ class ParkedView:
     @property
     def size_text(self) -> str:
         return str(Size(self.size))
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedView:
+    """A snapshot that has expired: gone, unless something kept it (`clone tank/vm/web2/disk0`, `hold truenas`)."""
+
+    guest: str
+    name: str
+    expired: str
+    kept_by: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -4,12 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+from uuid import UUID
 
-from pyvmiscsi.errors import BusyError
+from pyvmiscsi.errors import BusyError, InputError
+from pyvmiscsi.model import Marks
 from pyvmiscsi.names import DatasetPath, SnapshotName
-from pyvmiscsi.plan.intent import mark, read_mark
+from pyvmiscsi.plan.intent import PREFIX, mark, read_mark
 from pyvmiscsi.ports import Nas
+from pyvmiscsi.units import Size
+
+_EXPIRY = "expiry"
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Until when a guest wants its snapshot kept; it bears that from its first moment, and it cannot be changed."""
+
+    guest: UUID
+    until: datetime
+
+    def as_marks(self, path: DatasetPath) -> dict[str, str]:
+        return mark(path, _EXPIRY, {"uuid": str(self.guest), "until": _as_text(self.until)})
+
+    @classmethod
+    def in_marks(cls, marks: Marks) -> Self | None:
+        """Whatever path they are for: nothing but a snapshot bears it, and a snapshot moves with its dataset.
+
+        The guest's uuid says whose it is, also after a promotion has given the snapshot to another guest.
+        """
+        place = marks.get(f"{PREFIX}{_EXPIRY}", "").partition(" ")[0].partition(",")[0]
+        try:
+            content = read_mark(DatasetPath.parse(place), _EXPIRY, marks)
+            return None if content is None else cls(UUID(content["uuid"]), datetime.fromisoformat(content["until"]))
+        except (InputError, KeyError, ValueError):
+            return None
+
+    def as_json(self) -> dict[str, str]:
+        return {"guest": str(self.guest), "until": _as_text(self.until)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, str]) -> Self:
+        return cls(UUID(data["guest"]), datetime.fromisoformat(data["until"]))
+
+
+def _as_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +61,7 @@ class SnapshotExists:
     path: DatasetPath
     name: SnapshotName
     recursive: bool
+    expiry: Expiry | None = None
     signed: ClassVar[bool] = False
 
     @property
@@ -30,7 +72,8 @@ class SnapshotExists:
         return self.nas.find_snapshot(self.path, self.name) is not None
 
     def make(self) -> None:
-        self.nas.create_snapshot(self.path, self.name, recursive=self.recursive)
+        marks = self.expiry.as_marks(self.path) if self.expiry else None
+        self.nas.create_snapshot(self.path, self.name, marks=marks, recursive=self.recursive)
 
     def undo(self) -> None:
         self.nas.delete_snapshot(self.path, self.name, recursive=self.recursive)
@@ -115,11 +158,15 @@ class NoSnapshotLeft:
 
 @dataclass(frozen=True, slots=True)
 class VolumeRolledBack:
-    """The volume is what it was at the snapshot. A mark tells which operation rolled it back, for ZFS does not."""
+    """The volume is what it was at the snapshot. A mark tells which operation rolled it back, for ZFS does not.
+
+    It keeps the size it has grown to: ZFS takes the size back too, and the LUN would go on showing the larger one.
+    """
 
     nas: Nas
     path: DatasetPath
     name: SnapshotName
+    size: Size
     operation: str
     signed: ClassVar[bool] = False
 
@@ -133,6 +180,9 @@ class VolumeRolledBack:
 
     def make(self) -> None:
         self.nas.rollback(self.path, self.name)
+        volume = self.nas.find_volume(self.path)
+        if volume is not None and volume.size < self.size:
+            self.nas.grow_volume(self.path, self.size)
         self.nas.change_marks(self.path, mark(self.path, "rollback", self._note))
 
     def undo(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
+from pyvmiscsi.model import Snapshot
 from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.pending import PlannedOperation, planned_rollback, planned_snapshot
@@ -21,17 +22,25 @@ from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.running import Run, new_intent
-from pyvmiscsi.site.views import SnapshotView
+from pyvmiscsi.site.views import PrunedView, SnapshotView
 from pyvmiscsi.steps.configuration import kept_path
-from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
+from pyvmiscsi.steps.snapshots import Expiry, refuse_kept_snapshots
 
 
 class Snapshots(GuestAccess):
     """Snapshots taken, listed, forgotten, rolled back to."""
 
-    def snapshot(self, name: str | None = None, *, force: bool = False, run: Run | None = None) -> str:
+    def snapshot(
+        self,
+        name: str | None = None,
+        *,
+        force: bool = False,
+        keep: timedelta | None = None,
+        run: Run | None = None,
+    ) -> str:
         """Keep what all disks of the guest are at one moment, and its configuration; the snapshot's name.
 
+        With `keep` it expires after that time, and `prune_snapshots` then takes it away; that cannot be changed later.
         vm-bhyve's default name, the time. BusyError for a guest that runs unless `force`: what is kept is then what a
         power failure would leave. AlreadyExistsError for a name that is taken.
         """
@@ -40,7 +49,8 @@ class Snapshots(GuestAccess):
         record, scene = self.record(), self._scene()
         refuse_several_moments(record, self.datastore)
         chosen = SnapshotName.parse(name) if name else default_name(datetime.now().astimezone())
-        request = SnapshotRequest(self.name, record.anchor, chosen)
+        expiry = Expiry(record.uuid, datetime.now(UTC) + keep) if keep else None
+        request = SnapshotRequest(self.name, record.anchor, chosen, expiry)
         if scene.nas(self.datastore).find_snapshot(record.anchor, chosen) is not None:
             raise AlreadyExistsError(f"snapshot {self.name}@{chosen}: is there already", hint="choose another name")
         intent = new_intent(SNAPSHOT, str(self.name), request.as_json())
@@ -51,7 +61,32 @@ class Snapshots(GuestAccess):
         """The guest's snapshots, oldest first, also those that others took."""
         record = self.record()
         found = self._connections.nas(self.datastore.nas).snapshots(record.anchor)
-        return tuple(SnapshotView(str(self.name), str(one.name), one.created.isoformat()) for one in found)
+        return tuple(self._view(one, Expiry.in_marks(one.marks), record) for one in found)
+
+    def prune_snapshots(self, *, dry_run: bool = False, run: Run | None = None) -> tuple[PrunedView, ...]:
+        """Forget the guest's own snapshots that have expired, each for good; which those are, the oldest first.
+
+        What a clone or a hold keeps stays, and is told; with `dry_run` all of them stay. BusyError while another
+        operation on the guest is unfinished.
+        """
+        record, nas, now = self.record(), self._connections.nas(self.datastore.nas), datetime.now(UTC)
+        expired = [
+            (one, expiry.until)
+            for one in nas.snapshots(record.anchor)
+            if (expiry := Expiry.in_marks(one.marks)) and expiry.guest == record.uuid and expiry.until <= now
+        ]
+        if not expired:
+            return ()
+        keepers = nas.snapshot_keepers((record.anchor, *(disk.volume.path for disk in record.disks)))
+        pruned = []
+        for one, until in expired:
+            kept_by = tuple(
+                keeper for full, found in keepers.items() if full.endswith(f"@{one.name}") for keeper in found
+            )
+            if not kept_by and not dry_run:
+                self.forget_snapshot(str(one.name), run)
+            pruned.append(PrunedView(str(self.name), str(one.name), until.isoformat(), kept_by))
+        return tuple(pruned)
 
     def forget_snapshot(self, name: str, run: Run | None = None) -> None:
         """Have the nas keep it no longer; BusyError, before anything is touched, while a clone depends on it."""
@@ -76,6 +111,10 @@ class Snapshots(GuestAccess):
         """The steps that `rollback` would take; nothing is changed."""
         operation = self._planned_rollback(SnapshotName.parse(name), newer=newer, configuration=configuration)
         return Run().engine().preview(operation.plan)
+
+    def _view(self, snapshot: Snapshot, expiry: Expiry | None, record: GuestRecord) -> SnapshotView:
+        expires = expiry.until.isoformat() if expiry and expiry.guest == record.uuid else None
+        return SnapshotView(str(self.name), str(snapshot.name), snapshot.created.isoformat(), expires)
 
     def _planned_rollback(self, name: SnapshotName, *, newer: bool, configuration: bool) -> PlannedOperation:
         record, scene = self.record(), self._scene()
