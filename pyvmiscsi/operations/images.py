@@ -22,6 +22,7 @@ from pyvmiscsi.operations.image_marks import KEPT_AS, ImageMark, ImageRecord, im
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.journal import ChangeJournal, DatasetAnchor, SharedJournal
 from pyvmiscsi.plan.step import Plan, Step
+from pyvmiscsi.steps.announced import Announced
 from pyvmiscsi.steps.clones import SnapshotForCopy, SnapshotForCopyGone
 from pyvmiscsi.steps.reading import SnapshotSource
 from pyvmiscsi.steps.saving import FileSaved
@@ -194,11 +195,12 @@ def image_plan(request: ImageRequest, datastore: DatastoreRecord, scene: Scene, 
     return Plan(verb, subject_of(mark.name), tuple(steps))
 
 
-def image_destroy_plan(request: ImageDestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
-    """Refused while a guest depends on it; then there is no way back."""
+def image_destroy_plan(request: ImageDestroyRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+    """Refused while a guest depends on it; then there is no way back, which is announced: it may have snapshots."""
     nas, volume = scene.nas(datastore), request.volume
     steps: list[Step] = [
         NothingKeepsSnapshots(nas, (volume,)),
+        Announced(nas, volume, f"end of image {request.name}", operation),
         NoSnapshotLeft(nas, (volume,)),
         VolumeGone(nas, volume),
     ]

@@ -200,7 +200,7 @@ def _image(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedO
 def planned_image_destroy(
     request: ImageDestroyRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
 ) -> PlannedOperation:
-    plan = image_destroy_plan(request, datastore, scene)
+    plan = image_destroy_plan(request, datastore, scene, intent.id)
     return PlannedOperation(intent, plan, image_journal(request.name, datastore, scene))
 
 
@@ -258,7 +258,8 @@ def planned_restore(
 
 
 def planned_empty(request: EmptyRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return PlannedOperation(intent, empty_plan(request, datastore, scene), empty_journal(request, datastore, scene))
+    plan = empty_plan(request, datastore, scene, intent.id)
+    return PlannedOperation(intent, plan, empty_journal(request, datastore, scene))
 
 
 def _park(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:

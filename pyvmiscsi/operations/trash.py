@@ -24,6 +24,7 @@ from pyvmiscsi.plan.handover import HandoverJournal
 from pyvmiscsi.plan.journal import RemovalJournal
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Host
+from pyvmiscsi.steps.announced import Announced
 from pyvmiscsi.steps.clones import SnapshotForCopyGone
 from pyvmiscsi.steps.directories import DirectoryGone, DirectoryMoved, GuestDirectory
 from pyvmiscsi.steps.exports import (
@@ -174,12 +175,16 @@ def restore_journal(request: RestoreRequest, datastore: DatastoreRecord, scene: 
     return HandoverJournal(anchor_at(anchor, datastore, scene), owner)
 
 
-def empty_plan(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
-    """What keeps a snapshot refuses it; from the first snapshot on there is no way back."""
+def empty_plan(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
+    """What keeps a snapshot refuses it; from the first snapshot on there is no way back.
+
+    It is announced: a guest that has lost one snapshot of several looks like one that never had it.
+    """
     nas, parked = scene.nas(datastore), request.parked
     nested = datastore.layout != "flat"
     steps: list[Step] = [
         NothingKeepsSnapshots(nas, request.volumes),
+        Announced(nas, request.anchor, f"end of parked guest {parked.guest}", operation),
         NoSnapshotLeft(nas, request.volumes, request.anchor if nested else None),
     ]
     steps += [VolumeGone(nas, volume) for volume in request.volumes if volume != request.anchor]

@@ -195,15 +195,16 @@ class Trial:
     planned: Callable[[FakeScene, DatastoreRecord], PlannedOperation]
     check: Callable[[FakeScene, DatastoreRecord], None]
     first: tuple[Callable[[FakeScene, DatastoreRecord], PlannedOperation], ...] = ()
-    snapshot: bool = False
+    snapshots: bool = False
 
     def prepare(self, directory: Path, layout: str) -> tuple[FakeScene, DatastoreRecord]:
         scene, datastore = prepare(directory, layout)
         for operation in self.first:
             execute(operation(scene, datastore))
-        if self.snapshot:
+        if self.snapshots:
             anchor = parked(scene, datastore).anchor
-            scene.store.create_snapshot(anchor, SnapshotName("nightly"), recursive=True)
+            for name in ("nightly", "weekly"):
+                scene.store.create_snapshot(anchor, SnapshotName(name), recursive=True)
         return scene, datastore
 
 
@@ -212,7 +213,7 @@ TRIALS = (
     Trial("new name only", partial(renaming, moves=False), partial(assert_renamed, moves=False)),
     Trial("park", parking, assert_parked),
     Trial("restore", restoring, assert_restored, (parking,)),
-    Trial("empty", emptying, assert_emptied, (parking,), snapshot=True),
+    Trial("empty", emptying, assert_emptied, (parking,), snapshots=True),
 )
 
 
