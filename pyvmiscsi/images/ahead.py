@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -69,15 +69,23 @@ class Ahead(Generic[T]):
     def _read(self) -> None:
         try:
             for item in self._source:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._left or len(self._items) < self._depth)
-                    if self._left:
-                        return
-                    self._items.append(item)
-                    self._changed.notify_all()
+                if not self._kept(item):
+                    break
+            if isinstance(self._source, Generator):
+                self._source.close()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that takes the items
             self._error = error
         finally:
             with self._changed:
                 self._over = True
                 self._changed.notify_all()
+
+    def _kept(self, item: T) -> bool:
+        """Whether the item was kept, as soon as there is room; False when nobody is there any more to take it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._left or len(self._items) < self._depth)
+            if self._left:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+            return True

@@ -115,15 +115,21 @@ class Served:
             raise ImageError(f"{self._name}: a reply that NBD does not have")
         if kind == text.DATA:
             (offset,) = text.DATA_HEAD.unpack(self._take(text.DATA_HEAD.size))
-            at, buffer = self._reading[cookie]
-            start = offset - at
-            self._take_into(memoryview(buffer)[start : start + length - text.DATA_HEAD.size])
+            self._take_into(self._place(cookie, offset, length - text.DATA_HEAD.size))
         elif kind & text.ERROR:
             raise ImageError(f"{self._name}: {text.error_text(bytes(self._take(length)))}")
         else:  # a hole, which the buffer is already, or nothing
             self._take(length)
         if flags & text.LAST:
             self._ended.add(cookie)
+
+    def _place(self, cookie: int, offset: int, length: int) -> memoryview:
+        """Where data of a read belongs."""
+        at, buffer = self._reading.get(cookie, (0, bytearray()))
+        start = offset - at
+        if length < 0 or start < 0 or start + length > len(buffer):
+            raise ImageError(f"{self._name}: qemu-nbd sends what nobody asked for")
+        return memoryview(buffer)[start : start + length]
 
     # the socket
 

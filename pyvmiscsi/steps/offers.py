@@ -74,12 +74,10 @@ class Offer:
         return int(self.id, 16) & 0x7FFF_FFFF or 1
 
     def make(self) -> Credential:
-        """Offer the volume; the account that opens it.
+        """Offer the volume, of which nothing is offered yet; the account that opens it.
 
-        What is left of the same offer goes first. BusyError while somebody is logged in to that, or when the volume is
-        offered under another name; ConflictError when another account has the tag.
+        BusyError when the volume is offered under another name; ConflictError when another account has the tag.
         """
-        self.withdraw()
         others = [extent.name for extent in self.nas.extents_of(self.volume)]
         if others:
             raise BusyError(
@@ -114,9 +112,11 @@ class Offer:
 def exported(offer: Offer, access: BlockAccess) -> Iterator[BlockDevice]:
     """The offered volume as a proven LUN of this process; afterwards nothing of the offer is left.
 
-    When the block fails, the offer is taken away as far as the nas lets us, and the error is the block's: what is left
-    goes when the operation is resumed or rewound.
+    What is left of an earlier one goes first: BusyError while somebody is logged in to that. When the block fails, the
+    offer is taken away as far as the nas lets us, and the error is the block's: what is left goes when the operation is
+    resumed or rewound.
     """
+    offer.withdraw()
     try:
         with _opened(offer, offer.make(), access) as device:
             yield device
