@@ -5,6 +5,8 @@
 #   make check    lint, format, types, import contracts, shell scripts
 #   make bench    how long things take, measured side by side
 #   make crash    every write of every verb meets every kind of bad luck; writes docs/crash-matrix.md
+#   make model    thousands of random lives of a site, with bad luck (SEQUENCES=2000)
+#   make data     stamped blocks through every verb, and through guests made again (CYCLES=200)
 #   make record   record the cassettes again, on the lab
 #   make clean    remove what the others made here
 #
@@ -13,9 +15,11 @@
 PYTHON = python3
 BIN = .venv/bin
 WORKERS = 2
+SEQUENCES = 2000
+CYCLES = 200
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=15
 
-.PHONY: help setup demo test check lint format types layers shell bench crash record clean
+.PHONY: help setup demo test check lint format types layers shell bench crash model data record clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,6 +56,12 @@ bench: setup
 
 crash: setup
 	$(BIN)/python -m tests.crash --workers $(WORKERS)
+
+model: setup
+	PYVMISCSI_SEQUENCES=$(SEQUENCES) $(PYTEST) --timeout 7200 tests/model
+
+data: setup
+	PYVMISCSI_DATA_CYCLES=$(CYCLES) $(PYTEST) --timeout 7200 tests/data
 
 record: setup
 	$(BIN)/python -m tests.cassettes.record

@@ -244,6 +244,7 @@ class Sequence(RuleBasedStateMachine):
     @precondition(lambda self: self.has_snapshots)
     @rule(data=st.data(), newer=st.booleans(), fate=fates)
     def rollback(self, data: st.DataObject, newer: bool, fate: Fate) -> None:
+        """A disk that has grown since stays as large."""
         name, guest, kept = self.any_snapshot(data)
         lost = guest.newer(kept.name)
         refusal: Refusal | None = None
@@ -256,9 +257,11 @@ class Sequence(RuleBasedStateMachine):
         elif any(self.reference.dependants(name, one.name) for one in lost):
             refusal = BusyError
         older = guest.snapshots[: guest.snapshots.index(kept) + 1]
+        sizes_now = {disk: now.size for disk, now in guest.disks.items()}
+        then = {disk: replace(was, size=sizes_now.get(disk, was.size)) for disk, was in kept.disks.items()}
         self.live(
             lambda site: site.guest(name).rollback(kept.name, newer=newer),
-            self.reference.with_guest(name, replace(guest, disks=kept.disks, snapshots=older)),
+            self.reference.with_guest(name, replace(guest, disks=then, snapshots=older)),
             refusal=refusal,
             fate=fate,
         )

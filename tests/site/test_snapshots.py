@@ -11,6 +11,7 @@ from pyvmiscsi.model import NasSession
 from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.site import Guest
 from pyvmiscsi.steps import exports
+from pyvmiscsi.units import Size
 from tests.fakes.nas import BASENAME
 from tests.site.worlds import World, web1
 
@@ -86,6 +87,17 @@ def test_a_newer_snapshot_that_a_clone_depends_on_is_named_before_anything_is_to
         guest.rollback("monday", newer=True)
     assert (world.nas.state(), contents(world, guest)) == (before, {NEW})
     assert world.site().operations() == ()
+
+
+def test_a_disk_that_has_grown_since_keeps_its_size(world: World, guest: Guest) -> None:
+    """What its LUN shows does not shrink with the volume, and an initiator must not read past the end of it."""
+    fill(world, guest, OLD)
+    guest.snapshot("monday")
+    guest.resize("disk0", Size.parse("3G"))
+    fill(world, guest, NEW)
+    guest.rollback("monday")
+    assert [disk.size_text for disk in guest.info().disks] == ["3G", "2G"]
+    assert contents(world, guest) == {OLD}
 
 
 def test_a_newer_snapshot_of_one_disk_alone_is_in_the_way_too(world: World, guest: Guest) -> None:
