@@ -19,7 +19,7 @@ NOUNS = {
     "vm": "Guests: create, start, stop, snapshot, clone, rename, destroy.",
     "trash": "Guests that were parked: list, restore, empty.",
     "image": "Images: disks that guests are provisioned from.",
-    "datastore": "Datastores of the site.",
+    "datastore": "Datastores of the site: list, show, add, remove, default.",
     "snapshot": "Snapshots of many guests at once: prune.",
     "ops": "Operations that were interrupted: list, resume, rewind.",
     "config": "The site file: show it, and where each value comes from.",

@@ -13,7 +13,7 @@ from .frame import Invocation, of, word
 if TYPE_CHECKING:
     from pyvmiscsi.site.views import DatastoreView, HostDatastoreView, SiteChangeView
 
-app = typer.Typer(help="Datastores of the site.")
+app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The datastore.")]
 OnHosts = Annotated[bool, typer.Option("--on-hosts", help="Tell vm-bhyve on its hosts, too.")]
