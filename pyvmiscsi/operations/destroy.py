@@ -12,9 +12,11 @@ from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord
 from pyvmiscsi.operations.scene import Scene
-from pyvmiscsi.plan.journal import ChangeJournal, Journal, RemovalJournal
+from pyvmiscsi.plan.handover import HandoverJournal
+from pyvmiscsi.plan.intent import mark
+from pyvmiscsi.plan.journal import Journal, RemovalJournal
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.clones import SnapshotForCopyGone
@@ -23,7 +25,7 @@ from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, 
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
-from pyvmiscsi.steps.volumes import VolumeGone, VolumesKept
+from pyvmiscsi.steps.volumes import KEPT, VolumeGone
 
 VERB = "destroy"
 
@@ -155,18 +157,19 @@ def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Sce
         *(ExtentGone(nas, disk.extent) for disk in request.disks),
         CredentialGone(nas, request.chap_tag, str(request.guest)),
     )
-    configuration = _configuration_step(request, datastore, scene)
-    if request.keep_disks:
-        rest: tuple[Step, ...] = (configuration, VolumesKept(nas, request.anchor, _kept(request, datastore)))
-    else:
-        rest = (*_deleting_steps(request, datastore, nas), configuration)
-    return Plan(VERB, str(request.guest), (*reversible, *exports, *rest), no_return=len(reversible))
+    volumes = () if request.keep_disks else _deleting_steps(request, datastore, nas)
+    steps = (*reversible, *exports, *volumes, _configuration_step(request, datastore, scene))
+    return Plan(VERB, str(request.guest), steps, no_return=len(reversible))
 
 
 def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Journal:
-    """The mark is set first; the object that carries it is removed last, unless it is to stay."""
+    """The mark is set first; the object that carries it is removed last, or else is no guest's from then on."""
     anchor = anchor_at(request.anchor, datastore, scene)
-    return ChangeJournal(anchor) if request.keep_disks else RemovalJournal(anchor)
+    if not request.keep_disks:
+        return RemovalJournal(anchor)
+    guest = GuestMark(request.guest, request.uuid, datastore.name).as_marks(request.anchor)
+    whose = {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}
+    return HandoverJournal(anchor, {**dict.fromkeys(guest), **mark(request.anchor, KEPT, whose)})
 
 
 def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
@@ -205,8 +208,3 @@ def _snapshots_for_its_sake(request: DestroyRequest, datastore: DatastoreRecord)
         return []
     found = {SnapshotPath(above, origin.name) for origin in request.origins if (above := origin.dataset.parent)}
     return sorted(found, key=str)
-
-
-def _kept(request: DestroyRequest, datastore: DatastoreRecord) -> dict[str, str]:
-    """What the mark of a guest that went without its disks says."""
-    return {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}

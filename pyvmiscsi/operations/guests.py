@@ -21,11 +21,10 @@ from pyvmiscsi.model import (
 )
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
 from pyvmiscsi.plan.intent import PREFIX, Intent, mark, read_intents, read_mark
+from pyvmiscsi.steps.volumes import KEPT
 
 TRASH = "trash"
 """The mark of an anchor whose guest was parked."""
-KEPT = "kept"
-"""The mark of a volume that stayed when its disk was removed, and of an anchor whose guest went without its disks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from pyvmiscsi.steps.configuration import ConfigurationChanged
 from pyvmiscsi.steps.exports import ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
-from pyvmiscsi.steps.volumes import NoSnapshots, VolumeGone, VolumesKept
+from pyvmiscsi.steps.volumes import NoSnapshots, VolumeGone, VolumeKept
 
 VERB = "remove-disk"
 
@@ -117,7 +117,7 @@ def remove_disk_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, sce
     ]
     if request.keep:
         whose = {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}
-        rest.append(VolumesKept(nas, disk.volume, {**whose, "disk": str(disk.name)}))
+        rest.append(VolumeKept(nas, disk.volume, {**whose, "disk": str(disk.name)}))
     else:
         rest += [NoSnapshotLeft(nas, (disk.volume,))] if request.snapshots else []
         rest.append(VolumeGone(nas, disk.volume))

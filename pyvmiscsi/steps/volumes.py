@@ -14,6 +14,9 @@ from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
 from pyvmiscsi.steps.signature import Signature
 
+KEPT = "kept"
+"""The mark of a volume that stayed when its disk was removed, and of an anchor whose guest went without its disks."""
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeExists:
@@ -83,8 +86,8 @@ class VolumeGone:
 
 
 @dataclass(frozen=True, slots=True)
-class VolumesKept:
-    """This volume, or what is below this dataset, is no guest's any more; a mark tells whose it was."""
+class VolumeKept:
+    """The volume is no disk of its guest any more; a mark tells whose it was."""
 
     nas: Nas
     path: DatasetPath
@@ -93,20 +96,17 @@ class VolumesKept:
 
     @property
     def title(self) -> str:
-        return f"{self.path} kept"
+        return f"volume {self.path} kept"
 
     def holds(self) -> bool:
-        found = self.nas.find_dataset(self.path) or self.nas.find_volume(self.path)
-        return found is not None and read_mark(self.path, "kept", found.marks) == self.whose
+        volume = self.nas.find_volume(self.path)
+        return volume is not None and read_mark(self.path, KEPT, volume.marks) == self.whose
 
     def make(self) -> None:
-        found = self.nas.find_dataset(self.path) or self.nas.find_volume(self.path)
-        guest = None if found is None else read_mark(self.path, "guest", found.marks)
-        no_guest: dict[str, str | None] = {} if guest is None else dict.fromkeys(mark(self.path, "guest", guest))
-        self.nas.change_marks(self.path, no_guest | mark(self.path, "kept", self.whose))
+        self.nas.change_marks(self.path, mark(self.path, KEPT, self.whose))
 
     def undo(self) -> None:
-        """Nothing but its mark tells whose it was; plans put this step past the point of no return."""
+        """Plans put this step past the point of no return."""
 
 
 @dataclass(frozen=True, slots=True)
