@@ -31,7 +31,7 @@ def lineage(datastore: DatastoreRecord, inventory: Inventory) -> tuple[Descendan
     for volume in inventory.volumes:
         if volume.origin:
             clones[SnapshotPath.parse(volume.origin).dataset].append(volume)
-    owners = _owners(datastore, inventory)
+    owners = owners_of(datastore, inventory)
 
     def tree(volume: Volume, depth: int) -> Iterator[Descendant]:
         guest, disk, image = owners.get(volume.path, (None, None, None))
@@ -59,10 +59,10 @@ def trees_with(guest: str, descendants: tuple[Descendant, ...]) -> tuple[Descend
     return tuple(one for tree in trees if any(found.guest == guest for found in tree) for one in tree)
 
 
-def _owners(
+def owners_of(
     datastore: DatastoreRecord, inventory: Inventory
 ) -> dict[DatasetPath, tuple[str | None, str | None, str | None]]:
-    """(guest, disk, image) by volume."""
+    """(guest, disk, image) by volume: whose it is."""
     owners: dict[DatasetPath, tuple[str | None, str | None, str | None]] = {}
     for record in guest_records(datastore, inventory):
         for disk in record.disks:

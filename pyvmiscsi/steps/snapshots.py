@@ -193,13 +193,15 @@ class VolumeRolledBack:
         return {"op": self.operation, "snapshot": str(self.name)}
 
 
-def refuse_kept_snapshots(keepers: Mapping[str, tuple[str, ...]]) -> None:
-    """BusyError naming the first snapshot that could not be deleted, and what keeps it."""
+def refuse_kept_snapshots(keepers: Mapping[str, tuple[str, ...]], owners: Mapping[str, str] | None = None) -> None:
+    """BusyError naming the first snapshot that could not be deleted, what keeps it, and what to do about that.
+
+    `owners` tells whose volumes are, by their paths, as the words of the command go on: `vm promote web2`.
+    """
     for snapshot, names in sorted(keepers.items()):
         clones = [name.removeprefix("clone ") for name in names if name.startswith("clone ")]
-        hint = (
-            "pyvmiscsi vm promote gives a clone's guest what it came from; or destroy that guest first"
-            if clones
-            else "release it on the nas first"
+        ways = [f"pyvmiscsi {owners[clone]}" for clone in clones if owners and clone in owners]
+        hint = " and ".join(dict.fromkeys(ways)) or (
+            "promote or delete the clone first" if clones else "release it first"
         )
         raise BusyError(f"snapshot {snapshot}: kept by {', '.join(names)}", hint=hint)
