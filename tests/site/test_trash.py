@@ -178,5 +178,5 @@ def test_previews_change_nothing(world: World) -> None:
     before = world.nas.state()
     parked = bin_of(world).find("web1")
     assert parked.preview_restore("web2").no_return is None
-    assert (parked.preview_empty().no_return or "").startswith("no snapshot left")
+    assert parked.preview_empty().no_return == "end of parked guest web1 announced"
     assert world.nas.state() == before
