@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from pyvmiscsi.errors import InputError, ProofError, ScsiError
+from pyvmiscsi.errors import DeadlineError, InputError, LoginError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import cdb, sense
 from pyvmiscsi.initiator.libiscsi.connection import Buffer, LibraryFaultError, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
@@ -27,6 +27,7 @@ from pyvmiscsi.initiator.libiscsi.shapes import BlockLimits, Capacity
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import LunAddress
 from pyvmiscsi.units import Size
+from pyvmiscsi.waiting import wait_for
 
 B = TypeVar("B", bound=bytes | bytearray | memoryview)
 
@@ -41,6 +42,8 @@ EDGE = 64 * 1024
 IO_SECONDS = 60.0
 """How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
 
+MEND_SECONDS = 30.0
+"""How long a target may take to come back after a session was lost."""
 _MENDINGS = 10
 """How often in a row a session is taken up again before one command has ended."""
 
@@ -79,9 +82,10 @@ class LibiscsiAccess:
 class LibiscsiDevice:
     """A LUN that is logged in: whole sectors at byte offsets. Safe to call from several threads.
 
-    A session that libiscsi ended by its own fault is taken up again, and what was on its way is sent again. It has the
-    same initiator name and ISID, so the target ends everything of the old one first (RFC 7143 section 6.3.5). No other
-    loss is mended: a nas that crashed may have lost what it had said was written.
+    A lost session is taken up again, and what was on its way is sent again, while nothing that was written waits for
+    `flush`: else a nas that crashed may have lost what it had said was written. A session that libiscsi ended by its
+    own fault is always taken up again. The new one has the same initiator name and ISID, so the target ends everything
+    of the old one first (RFC 7143 section 6.3.5), and it is proven to be the same disk.
     """
 
     def __init__(self, log_in: Callable[[float], Session], address: LunAddress, end: float) -> None:
@@ -89,6 +93,7 @@ class LibiscsiDevice:
         self._lun = address.lun.number
         self._name = str(address)
         self._mending = threading.Lock()
+        self._unflushed = False
         self._session = log_in(max(end - time.monotonic(), 1.0))
         try:
             self._look(address, max(end - time.monotonic(), 1.0))
@@ -142,6 +147,7 @@ class LibiscsiDevice:
         """Write `data` at `offset`; how many bytes that were. `flush` puts them on stable storage."""
         view = memoryview(data).cast("B")
         self._check(len(view), offset)
+        self._unflushed = True
         self._run(Task(self._lun, self._write(at, len(part)), data=part) for at, part in self._pieces(view, offset))
         return len(view)
 
@@ -151,6 +157,7 @@ class LibiscsiDevice:
         For a source that goes on while the LUN writes: a piece is one command, at most `longest_piece` bytes.
         """
         sent: deque[B] = deque()
+        self._unflushed = True
 
         def tasks() -> Iterator[Task]:
             for offset, data in pieces:
@@ -174,6 +181,7 @@ class LibiscsiDevice:
     def write_zeros(self, length: int, offset: int) -> None:
         """Make `length` bytes from `offset` read as zeros, by WRITE SAME(16) with UNMAP if that is as good."""
         self._check(length, offset)
+        self._unflushed = True
         if self._lets_go and not self._let_go(length, offset):
             self._lets_go = 0
         if not self._lets_go:
@@ -216,6 +224,7 @@ class LibiscsiDevice:
     def flush(self) -> None:
         """What was written is on stable storage (SYNCHRONIZE CACHE)."""
         self._session.synchronize(self._lun, deadline=IO_SECONDS)
+        self._unflushed = False
 
     def _run(self, tasks: Iterable[Task]) -> None:
         for _ in self._run_all(tasks, DEPTH):
@@ -239,19 +248,35 @@ class LibiscsiDevice:
                     fruitless = 0
                     yield sent.popleft()
                 return
-            except LibraryFaultError:
+            except SessionLostError as lost:
                 fruitless += 1
-                if fruitless > _MENDINGS:
+                if fruitless > _MENDINGS or (self._unflushed and not isinstance(lost, LibraryFaultError)):
                     raise
-                self._mend(session)
+                self._mend(session, lost)
 
-    def _mend(self, lost: Session) -> None:
-        """Log in again, unless another thread did."""
+    def _mend(self, lost: Session, why: SessionLostError) -> None:
+        """Log in again, unless another thread did; `why` when the target does not come back."""
         with self._mending:
-            if self._session is lost:
-                lost.close(log_out=False)
-                self._session = self._log_in(IO_SECONDS)
-                self._session.settle(self._lun, deadline=IO_SECONDS)
+            if self._session is not lost:
+                return
+            lost.close(log_out=False)
+            try:
+                again = wait_for(self._log_in_again, what=f"login to {self._name}", deadline=MEND_SECONDS)
+            except DeadlineError as late:
+                raise why from late
+            again.settle(self._lun, deadline=MEND_SECONDS)
+            self._session = again
+            found = (again.serial(self._lun), again.capacity(self._lun).size)
+            if found != (self._serial, self._size.bytes):
+                raise ProofError(f"{self._name}: after a new login it is another disk, serial {found[0]}")
+
+    def _log_in_again(self) -> Session | None:
+        try:
+            return self._log_in(MEND_SECONDS)
+        except LoginError as error:
+            if error.permanent and error.reason != "Not found":
+                raise
+            return None
 
     def _pieces(self, view: memoryview, offset: int) -> Iterator[tuple[int, memoryview]]:
         for start in range(0, len(view), self._piece):

@@ -1,4 +1,4 @@
-"""A session that libiscsi ends by its own fault is taken up again, and nothing of what was on its way is lost."""
+"""A lost session is taken up again where that is safe, and nothing of what was on its way is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from pyvmiscsi.errors import SessionLostError
+from pyvmiscsi.errors import ProofError, SessionLostError
 from pyvmiscsi.initiator.libiscsi.access import LibiscsiDevice
 from pyvmiscsi.initiator.libiscsi.connection import LibraryFaultError, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
@@ -27,6 +27,7 @@ class Target:
     losses: list[tuple[int, SessionLostError]]
     written: dict[int, bytes] = field(default_factory=dict)
     logins: int = 0
+    serial: str = "S0"
 
     def log_in(self, _deadline: float) -> Session:
         self.logins += 1
@@ -77,10 +78,10 @@ class LossySession:
         return Capacity(100, 512, 512, 0, thin=True, reads_zeros=True)
 
     def serial(self, _lun: int) -> str:
-        return "S0"
+        return self.target.serial
 
     def block_limits(self, _lun: int) -> BlockLimits:
-        return BlockLimits(0, 0, 0, 0, 0, 0)
+        return BlockLimits(0, 1, 0, 0, 0, 0)  # one sector a command
 
     def provisioning(self, _lun: int) -> Provisioning:
         return Provisioning(unmap=True, write_same_unmap=True, reads_zeros=True, thin=True)
@@ -99,7 +100,24 @@ def test_every_piece_is_written_and_handed_back_once_in_order(after: list[int]) 
     assert target.logins == 1 + len(after)
 
 
-def test_another_loss_is_an_error() -> None:
+@pytest.mark.parametrize("after", [[0], [3, 0, 5]])
+def test_reading_goes_on_after_any_loss(after: list[int]) -> None:
+    target = Target([(count, SessionLostError("the target closed the connection")) for count in after])
+    pieces = list(device_on(target).read_stream(20 * 512, 0))
+    assert [len(piece) for piece in pieces] == [512] * 20
+    assert target.logins == 1 + len(after)
+
+
+def test_another_disk_in_its_place_is_refused() -> None:
+    target = Target([(0, LibraryFaultError("cmdsn < expcmdsn"))])
+    device = device_on(target)
+    target.serial = "S1"
+    with pytest.raises(ProofError, match="another disk, serial S1"):
+        list(device.write_stream(PIECES, depth=4))
+    assert 0 not in target.written
+
+
+def test_another_loss_is_an_error_once_something_is_written() -> None:
     target = Target([(3, SessionLostError("the target closed the connection"))])
     with pytest.raises(SessionLostError, match="closed the connection"):
         list(device_on(target).write_stream(PIECES, depth=4))
