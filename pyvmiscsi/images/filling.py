@@ -57,9 +57,8 @@ def fill(device: BlockDevice, content: Content, *, fresh: bool, progress: Progre
 def read_back(device: BlockDevice, written: Written, *, progress: Progress = silent) -> None:
     """Read what was written, and all behind it; ProofError when it is not the same, or not zeros."""
     with Digest() as digest:
-        for at, piece in _read(device, 0, written.length, progress):
+        for _, piece in _read(device, 0, written.length, progress):
             digest.add(piece)
-            del at
         if digest.hexdigest() != written.sha256:
             raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
     for at, piece in _read(device, written.length, device.size.bytes, progress):
