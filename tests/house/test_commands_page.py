@@ -38,5 +38,5 @@ def test_every_command_has_a_section_and_no_section_is_without_its_command() -> 
 
 @pytest.mark.parametrize("words", sorted(COMMANDS))
 def test_the_section_has_every_option_and_no_other(words: str) -> None:
-    documented = set(re.findall(r"^\| `(--[a-z-]+)", SECTIONS[words], re.MULTILINE))
+    documented = set(re.findall(r"^\| `(--[a-z0-9-]+)", SECTIONS[words], re.MULTILINE))
     assert documented == options_of(COMMANDS[words])
