@@ -1,16 +1,24 @@
-"""From an intent back to its plan: what makes an unfinished operation resumable by anybody."""
+"""From an intent to its plan: what makes an unfinished operation resumable by anybody.
+
+A fresh operation takes the same way: what a plan is built from has always gone through the intent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
 from pyvmiscsi.errors import UnsupportedError
 from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.operations.add_disk import VERB as ADD_DISK
 from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.clone import VERB as CLONE
+from pyvmiscsi.operations.create import VERB as CREATE
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
+from pyvmiscsi.operations.destroy import VERB as DESTROY
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
 from pyvmiscsi.operations.images import CREATE as IMAGE_CREATE
 from pyvmiscsi.operations.images import DESTROY as IMAGE_DESTROY
@@ -79,222 +87,98 @@ class PlannedOperation:
     journal: Journal
 
 
-def planned_again(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    """The plan an intent speaks of; UnsupportedError when a newer pyvmiscsi wrote it."""
-    build = _BUILDERS.get(intent.verb)
+def planned(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
+    """The plan an intent speaks of, and where the intent is kept; UnsupportedError when a newer pyvmiscsi wrote it."""
+    build = VERBS.get(intent.verb)
     if build is None:
         raise UnsupportedError(
             f"operation {intent.id}: {intent.verb!r} is not an operation this release knows",
             hint="use the pyvmiscsi that began it",
         )
-    return build(intent, datastore, scene)
+    plan, journal = build(intent, datastore, scene)
+    return PlannedOperation(intent, plan, journal)
 
 
-def planned_create(
-    request: CreateRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    """To make a guest, of empty disks or of copies, as the intent's verb says."""
+class _Request(Protocol):
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self: ...
+
+
+class _OnItsGuest(_Request, Protocol):
+    @property
+    def anchor(self) -> DatasetPath: ...
+
+
+R = TypeVar("R", bound=_Request)
+G = TypeVar("G", bound=_OnItsGuest)
+
+_Plan = Callable[[R, DatastoreRecord, Scene], Plan]
+_SigningPlan = Callable[[R, DatastoreRecord, Scene, str], Plan]
+_Journal = Callable[[R, DatastoreRecord, Scene], Journal]
+_Build = Callable[[Intent, DatastoreRecord, Scene], tuple[Plan, Journal]]
+
+
+def _verb(request: type[R], plan: _Plan[R], journal: _Journal[R]) -> _Build:
+    def build(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> tuple[Plan, Journal]:
+        asked = request.from_json(intent.request)
+        return plan(asked, datastore, scene), journal(asked, datastore, scene)
+
+    return build
+
+
+def _signing(request: type[R], plan: _SigningPlan[R], journal: _Journal[R]) -> _Build:
+    """A verb that leaves the operation's id on what it makes."""
+
+    def build(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> tuple[Plan, Journal]:
+        asked = request.from_json(intent.request)
+        return plan(asked, datastore, scene, intent.id), journal(asked, datastore, scene)
+
+    return build
+
+
+def _on_its_guest(request: _OnItsGuest, datastore: DatastoreRecord, scene: Scene) -> Journal:
+    return change_journal(request.anchor, datastore, scene)
+
+
+def _making(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> tuple[Plan, Journal]:
+    """A guest, of empty disks or of copies."""
+    request = CreateRequest.from_json(intent.request)
     plan = create_plan(request, datastore, scene, intent.id, intent.verb)
-    return PlannedOperation(intent, plan, create_journal(request, datastore, scene))
+    return plan, create_journal(request, datastore, scene)
 
 
-def planned_destroy(
-    request: DestroyRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = destroy_plan(request, datastore, scene)
-    return PlannedOperation(intent, plan, destroy_journal(request, datastore, scene))
-
-
-def planned_add_disk(
-    request: AddDiskRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = add_disk_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def planned_remove_disk(
-    request: RemoveDiskRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = remove_disk_plan(request, datastore, scene)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def planned_network(
-    request: NetworkRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    """To add a network or to remove one, as the intent's verb says."""
-    plan = (add_network_plan if intent.verb == ADD_NETWORK else remove_network_plan)(request, datastore, scene)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def _remove_disk(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_remove_disk(RemoveDiskRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _network(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_network(NetworkRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _create(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_create(CreateRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _destroy(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_destroy(DestroyRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _add_disk(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_add_disk(AddDiskRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def planned_snapshot(
-    request: SnapshotRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    """To take a snapshot or to forget one, as the intent's verb says."""
-    plan = (snapshot_plan if intent.verb == SNAPSHOT else forget_plan)(request, datastore, scene)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def planned_rollback(
-    request: RollbackRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = rollback_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def planned_resize(
-    request: ResizeRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = resize_plan(request, datastore, scene)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def planned_rotate_chap(
-    request: RotateChapRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = rotate_chap_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def planned_promote(
-    request: PromoteRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = promote_plan(request, datastore, scene)
-    return PlannedOperation(intent, plan, change_journal(request.anchor, datastore, scene))
-
-
-def _promote(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_promote(PromoteRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def planned_image(request: ImageRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    """To make an image of a disk or of a file, as the intent's verb says."""
+def _imaging(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> tuple[Plan, Journal]:
+    """An image, of a disk or of a file."""
+    request = ImageRequest.from_json(intent.request)
     plan = image_plan(request, datastore, scene, intent.id, intent.verb)
-    return PlannedOperation(intent, plan, image_journal(request.mark.name, datastore, scene))
+    return plan, image_journal(request.mark.name, datastore, scene)
 
 
-def _image(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_image(ImageRequest.from_json(intent.request), intent, datastore, scene)
+def _of_image(request: ImageDestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Journal:
+    return image_journal(request.name, datastore, scene)
 
 
-def planned_image_destroy(
-    request: ImageDestroyRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = image_destroy_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, image_journal(request.name, datastore, scene))
-
-
-def _image_destroy(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_image_destroy(ImageDestroyRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def planned_export(
-    request: ExportRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = export_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, export_journal(request, datastore, scene))
-
-
-def _export(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_export(ExportRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def planned_rename(
-    request: RenameRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = rename_plan(request, datastore, scene)
-    return PlannedOperation(intent, plan, rename_journal(request, datastore, scene))
-
-
-def _rename(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_rename(RenameRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _resize(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_resize(ResizeRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _rotate_chap(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_rotate_chap(RotateChapRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _snapshot(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_snapshot(SnapshotRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _rollback(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_rollback(RollbackRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def planned_park(request: ParkRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return PlannedOperation(intent, park_plan(request, datastore, scene), park_journal(request, datastore, scene))
-
-
-def planned_restore(
-    request: RestoreRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene
-) -> PlannedOperation:
-    plan = restore_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, restore_journal(request, datastore, scene))
-
-
-def planned_empty(request: EmptyRequest, intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    plan = empty_plan(request, datastore, scene, intent.id)
-    return PlannedOperation(intent, plan, empty_journal(request, datastore, scene))
-
-
-def _park(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_park(ParkRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _restore(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_restore(RestoreRequest.from_json(intent.request), intent, datastore, scene)
-
-
-def _empty(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> PlannedOperation:
-    return planned_empty(EmptyRequest.from_json(intent.request), intent, datastore, scene)
-
-
-_BUILDERS: dict[str, Callable[[Intent, DatastoreRecord, Scene], PlannedOperation]] = {
-    "add-disk": _add_disk,
-    ADD_NETWORK: _network,
-    REMOVE_NETWORK: _network,
-    REMOVE_DISK: _remove_disk,
-    CLONE: _create,
-    EXPORT: _export,
-    IMAGE_CREATE: _image,
-    IMAGE_DESTROY: _image_destroy,
-    IMAGE_IMPORT: _image,
-    PROVISION: _create,
-    PROMOTE: _promote,
-    "create": _create,
-    EMPTY: _empty,
-    FORGET: _snapshot,
-    PARK: _park,
-    RENAME: _rename,
-    RESTORE: _restore,
-    RESIZE: _resize,
-    ROTATE_CHAP: _rotate_chap,
-    ROLLBACK: _rollback,
-    SNAPSHOT: _snapshot,
-    "destroy": _destroy,
+VERBS: dict[str, _Build] = {
+    CREATE: _making,
+    CLONE: _making,
+    PROVISION: _making,
+    DESTROY: _verb(DestroyRequest, destroy_plan, destroy_journal),
+    RENAME: _verb(RenameRequest, rename_plan, rename_journal),
+    PROMOTE: _verb(PromoteRequest, promote_plan, _on_its_guest),
+    ADD_DISK: _signing(AddDiskRequest, add_disk_plan, _on_its_guest),
+    REMOVE_DISK: _verb(RemoveDiskRequest, remove_disk_plan, _on_its_guest),
+    RESIZE: _verb(ResizeRequest, resize_plan, _on_its_guest),
+    ADD_NETWORK: _verb(NetworkRequest, add_network_plan, _on_its_guest),
+    REMOVE_NETWORK: _verb(NetworkRequest, remove_network_plan, _on_its_guest),
+    ROTATE_CHAP: _signing(RotateChapRequest, rotate_chap_plan, _on_its_guest),
+    SNAPSHOT: _verb(SnapshotRequest, snapshot_plan, _on_its_guest),
+    FORGET: _verb(SnapshotRequest, forget_plan, _on_its_guest),
+    ROLLBACK: _signing(RollbackRequest, rollback_plan, _on_its_guest),
+    PARK: _verb(ParkRequest, park_plan, park_journal),
+    RESTORE: _signing(RestoreRequest, restore_plan, restore_journal),
+    EMPTY: _signing(EmptyRequest, empty_plan, empty_journal),
+    IMAGE_CREATE: _imaging,
+    IMAGE_IMPORT: _imaging,
+    IMAGE_DESTROY: _signing(ImageDestroyRequest, image_destroy_plan, _of_image),
+    EXPORT: _signing(ExportRequest, export_plan, export_journal),
 }

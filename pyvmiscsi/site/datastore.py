@@ -12,7 +12,7 @@ from pyvmiscsi.operations.create import VERB as CREATE
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest, create_plan
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
 from pyvmiscsi.operations.lineage import lineage
-from pyvmiscsi.operations.pending import planned_again
+from pyvmiscsi.operations.pending import planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -130,7 +130,7 @@ class Datastore:
                 hint=f"if that process is none of ours: pyvmiscsi ops resume {pending[0].id}",
             )
         elif pending[0].verb == CREATE and CreateRequest.from_json(pending[0].request) == same:
-            operation = planned_again(pending[0], self.record, scene)
+            operation = planned(pending[0], self.record, scene)
             run.engine().resume(operation.plan, operation.journal, operation.intent)
         else:
             raise BusyError(

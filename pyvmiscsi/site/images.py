@@ -30,7 +30,7 @@ from pyvmiscsi.operations.images import (
     image_journal,
     subject_of,
 )
-from pyvmiscsi.operations.pending import PlannedOperation, planned_export, planned_image, planned_image_destroy
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -134,7 +134,7 @@ class Image:
         )
         refuse_found(request)
         intent = new_intent(EXPORT, request.subject, request.as_json())
-        operation = planned_export(request, intent, self.datastore, scene)
+        operation = planned(intent, self.datastore, scene)
         (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
 
     def import_from(
@@ -163,7 +163,7 @@ class Image:
         content = ImageFile(absolute, _size_for(absolute, size, block_size), sha256, verify, thick, block_size)
         request = ImageRequest(mark, content)
         intent = new_intent(IMPORT, subject_of(self.name), request.as_json())
-        operation = planned_image(request, intent, self.datastore, SiteScene(self._connections))
+        operation = planned(intent, self.datastore, SiteScene(self._connections))
         (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
 
     def refuse_existing(self) -> None:
@@ -240,7 +240,7 @@ class Image:
             )
         request = ImageDestroyRequest.of(record)
         intent = new_intent(DESTROY, subject_of(self.name), request.as_json())
-        return planned_image_destroy(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
 
 def images_of(datastore: DatastoreRecord, connections: Connections) -> tuple[ImageView, ...]:

@@ -10,7 +10,7 @@ from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.operations.guests import is_a_guests
-from pyvmiscsi.operations.pending import PlannedOperation, planned_create
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.journal import DatasetAnchor, SharedJournal
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.running import Run, new_intent
@@ -24,7 +24,7 @@ def planned_guest(
     scene = SiteScene(connections)
     _look_ahead(request, datastore, scene)
     intent = new_intent(verb, str(request.guest), request.as_json())
-    return planned_create(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def make_guest(

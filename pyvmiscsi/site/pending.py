@@ -9,7 +9,7 @@ from functools import partial
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import HostUnreachableError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.operations.pending import PlannedOperation, planned_again
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -59,7 +59,7 @@ def _on_the_nas(datastore: Datastore, connections: Connections) -> Iterator[Pend
 
 def _planned_afresh(intent: Intent, datastore: DatastoreRecord, connections: Connections) -> PlannedOperation:
     """With a scene of its own each time: between a preview and a resume others may have been at work."""
-    return planned_again(intent, datastore, SiteScene(connections))
+    return planned(intent, datastore, SiteScene(connections))
 
 
 def _in_locks(datastore: Datastore, connections: Connections) -> Iterator[PendingOperation]:

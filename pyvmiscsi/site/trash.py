@@ -11,7 +11,7 @@ from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.parked import ParkedRecord, parked_records
-from pyvmiscsi.operations.pending import PlannedOperation, planned_empty, planned_restore
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.trash import EMPTY, RESTORE, EmptyRequest, RestoreRequest
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -86,7 +86,7 @@ class ParkedGuest:
         request = RestoreRequest(self.record.anchor, parked, name)
         self._refuse_taken(request, scene)
         intent = new_intent(RESTORE, str(name), request.as_json())
-        return planned_restore(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
     def _planned_empty(self) -> PlannedOperation:
         record, scene = self.record, SiteScene(self._connections)
@@ -98,7 +98,7 @@ class ParkedGuest:
             )
         refuse_kept_snapshots(scene.nas(self.datastore).snapshot_keepers(request.volumes))
         intent = new_intent(EMPTY, str(record.parked.guest), request.as_json())
-        return planned_empty(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
     def _refuse_taken(self, request: RestoreRequest, scene: SiteScene) -> None:
         nas, name = scene.nas(self.datastore), request.guest

@@ -30,4 +30,4 @@ def test_an_accident_is_taken_back_or_brought_to_its_end(
 
 
 def test_every_verb_that_can_be_resumed_is_played() -> None:
-    assert set(pending._BUILDERS) - {scenario.verb for scenario in SCENARIOS} == set()
+    assert set(pending.VERBS) - {scenario.verb for scenario in SCENARIOS} == set()

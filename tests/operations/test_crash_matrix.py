@@ -19,17 +19,7 @@ from pyvmiscsi.operations.add_disk import AddDiskRequest
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
-from pyvmiscsi.operations.pending import (
-    PlannedOperation,
-    planned_add_disk,
-    planned_again,
-    planned_create,
-    planned_destroy,
-    planned_resize,
-    planned_rollback,
-    planned_rotate_chap,
-    planned_snapshot,
-)
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.resize import ResizeRequest
 from pyvmiscsi.operations.rotate_chap import RotateChapRequest, chap_tag_to_rotate
 from pyvmiscsi.operations.snapshots import RollbackRequest, SnapshotRequest
@@ -54,14 +44,14 @@ Operation = Callable[[FakeScene, DatastoreRecord], PlannedOperation]
 def creation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     request = CreateRequest(GUEST, DISKS)
     intent = Intent("aa01", "create", str(GUEST), request.as_json(), "root@control", "2026-11-22T10:00:00Z")
-    return planned_create(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def destruction(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     request = DestroyRequest.of(record, datastore)
     intent = Intent("dd01", "destroy", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_destroy(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
@@ -69,34 +59,34 @@ def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     conf = ConfText((scene.directory / "web1" / "web1.conf").read_text())
     request = AddDiskRequest.of(record, conf, DiskRequest(Size.parse("3G")))
     intent = Intent("ad01", "add-disk", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_add_disk(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def snapshot(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     request = SnapshotRequest(GUEST, datastore.anchor_of(GUEST), SnapshotName("monday"))
     intent = Intent("5a01", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_snapshot(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def rollback(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     request = RollbackRequest.of(record, SnapshotName("sunday"), (), configuration=True)
     intent = Intent("4b01", "rollback", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_rollback(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def growth(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     request = ResizeRequest.of(record, DiskName(1), Size.parse("3G"), datastore, ())
     intent = Intent("9e01", "resize", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_resize(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def growth_seen_by_a_host(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     request = replace(ResizeRequest.of(record, DiskName(1), Size.parse("3G"), datastore, ()), via="hv1")
     intent = Intent("9e02", "resize", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_resize(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def rotation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
@@ -104,7 +94,7 @@ def rotation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     account = guest_account(scene.store, chap_tag_to_rotate(record))
     request = RotateChapRequest.of(record, account, scene.store.inventory(datastore.parent).targets)
     intent = Intent("7c01", "rotate-chap", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_rotate_chap(request, intent, datastore, scene)
+    return planned(intent, datastore, scene)
 
 
 def execute(operation: PlannedOperation) -> None:
@@ -117,7 +107,7 @@ def prepare(operation: Operation, directory: Path, layout: str) -> tuple[FakeSce
     scene, datastore = FakeScene(FakeNas(), directory), datastore_in(directory, layout=layout)
     neighbour = CreateRequest(NEIGHBOUR, DISKS[:1])
     intent = Intent("bb01", "create", str(NEIGHBOUR), neighbour.as_json(), "root@control", "2026-11-22T09:00:00Z")
-    execute(planned_create(neighbour, intent, datastore, scene.another()))
+    execute(planned(intent, datastore, scene.another()))
     if operation is not creation:
         execute(creation(scene.another(), datastore))
     if operation is rollback:
@@ -176,12 +166,12 @@ def test_leaves_no_orphan_and_loses_no_volume(
     for number in range(cases):
         scene, datastore = prepare(operation, tmp_path / str(number), layout)
         before = everything(scene)
-        planned = operation(scene.another(), datastore)
+        ready = operation(scene.another(), datastore)
         scene.store.calls.clear()
         scene.store.watch = bad_luck(number, kind)
         crashed = False
         try:
-            execute(planned)
+            execute(ready)
         except Killed:
             crashed = True
         scene.store.watch = lambda _call: None
@@ -191,7 +181,7 @@ def test_leaves_no_orphan_and_loses_no_volume(
             assert not crashed or everything(scene) == before or _is_done(operation, scene, datastore), moment
             continue
         assert crashed, f"{moment}: unfinished without a crash"
-        again = planned_again(pending[0], datastore, scene.another())
+        again = planned(pending[0], datastore, scene.another())
         if ending == "resume":
             Engine().resume(again.plan, again.journal, again.intent)
             assert _is_done(operation, scene, datastore), moment
@@ -200,7 +190,7 @@ def test_leaves_no_orphan_and_loses_no_volume(
                 Engine().rewind(again.plan, again.journal, again.intent)
             except PastNoReturnError:
                 assert operation in (destruction, rollback, growth, growth_seen_by_a_host, rotation), moment
-                again = planned_again(pending[0], datastore, scene.another())
+                again = planned(pending[0], datastore, scene.another())
                 Engine().resume(again.plan, again.journal, again.intent)
                 assert _is_done(operation, scene, datastore), moment
                 continue
@@ -214,7 +204,7 @@ def _prepare_rollback(scene: FakeScene, datastore: DatastoreRecord) -> None:
     scene.store.contents |= dict.fromkeys(volumes, OLD)
     request = SnapshotRequest(GUEST, datastore.anchor_of(GUEST), SnapshotName("sunday"))
     intent = Intent("5a00", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T10:30:00Z")
-    execute(planned_snapshot(request, intent, datastore, scene.another()))
+    execute(planned(intent, datastore, scene.another()))
     scene.store.contents |= dict.fromkeys(volumes, NEW)
     with (scene.directory / "web1" / "web1.conf").open("a") as conf:
         conf.write("# by hand\n")

@@ -22,15 +22,7 @@ from pyvmiscsi.names import DiskName, GuestName, Serial, SnapshotName
 from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
 from pyvmiscsi.operations.parked import ParkedRecord, parked_records
-from pyvmiscsi.operations.pending import (
-    PlannedOperation,
-    planned_again,
-    planned_create,
-    planned_empty,
-    planned_park,
-    planned_rename,
-    planned_restore,
-)
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.rename import RenamedAccount, RenameRequest
 from pyvmiscsi.operations.trash import EmptyRequest, ParkRequest, RestoreRequest
 from pyvmiscsi.plan.engine import Engine
@@ -47,7 +39,7 @@ WEB1, WEB2, DB1 = GuestName.parse("web1"), GuestName.parse("web2"), GuestName.pa
 def create(guest: GuestName, id_: str, scene: FakeScene, datastore: DatastoreRecord) -> None:
     request = CreateRequest(guest, DISKS if guest == WEB1 else DISKS[:1], mutual=True)
     intent = Intent(id_, "create", str(guest), request.as_json(), "root@control", "2026-11-22T09:00:00Z")
-    execute(planned_create(request, intent, datastore, scene.another()))
+    execute(planned(intent, datastore, scene.another()))
 
 
 def prepare(directory: Path, layout: str) -> tuple[FakeScene, DatastoreRecord]:
@@ -94,7 +86,7 @@ def renaming(scene: FakeScene, datastore: DatastoreRecord, *, moves: bool) -> Pl
     )
     assert RenameRequest.from_json(request.as_json()) == request
     intent = Intent("4e01", "rename", str(WEB1), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_rename(request, intent, datastore, scene.another())
+    return planned(intent, datastore, scene.another())
 
 
 def pending(scene: FakeScene, datastore: DatastoreRecord) -> list[Intent]:
@@ -132,7 +124,7 @@ def parking(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     request = ParkRequest.of(record_of(WEB1, scene, datastore), datastore, until=until, configured=True)
     assert ParkRequest.from_json(request.as_json()) == request
     intent = Intent("9a01", "park", str(WEB1), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return planned_park(request, intent, datastore, scene.another())
+    return planned(intent, datastore, scene.another())
 
 
 def parked(scene: FakeScene, datastore: DatastoreRecord) -> ParkedRecord:
@@ -145,7 +137,7 @@ def restoring(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     request = RestoreRequest(record.anchor, record.parked, WEB2)
     assert RestoreRequest.from_json(request.as_json()) == request
     intent = Intent("4e02", "restore", str(WEB2), request.as_json(), "root@control", "2026-11-22T12:00:00Z")
-    return planned_restore(request, intent, datastore, scene.another())
+    return planned(intent, datastore, scene.another())
 
 
 def emptying(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
@@ -153,7 +145,7 @@ def emptying(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     request = EmptyRequest(record.anchor, record.parked, record.origins)
     assert EmptyRequest.from_json(request.as_json()) == request
     intent = Intent("e001", "empty-trash", str(WEB1), request.as_json(), "root@control", "2026-11-22T12:00:00Z")
-    return planned_empty(request, intent, datastore, scene.another())
+    return planned(intent, datastore, scene.another())
 
 
 def assert_parked(scene: FakeScene, datastore: DatastoreRecord) -> None:
@@ -226,21 +218,21 @@ def test_it_is_finished_or_taken_back_wherever_it_was_cut_short(
     prepared, datastore = trial.prepare(tmp_path / "prepared", layout)
     before = everything(prepared)
     rehearsal, datastore = copy_of(prepared, datastore, tmp_path / "rehearsal")
-    planned = trial.planned(rehearsal, datastore)
+    ready = trial.planned(rehearsal, datastore)
     rehearsal.store.calls.clear()
-    execute(planned)
+    execute(ready)
     cases = sum(call.when == "before" for call in rehearsal.store.calls)
     assert cases >= 10
     trial.check(rehearsal, datastore)
     for number in range(cases):
         moment = f"{kind} call {number}"
         scene, datastore = copy_of(prepared, datastore, tmp_path / str(number))
-        planned = trial.planned(scene, datastore)
+        ready = trial.planned(scene, datastore)
         scene.store.calls.clear()
         scene.store.watch = bad_luck(number, kind)
         crashed = False
         try:
-            execute(planned)
+            execute(ready)
         except Killed:
             crashed = True
         scene.store.watch = lambda _call: None
@@ -252,14 +244,14 @@ def test_it_is_finished_or_taken_back_wherever_it_was_cut_short(
             continue
         assert crashed, f"{moment}: unfinished without a crash"
         other, elsewhere = copy_of(scene, datastore, tmp_path / f"{number} taken back")
-        again = planned_again(unfinished[0], elsewhere, other.another())
+        again = planned(unfinished[0], elsewhere, other.another())
         try:
             Engine().rewind(again.plan, again.journal, again.intent)
         except PastNoReturnError:
             assert again.plan.no_return is not None, moment
         else:
             assert everything(other) == before, moment
-        again = planned_again(unfinished[0], datastore, scene.another())
+        again = planned(unfinished[0], datastore, scene.another())
         Engine().resume(again.plan, again.journal, again.intent)
         trial.check(scene, datastore)
         assert not pending(scene, datastore), moment
@@ -271,10 +263,10 @@ def test_a_guest_whose_rename_was_cut_short_is_seen_wherever_it_is(layout: str, 
     renaming(prepared, datastore, moves=True)
     for number in range(60):
         scene, datastore = copy_of(prepared, datastore, tmp_path / str(number))
-        planned = renaming(scene, datastore, moves=True)
+        ready = renaming(scene, datastore, moves=True)
         scene.store.watch = bad_luck(number, "killed after")
         with suppress(Killed):
-            execute(planned)
+            execute(ready)
         scene.store.watch = lambda _call: None
         if unfinished := pending(scene, datastore):
             assert record_of(WEB1, scene, datastore).intents == tuple(unfinished)

@@ -15,13 +15,7 @@ from pyvmiscsi.names import DiskName, SnapshotName
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestRecord, guest_records
 from pyvmiscsi.operations.networks import NetworkRequest
-from pyvmiscsi.operations.pending import (
-    PlannedOperation,
-    planned_again,
-    planned_destroy,
-    planned_network,
-    planned_remove_disk,
-)
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.remove_disk import RemoveDiskRequest
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent, read_intents
@@ -58,7 +52,7 @@ def guest_of(scene: FakeScene, datastore: DatastoreRecord) -> GuestRecord:
 def destruction(scene: FakeScene, datastore: DatastoreRecord, *, keep_disks: bool) -> PlannedOperation:
     request = DestroyRequest.of(guest_of(scene, datastore), datastore, keep_disks=keep_disks)
     assert DestroyRequest.from_json(request.as_json()) == request
-    return planned_destroy(request, intent("destroy", request.as_json()), datastore, scene)
+    return planned(intent("destroy", request.as_json()), datastore, scene)
 
 
 def is_destroyed(scene: FakeScene, datastore: DatastoreRecord) -> bool:
@@ -86,7 +80,7 @@ def disk_removal(scene: FakeScene, datastore: DatastoreRecord, *, keep: bool) ->
         guest_of(scene, datastore), conf, DiskName(1), datastore, keep=keep, snapshots=not keep
     )
     assert RemoveDiskRequest.from_json(request.as_json()) == request
-    return planned_remove_disk(request, intent("remove-disk", request.as_json()), datastore, scene)
+    return planned(intent("remove-disk", request.as_json()), datastore, scene)
 
 
 def is_without_disk1(scene: FakeScene, datastore: DatastoreRecord, *, kept: bool) -> bool:
@@ -108,7 +102,7 @@ def network_change(scene: FakeScene, datastore: DatastoreRecord, *, adds: bool) 
     request = NetworkRequest.to_add(record, conf, "public") if adds else NetworkRequest.to_remove(record, conf, 0)
     assert NetworkRequest.from_json(request.as_json()) == request
     verb = "add-network" if adds else "remove-network"
-    return planned_network(request, intent(verb, request.as_json()), datastore, scene)
+    return planned(intent(verb, request.as_json()), datastore, scene)
 
 
 def has_networks(scene: FakeScene, *, count: int) -> bool:
@@ -166,17 +160,17 @@ def test_is_finished_or_taken_back_and_touches_nobody_else(
 ) -> None:
     plan, is_done = VERBS[verb].plan, VERBS[verb].is_done
     scene, datastore = prepared(tmp_path / "rehearsal", layout)
-    planned = plan(scene.another(), datastore)
+    ready = plan(scene.another(), datastore)
     scene.store.calls.clear()
-    execute(planned)
+    execute(ready)
     cases = sum(call.when == "before" for call in scene.store.calls)
     assert is_done(scene, datastore)
     for number in range(cases):
         moment = f"{kind} call {number}"
         scene, datastore = prepared(tmp_path / str(number), layout)
         before, neighbour = everything(scene), neighbour_of(scene, datastore)
-        planned = plan(scene.another(), datastore)
-        crash(scene, planned, number, kind)
+        ready = plan(scene.another(), datastore)
+        crash(scene, ready, number, kind)
         for unfinished in pending(scene, datastore):
             finish(scene, datastore, unfinished, ending)
         assert not pending(scene, datastore), moment
@@ -184,11 +178,11 @@ def test_is_finished_or_taken_back_and_touches_nobody_else(
         assert neighbour_of(scene, datastore) == neighbour, moment
 
 
-def crash(scene: FakeScene, planned: PlannedOperation, number: int, kind: str) -> None:
+def crash(scene: FakeScene, ready: PlannedOperation, number: int, kind: str) -> None:
     scene.store.calls.clear()
     scene.store.watch = bad_luck(number, kind)
     try:
-        execute(planned)
+        execute(ready)
     except Killed:
         pass
     else:
@@ -198,12 +192,12 @@ def crash(scene: FakeScene, planned: PlannedOperation, number: int, kind: str) -
 
 def finish(scene: FakeScene, datastore: DatastoreRecord, unfinished: Intent, ending: str) -> None:
     """By a process that knows nothing else: back if there is a way back, else to the end."""
-    again = planned_again(unfinished, datastore, scene.another())
+    again = planned(unfinished, datastore, scene.another())
     if ending == "rewind":
         try:
             return Engine().rewind(again.plan, again.journal, again.intent)
         except PastNoReturnError:
-            again = planned_again(unfinished, datastore, scene.another())
+            again = planned(unfinished, datastore, scene.another())
     Engine().resume(again.plan, again.journal, again.intent)
     return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyvmiscsi.errors import NasUnansweredError, PastNoReturnError
-from pyvmiscsi.operations.pending import planned_again
+from pyvmiscsi.operations.pending import planned
 from pyvmiscsi.plan.engine import Engine
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site import Site
@@ -73,14 +73,14 @@ def _assert_survives(verb: Verb, kind: str, number: int, ending: str, world: Wor
     if ending == "rewind" and _rewound(verb, intent, world):
         assert everything(world) == before, moment
     else:
-        again = planned_again(intent, world.site().datastore().record, FakeScene(world.nas, world.directory))
+        again = planned(intent, world.site().datastore().record, FakeScene(world.nas, world.directory))
         Engine().resume(again.plan, again.journal, again.intent)
         assert verb.is_done(world), moment
     assert world.site().datastore().intents() == (), moment
 
 
 def _rewound(verb: Verb, intent: Intent, world: World) -> bool:
-    again = planned_again(intent, world.site().datastore().record, FakeScene(world.nas, world.directory))
+    again = planned(intent, world.site().datastore().record, FakeScene(world.nas, world.directory))
     try:
         Engine().rewind(again.plan, again.journal, again.intent)
     except PastNoReturnError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyvmiscsi.operations.pending import PlannedOperation, planned_rotate_chap
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.rotate_chap import VERB as ROTATE_CHAP
 from pyvmiscsi.operations.rotate_chap import RotateChapRequest, chap_tag_to_rotate
 from pyvmiscsi.plan.engine import Preview
@@ -37,4 +37,4 @@ class Chap(GuestAccess):
         others = nas.inventory(self.datastore.parent).targets
         request = RotateChapRequest.of(record, account, others)
         intent = new_intent(ROTATE_CHAP, str(self.name), request.as_json())
-        return planned_rotate_chap(request, intent, self.datastore, scene), request
+        return planned(intent, self.datastore, scene), request

@@ -9,7 +9,7 @@ from pyvmiscsi.operations.clone import clone_request
 from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.lineage import lineage, trees_with
-from pyvmiscsi.operations.pending import PlannedOperation, planned_promote
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.promote import VERB as PROMOTE
 from pyvmiscsi.operations.promote import PromoteRequest
 from pyvmiscsi.plan.engine import Preview
@@ -81,7 +81,7 @@ class Copies(GuestAccess):
         looks = [lambda path=path: tuple(one.name for one in nas.snapshots(path)) for path in paths]
         request = PromoteRequest.of(record, dict(zip(paths, nas.together(*looks), strict=True)))
         intent = new_intent(PROMOTE, str(self.name), request.as_json())
-        return planned_promote(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
     def _clone_request(self, new: str | GuestName, snapshot: str | None, *, full: bool, force: bool) -> CreateRequest:
         name = GuestName.parse(str(new))

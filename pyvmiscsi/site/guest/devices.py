@@ -14,16 +14,16 @@ from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.networks import ADD as ADD_NETWORK
 from pyvmiscsi.operations.networks import REMOVE as REMOVE_NETWORK
 from pyvmiscsi.operations.networks import NetworkRequest, network_number
-from pyvmiscsi.operations.pending import PlannedOperation, planned_add_disk, planned_network, planned_remove_disk
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.remove_disk import VERB as REMOVE_DISK
 from pyvmiscsi.operations.remove_disk import RemoveDiskRequest
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.keepers import refuse_kept
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.steps.sessions import guest_credential
-from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
 
 
 class Devices(GuestAccess):
@@ -35,7 +35,7 @@ class Devices(GuestAccess):
         scene = self._scene()
         request = self._add_disk_request(disk, emulation, scene)
         intent = new_intent(ADD_DISK, str(self.name), request.as_json())
-        operation = planned_add_disk(request, intent, self.datastore, scene)
+        operation = planned(intent, self.datastore, scene)
         self._execute(operation, run)
         return str(request.name)
 
@@ -106,14 +106,14 @@ class Devices(GuestAccess):
         )
         nas, volume = scene.nas(self.datastore), request.disk.volume
         if snapshots:
-            refuse_kept_snapshots(nas.snapshot_keepers((volume,)))
+            refuse_kept((volume,), self.datastore, nas)
         elif not keep and (found := nas.snapshots(volume)):
             names = ", ".join(str(one.name) for one in found)
             raise BusyError(
                 f"guest {self.name}: {disk} has the snapshots {names}", hint="--snapshots lets them go, too"
             )
         intent = new_intent(REMOVE_DISK, str(self.name), request.as_json())
-        return planned_remove_disk(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
     def _planned_add_network(
         self, switch: str, emulation: str, mac: Mac | None
@@ -121,13 +121,13 @@ class Devices(GuestAccess):
         scene = self._scene()
         request = NetworkRequest.to_add(self.record(), self._own_text(scene), switch, emulation=emulation, mac=mac)
         intent = new_intent(ADD_NETWORK, str(self.name), request.as_json())
-        return planned_network(request, intent, self.datastore, scene), request
+        return planned(intent, self.datastore, scene), request
 
     def _planned_remove_network(self, name: str) -> PlannedOperation:
         scene = self._scene()
         request = NetworkRequest.to_remove(self.record(), self._own_text(scene), network_number(name))
         intent = new_intent(REMOVE_NETWORK, str(self.name), request.as_json())
-        return planned_network(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
     def _own_text(self, scene: SiteScene) -> ConfText:
         return self._config_text(scene.host_names(self.datastore)[0], scene)

@@ -16,7 +16,7 @@ from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
 from pyvmiscsi.operations.image_marks import ImageMark
 from pyvmiscsi.operations.images import CREATE, EXPORT, ExportRequest, ImageRequest, subject_of
 from pyvmiscsi.operations.pairing import paired_disks
-from pyvmiscsi.operations.pending import PlannedOperation, planned_export, planned_image
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
@@ -94,7 +94,7 @@ class Imaging(GuestAccess):
         )
         refuse_found(request)
         intent = new_intent(EXPORT, request.subject, request.as_json())
-        self._execute(planned_export(request, intent, self.datastore, scene), run)
+        self._execute(planned(intent, self.datastore, scene), run)
 
     def _planned_image(
         self,
@@ -124,7 +124,7 @@ class Imaging(GuestAccess):
         )
         request = ImageRequest(mark, copy_of(chosen, source.name, full=full, name=DiskName(0)), first)
         intent = new_intent(CREATE, subject_of(image.name), request.as_json())
-        return planned_image(request, intent, self.datastore, scene), image.name
+        return planned(intent, self.datastore, scene), image.name
 
     def _record_to_copy(self, snapshot: str | None, *, force: bool) -> GuestRecord:
         if snapshot is None and not force:

@@ -7,7 +7,7 @@ from typing import Self
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.guests import GuestRecord, is_a_guests
-from pyvmiscsi.operations.pending import PlannedOperation, planned_rename
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.rename import VERB as RENAME
 from pyvmiscsi.operations.rename import RenamedAccount, RenameRequest, speaks_of
 from pyvmiscsi.plan.engine import Preview
@@ -53,7 +53,7 @@ class Naming(GuestAccess):
             configured=host.read_file(conf) is not None,
         )
         self._refuse_taken(request, scene)
-        return planned_rename(request, new_intent(RENAME, str(self.name), request.as_json()), self.datastore, scene)
+        return planned(new_intent(RENAME, str(self.name), request.as_json()), self.datastore, scene)
 
     def _new_place(self, record: GuestRecord, new_name: GuestName, nas: Nas) -> str | None:
         """Where its volumes go: below its new name, or beside another guest's that stand there; None: they stay."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from pyvmiscsi.errors import InputError
-from pyvmiscsi.operations.pending import PlannedOperation, planned_park
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.trash import PARK, ParkRequest
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.guest.access import GuestAccess
@@ -44,4 +44,4 @@ class Parking(GuestAccess):
             until=datetime.now(UTC).replace(microsecond=0) + timedelta(days=days),
             configured=self._config_host(scene).read_file(conf) is not None,
         )
-        return planned_park(request, new_intent(PARK, str(self.name), request.as_json()), self.datastore, scene)
+        return planned(new_intent(PARK, str(self.name), request.as_json()), self.datastore, scene)

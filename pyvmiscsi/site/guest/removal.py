@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pyvmiscsi.operations.destroy import VERB as DESTROY
 from pyvmiscsi.operations.destroy import DestroyRequest
-from pyvmiscsi.operations.pending import PlannedOperation, planned_destroy
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.keepers import refuse_kept
 from pyvmiscsi.site.running import Run, new_intent
-from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
 
 
 class Removal(GuestAccess):
@@ -42,6 +42,6 @@ class Removal(GuestAccess):
         scene = self._scene()
         request = DestroyRequest.of(self.record(), self.datastore, keep_disks=keep_disks)
         if not keep_disks:
-            refuse_kept_snapshots(scene.nas(self.datastore).snapshot_keepers(request.volumes))
+            refuse_kept(request.volumes, self.datastore, scene.nas(self.datastore))
         intent = new_intent(DESTROY, str(self.name), request.as_json())
-        return planned_destroy(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)

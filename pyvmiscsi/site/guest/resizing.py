@@ -9,7 +9,7 @@ from pyvmiscsi.errors import BusyError, ConflictError, DeadlineError, LoginError
 from pyvmiscsi.names import DiskName
 from pyvmiscsi.operations.guests import GuestDisk
 from pyvmiscsi.operations.pairing import disk_name_of
-from pyvmiscsi.operations.pending import PlannedOperation, planned_resize
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.resize import VERB as RESIZE
 from pyvmiscsi.operations.resize import ResizeRequest, is_seen_while_running
 from pyvmiscsi.plan.engine import Preview
@@ -52,7 +52,7 @@ class Resizing(GuestAccess):
         if found is not None and not request.hosts and not self._is_reached_from_here(found, scene):
             request = replace(request, via=hosts.hosts[0].name)
         intent = new_intent(RESIZE, str(self.name), request.as_json())
-        return planned_resize(request, intent, self.datastore, scene), request
+        return planned(intent, self.datastore, scene), request
 
     def _is_told_at_once(self, name: DiskName, scene: SiteScene, hosts: HostSurvey) -> bool | None:
         """Whether bhyve tells the guest that its disk has grown; None when it does not run."""

@@ -8,7 +8,7 @@ from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.model import Snapshot
 from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.operations.guests import GuestRecord
-from pyvmiscsi.operations.pending import PlannedOperation, planned_rollback, planned_snapshot
+from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.snapshots import (
     FORGET,
     ROLLBACK,
@@ -54,7 +54,7 @@ class Snapshots(GuestAccess):
         if scene.nas(self.datastore).find_snapshot(record.anchor, chosen) is not None:
             raise AlreadyExistsError(f"snapshot {self.name}@{chosen}: is there already", hint="choose another name")
         intent = new_intent(SNAPSHOT, str(self.name), request.as_json())
-        self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
+        self._execute(planned(intent, self.datastore, scene), run)
         return str(chosen)
 
     def snapshots(self) -> tuple[SnapshotView, ...]:
@@ -95,7 +95,7 @@ class Snapshots(GuestAccess):
         self._refuse_kept(going, record, scene)
         request = SnapshotRequest(self.name, record.anchor, chosen)
         intent = new_intent(FORGET, str(self.name), request.as_json())
-        self._execute(planned_snapshot(request, intent, self.datastore, scene), run)
+        self._execute(planned(intent, self.datastore, scene), run)
 
     def rollback(self, name: str, *, newer: bool = False, configuration: bool = False, run: Run | None = None) -> None:
         """Make all disks of the stopped guest what they were; what was written since is lost.
@@ -139,7 +139,7 @@ class Snapshots(GuestAccess):
                 raise NotFoundError(f"guest {self.name}: no configuration was kept with {name}")
         request = RollbackRequest.of(record, name, tuple(later), configuration=configuration)
         intent = new_intent(ROLLBACK, str(self.name), request.as_json())
-        return planned_rollback(request, intent, self.datastore, scene)
+        return planned(intent, self.datastore, scene)
 
     def _refuse_kept(self, going: set[str], record: GuestRecord, scene: SiteScene) -> None:
         """BusyError when a clone or a hold keeps one of these snapshots."""
