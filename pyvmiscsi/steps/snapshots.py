@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 from uuid import UUID
 
-from pyvmiscsi.errors import BusyError, InputError
+from pyvmiscsi.errors import BusyError
 from pyvmiscsi.model import Marks
 from pyvmiscsi.names import DatasetPath, SnapshotName
-from pyvmiscsi.plan.intent import PREFIX, mark, read_mark
+from pyvmiscsi.plan.intent import mark, read_mark, read_snapshot_mark
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.units import Size
 
@@ -30,15 +30,11 @@ class Expiry:
 
     @classmethod
     def in_marks(cls, marks: Marks) -> Self | None:
-        """Whatever path they are for: nothing but a snapshot bears it, and a snapshot moves with its dataset.
-
-        The guest's uuid says whose it is, also after a promotion has given the snapshot to another guest.
-        """
-        place = marks.get(f"{PREFIX}{_EXPIRY}", "").partition(" ")[0].partition(",")[0]
+        """The guest's uuid says whose it is, also after a promotion has given the snapshot to another guest."""
+        content = read_snapshot_mark(_EXPIRY, marks)
         try:
-            content = read_mark(DatasetPath.parse(place), _EXPIRY, marks)
-            return None if content is None else cls(UUID(content["uuid"]), datetime.fromisoformat(content["until"]))
-        except (InputError, KeyError, ValueError):
+            return None if content is None else cls(UUID(str(content["uuid"])), _moment(str(content["until"])))
+        except (KeyError, ValueError):
             return None
 
     def as_json(self) -> dict[str, str]:
@@ -46,7 +42,13 @@ class Expiry:
 
     @classmethod
     def from_json(cls, data: Mapping[str, str]) -> Self:
-        return cls(UUID(data["guest"]), datetime.fromisoformat(data["until"]))
+        return cls(UUID(data["guest"]), _moment(data["until"]))
+
+
+def _moment(text: str) -> datetime:
+    """ISO 8601 as `_as_text` writes it: without another zone, UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _as_text(moment: datetime) -> str:
