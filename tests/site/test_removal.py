@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import BusyError, ConflictError
+from pyvmiscsi.errors import BusyError, ConflictError, NasRefusedError
 from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.site import Guest
 from tests.fakes.calls import Call
@@ -113,8 +113,9 @@ def test_a_source_stays_while_it_has_clones_and_the_snapshot_for_a_clones_sake_g
     guest = nested.site().datastore().create(web1("1G", "2G"))
     before = nested.nas.state()
     guest.clone("web2")
-    with pytest.raises(BusyError, match="clone tank/vm/web2/disk0"):
+    with pytest.raises(BusyError, match="clone tank/vm/web2/disk0") as told:
         guest.destroy()
+    assert told.value.hint == "pyvmiscsi vm promote web2"
 
     nested.site().guest("web2").destroy()
 
@@ -173,3 +174,31 @@ def test_a_new_guest_of_that_name_leaves_kept_disks_alone(world: World) -> None:
     again.destroy()
 
     assert world.nas.contents == {path: b"precious"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["delete_target", "delete_extent", "delete_credential", "delete_snapshot", "delete_volume", "delete_dataset"],
+)
+def test_no_refusal_of_the_nas_is_swallowed_and_a_destroy_is_not_done_before_all_is(nested: World, call: str) -> None:
+    before = nested.nas.state()
+    guest = nested.site().datastore().create(web1("1G", "2G"))
+    guest.snapshot("monday")
+    whole = nested.nas.state()
+
+    def refuse(made: Call) -> None:
+        if made.method == call and made.when == "before":
+            raise NasRefusedError(f"{call}: no")
+
+    nested.nas.watch = refuse
+    with pytest.raises(NasRefusedError, match=f"{call}: no"):
+        guest.destroy()
+    nested.nas.watch = lambda _call: None
+
+    unfinished = nested.site().operations()
+    assert bool(unfinished) != (nested.nas.state() == whole), "taken back wholly, or seen as unfinished"
+    for operation in unfinished:
+        operation.resume()
+    if nested.site().datastore().guests():
+        nested.site().guest("web1").destroy()
+    assert nested.nas.state() == before
