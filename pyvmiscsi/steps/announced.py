@@ -16,7 +16,7 @@ class Announced:
     """The guest's anchor says what is about to be done to it: from here on only forward.
 
     For what leaves no trace by which one could tell whether it was done: a volume that was rolled back, a secret that
-    nobody but the nas keeps.
+    nobody but the nas keeps, one snapshot less. When the anchor is no more, it was announced.
     """
 
     nas: Nas
@@ -30,7 +30,8 @@ class Announced:
         return f"{self.what} announced"
 
     def holds(self) -> bool:
-        return read_mark(self.anchor, "announced", marks_of(self.nas, self.anchor)) == self._note
+        found = self.nas.find_dataset(self.anchor) or self.nas.find_volume(self.anchor)
+        return found is None or read_mark(self.anchor, "announced", found.marks) == self._note
 
     def make(self) -> None:
         self.nas.change_marks(self.anchor, mark(self.anchor, "announced", self._note))
