@@ -66,6 +66,12 @@ class Rehearsal:
     def dialects(self) -> tuple[str, ...]:
         return self.scenario.dialects
 
+    @property
+    def staying(self) -> frozenset[str]:
+        """What a rewind may leave: only as it is in the end."""
+        stays = self.scenario.stays
+        return frozenset(line for line in self.clean.lines if stays and line.startswith(stays))
+
     def cases(self, dialect: str) -> tuple[Case, ...]:
         """All there are in this dialect."""
         return tuple(
@@ -149,10 +155,13 @@ class Theatre:
         return rehearsal
 
     def _stage(self) -> Stage:
-        return Stage(self._launcher, next(iter(self._sites.values())), self._lab.directory / "vmconfig")
+        return Stage(self._launcher, next(iter(self._sites.values())), self.world)
 
     def _start(self, dialect: str, *words: str) -> Running:
-        return self._launcher.start("--site", str(self._sites[dialect]), *words)
+        local = str(self.world.local)
+        return self._launcher.start(
+            "--site", str(self._sites[dialect]), *(word.replace("LOCAL", local) for word in words)
+        )
 
     def _put_back(self, scenario: Scenario) -> Facts:
         """The world before the command, whatever the last case left of it."""
@@ -215,7 +224,7 @@ class Theatre:
         if not case.fate.kills and f"ops resume {operation['id']}" not in ended.err:
             raise CaseError(f"it does not say how to go on: {ended}")
         if case.ending == "rewind" and self._rewinds(case, operation["id"]):
-            self._compare("taken back", before.lines, self.world.facts().lines)
+            self._compare("taken back", before.lines, self.world.facts().without(rehearsal.staying).lines)
             return False
         resumed = self._start(case.dialect, "ops", "resume", operation["id"]).wait()
         if resumed.status not in (0, _NOT_FOUND):  # a start may come to its end by itself before we look

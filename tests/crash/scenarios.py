@@ -12,9 +12,11 @@ from pathlib import Path
 from pyvmiscsi.lab.appliance.releases import release
 from pyvmiscsi.site import Site
 from tests.crash.launcher import Launcher
+from tests.crash.world import World
 
 GUEST = "web1"
 COPY = "web2"
+IMAGE = "base"
 NEIGHBOUR = "neighbour"
 _START = f"vm start {GUEST}"
 _STOP = f"vm stop {GUEST} --force --deadline 0"
@@ -26,7 +28,7 @@ class Stage:
 
     launcher: Launcher
     site_file: Path
-    config: Path
+    world: World
 
     def ok(self, text: str) -> None:
         self.launcher.ok("--site", str(self.site_file), *text.split())
@@ -42,7 +44,7 @@ class Stage:
 
     def remark(self, guest: str, line: str) -> None:
         """Write a line into the guest's configuration, as its owner may."""
-        with (self.config / guest / f"{guest}.conf").open("a") as conf:
+        with (self.world.config / guest / f"{guest}.conf").open("a") as conf:
             conf.write(f"{line}\n")
 
 
@@ -81,14 +83,41 @@ def _clone(stage: Stage) -> None:
     stage.stamp(COPY, "its own")
 
 
+def _network(stage: Stage) -> None:
+    _guest(stage)
+    stage.ok(f"vm add {GUEST} -d network --switch public")
+
+
+def _parked(stage: Stage) -> None:
+    _two_snapshots(stage)
+    stage.ok(f"vm destroy {GUEST} --trash 7 --yes")
+
+
+def _file(stage: Stage) -> None:
+    (stage.world.local / "disk.raw").write_bytes(b"".join(bytes([number]) * 4096 for number in range(256)))
+
+
+def _image(stage: Stage) -> None:
+    _guest(stage)
+    stage.ok(f"image create {GUEST} --name {IMAGE}")
+
+
+def _full_image(stage: Stage) -> None:
+    _guest(stage)
+    stage.ok(f"image create {GUEST} --name {IMAGE} --full")
+    for night in ("monday", "tuesday"):
+        stage.world.lab.control.call("pool.snapshot.create", {"dataset": f"tank/vm/image_{IMAGE}", "name": night})
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """A command in a world. `again`: it has no intent, and is simply run again after an accident."""
+    """A command in a world."""
 
     name: str
     verb: str
     """As its intent names it."""
     words: str
+    """`LOCAL` stands for a directory of the machine that the command runs on."""
     prepare: Callable[[Stage], None] = nothing
     release: str = "25.10"
     eve: str = ""
@@ -96,6 +125,9 @@ class Scenario:
     afterwards: str = ""
     """What takes a running guest off the host again, so that the world can be put back."""
     again: bool = False
+    """It has no intent: after an accident it is simply run again."""
+    stays: str = ""
+    """What a rewind leaves once it is there: a whole file is not taken back."""
 
     @property
     def key(self) -> str:
@@ -135,10 +167,26 @@ SCENARIOS = (
     Scenario("resize", "resize", f"vm resize {GUEST} disk0 2M", _guest),
     Scenario("resize under a guest", "resize", f"vm resize {GUEST} disk0 2M", _guest, eve=_START, afterwards=_STOP),
     Scenario("rotate CHAP", "rotate-chap", f"vm chap rotate {GUEST}", _two_disks),
+    Scenario("promote", "promote", f"vm promote {COPY} --yes", _clone),
+    Scenario("add a network", "add-network", f"vm add {GUEST} -d network --switch public", _guest),
+    Scenario("remove a network", "remove-network", f"vm remove {GUEST} network0", _network),
+    Scenario("remove a disk", "remove-disk", f"vm remove {GUEST} disk1 --snapshots --yes", _two_snapshots),
+    Scenario("remove a disk, keep its volume", "remove-disk", f"vm remove {GUEST} disk1 --keep --yes", _two_disks),
+    Scenario("image create", "image-create", f"image create {GUEST} --name {IMAGE}", _guest),
+    Scenario("image create --full", "image-create", f"image create {GUEST}@monday --name {IMAGE} --full", _snapshot),
+    Scenario("image import", "image-import", f"image import LOCAL/disk.raw --name {IMAGE}", _file),
+    Scenario("image export", "export", f"image export {IMAGE} LOCAL/{IMAGE}.raw", _image, stays=f"local/{IMAGE}.raw"),
+    Scenario("image provision", "provision", f"image provision {IMAGE} {COPY} --size 2M", _image),
+    Scenario("image destroy", "image-destroy", f"image destroy {IMAGE} --yes", _image),
+    Scenario("image destroy, with snapshots", "image-destroy", f"image destroy {IMAGE} --yes", _full_image),
     Scenario("start", "start", _START, _guest, afterwards=_STOP),
     Scenario("stop", "stop", _STOP, _guest, eve=_START, afterwards=_STOP, again=True),
     Scenario("destroy", "destroy", f"vm destroy {GUEST} --yes", _guest),
-    Scenario("destroy two disks", "destroy", f"vm destroy {GUEST} --yes", _two_disks),
+    Scenario("destroy two disks", "destroy", f"vm destroy {GUEST} --yes", _two_snapshots),
+    Scenario("destroy, keep the disks", "destroy", f"vm destroy {GUEST} --keep-disks --yes", _two_disks),
+    Scenario("destroy into the trash", "park", f"vm destroy {GUEST} --trash 7 --yes", _two_snapshots),
+    Scenario("trash restore", "restore", f"trash restore {GUEST}", _parked),
+    Scenario("trash empty", "empty-trash", f"trash empty {GUEST} --yes", _parked),
 )
 
 

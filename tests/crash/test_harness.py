@@ -68,7 +68,7 @@ def test_a_byte_of_somebody_s_data_is_missed(stage: tuple[Meddling, Theatre, Reh
 
 @pytest.mark.parametrize("ending", ["resume", "rewind"])
 def test_a_file_left_on_the_host_is_seen(stage: tuple[Meddling, Theatre, Rehearsal], ending: str) -> None:
-    left = stage[1].world.lab.directory / "vmconfig" / GUEST / "run.lock"
+    left = stage[1].world.config / GUEST / "run.lock"
     assert f"+ files/{GUEST}/run.lock" in complaint(stage, ending, lambda: left.write_text("hv1\n"))
 
 

@@ -46,6 +46,10 @@ class Facts:
     def of(cls, facts: Any) -> Facts:
         return cls(tuple(sorted(_flattened(facts))))
 
+    def without(self, lines: frozenset[str]) -> Facts:
+        """The same but for these."""
+        return Facts(tuple(line for line in self.lines if line not in lines))
+
     @cached_property
     def likeness(self) -> tuple[str, ...]:
         tags = "|".join(sorted({match[1] for line in self.lines for match in _TAG.finditer(line)}))
@@ -81,7 +85,9 @@ class World:
 
     def facts(self) -> Facts:
         nas = self.lab.control.state()["facts"]
-        return Facts.of({"nas": nas, "data": self._data(), "files": self._files(), "host": self._host()})
+        local = {path.name: _digest(path) for path in self.local.iterdir()}
+        found = {"nas": nas, "data": self._data(), "files": self._files(), "host": self._host(), "local": local}
+        return Facts.of(found)
 
     def host(self) -> Facts:
         """What is on the host alone, what a run has noted for itself too."""
@@ -92,23 +98,35 @@ class World:
     def keep(self, name: str) -> None:
         """A checkpoint of nas and configurations; nothing may run on the host."""
         self.lab.control.checkpoint(name)
-        shutil.copytree(self._config, self._kept(name), symlinks=True)
+        for directory in (self.config, self.local):
+            shutil.copytree(directory, self._kept(directory, name), symlinks=True)
 
     def put_back(self, name: str) -> None:
         self.lab.control.restore(name)
-        for path in self._config.iterdir():  # the directory itself is mounted
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(self._kept(name), self._config, symlinks=True, dirs_exist_ok=True)
+        for directory in (self.config, self.local):
+            for path in directory.iterdir():  # the directory itself is mounted
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.copytree(self._kept(directory, name), directory, symlinks=True, dirs_exist_ok=True)
 
     def hypervisor(self) -> HypervisorControl:
         return HypervisorControl(Path(self.lab.info.hypervisors["hv1"].control_socket))
 
     @property
-    def _config(self) -> Path:
+    def config(self) -> Path:
+        """The config path, as it lies on this machine."""
         return self.lab.directory / "vmconfig"
 
-    def _kept(self, name: str) -> Path:
-        return self.lab.directory / f"vmconfig@{name}"
+    @property
+    def local(self) -> Path:
+        """Files on the machine that the command runs on."""
+        path = self.lab.directory / "local"
+        path.mkdir(exist_ok=True)
+        (path / "somebody's.raw").touch()
+        return path
+
+    @staticmethod
+    def _kept(directory: Path, name: str) -> Path:
+        return directory.with_name(f"{directory.name}@{name}")
 
     @property
     def _run_directory(self) -> Path:
@@ -120,8 +138,8 @@ class World:
 
     def _files(self) -> dict[str, str]:
         found = {}
-        for path in sorted(self._config.rglob("*")):
-            name = str(path.relative_to(self._config))
+        for path in sorted(self.config.rglob("*")):
+            name = str(path.relative_to(self.config))
             found[name] = "directory" if path.is_dir() else path.read_text(errors="replace")
         return found
 
