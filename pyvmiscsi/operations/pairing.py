@@ -25,6 +25,11 @@ def paired_disks(record: GuestRecord, config: GuestConfig) -> dict[int, GuestDis
     }
 
 
+def names_the_same(record: GuestRecord, config: GuestConfig) -> bool:
+    """Whether every disk of the nas is a LUN of the configuration, and the other way round."""
+    return len(paired_disks(record, config)) == len(record.disks) == sum(disk.is_lun for disk in config.disks)
+
+
 def disk_name_of(disk: Disk, config: GuestConfig) -> DiskName:
     """What the nas calls a LUN of the configuration, told without the nas."""
     serial = disk.shown_serial

@@ -205,3 +205,18 @@ def test_an_address_that_a_network_has_and_a_type_that_bhyve_has_not_are_refused
         guest.add_network("public", mac=taken)
     with pytest.raises(RuleError, match="virtio-net, e1000"):
         guest.add_network("public", emulation="rtl8139")
+
+
+def test_a_configuration_that_names_a_removed_disk_does_not_come_back_with_a_rollback(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    guest = world.site().datastore().create(web1("1G", "2G", "3G"))
+    guest.snapshot("monday")
+    guest.remove_disk("disk1", snapshots=True)
+    before = world.nas.state()
+
+    with pytest.raises(ConflictError, match="names other disks"):
+        guest.rollback("monday", configuration=True)
+    assert world.nas.state() == before
+    guest.rollback("monday")
+
+    assert startable(guest) == {0: 1, 1: 3}

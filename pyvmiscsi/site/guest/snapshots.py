@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.model import Snapshot
 from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.pairing import names_the_same
 from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.snapshots import (
     FORGET,
@@ -135,11 +138,21 @@ class Snapshots(GuestAccess):
         if configuration:
             directory = f"{self.datastore.config_path}/{self.name}"
             host = self._config_host(scene)
-            if host.read_file(kept_path(directory, str(name))) is None:
+            kept = host.read_file(kept_path(directory, str(name)))
+            if kept is None:
                 raise NotFoundError(f"guest {self.name}: no configuration was kept with {name}")
+            self._refuse_other_disks(record, ConfText(kept.decode(errors="surrogateescape")), name)
         request = RollbackRequest.of(record, name, tuple(later), configuration=configuration)
         intent = new_intent(ROLLBACK, str(self.name), request.as_json())
         return planned(intent, self.datastore, scene)
+
+    def _refuse_other_disks(self, record: GuestRecord, kept: ConfText, name: SnapshotName) -> None:
+        """ConflictError when disks came or went since: the guest could not start with the configuration of then."""
+        if not names_the_same(record, parse_guest(self.name, kept)):
+            raise ConflictError(
+                f"guest {self.name}: the configuration kept with {name} names other disks than it has now",
+                hint="roll back without the configuration",
+            )
 
     def _refuse_kept(self, going: set[str], record: GuestRecord, scene: SiteScene) -> None:
         """BusyError when a clone or a hold keeps one of these snapshots."""
