@@ -200,7 +200,7 @@ def image_destroy_plan(request: ImageDestroyRequest, datastore: DatastoreRecord,
     nas, volume = scene.nas(datastore), request.volume
     steps: list[Step] = [
         NothingKeepsSnapshots(nas, (volume,)),
-        Announced(nas, volume, f"end of image {request.name}", operation),
+        Announced(nas, volume, f"end of image {request.name}", operation, ends=True),
         NoSnapshotLeft(nas, (volume,)),
         VolumeGone(nas, volume),
     ]

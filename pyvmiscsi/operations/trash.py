@@ -184,7 +184,7 @@ def empty_plan(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene, 
     nested = datastore.layout != "flat"
     steps: list[Step] = [
         NothingKeepsSnapshots(nas, request.volumes),
-        Announced(nas, request.anchor, f"end of parked guest {parked.guest}", operation),
+        Announced(nas, request.anchor, f"end of parked guest {parked.guest}", operation, ends=True),
         NoSnapshotLeft(nas, request.volumes, request.anchor if nested else None),
     ]
     steps += [VolumeGone(nas, volume) for volume in request.volumes if volume != request.anchor]

@@ -16,13 +16,15 @@ class Announced:
     """The guest's anchor says what is about to be done to it: from here on only forward.
 
     For what leaves no trace by which one could tell whether it was done: a volume that was rolled back, a secret that
-    nobody but the nas keeps, one snapshot less. When the anchor is no more, it was announced.
+    nobody but the nas keeps, one snapshot less.
     """
 
     nas: Nas
     anchor: DatasetPath
     what: str
     operation: str
+    ends: bool = False
+    """Whether what is announced takes the anchor with it: once that is gone, it was announced."""
     signed: ClassVar[bool] = False
 
     @property
@@ -31,7 +33,9 @@ class Announced:
 
     def holds(self) -> bool:
         found = self.nas.find_dataset(self.anchor) or self.nas.find_volume(self.anchor)
-        return found is None or read_mark(self.anchor, "announced", found.marks) == self._note
+        if found is None:
+            return self.ends
+        return read_mark(self.anchor, "announced", found.marks) == self._note
 
     def make(self) -> None:
         self.nas.change_marks(self.anchor, mark(self.anchor, "announced", self._note))

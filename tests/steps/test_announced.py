@@ -18,5 +18,6 @@ def test_it_is_announced_for_one_operation_alone() -> None:
     assert not Announced(nas, ANCHOR, "end of web1", "bb02").holds()
 
 
-def test_what_is_gone_was_announced() -> None:
-    assert Announced(FakeNas(), ANCHOR, "end of web1", "aa01").holds()
+def test_an_end_that_has_come_was_announced() -> None:
+    assert Announced(FakeNas(), ANCHOR, "end of web1", "aa01", ends=True).holds()
+    assert not Announced(FakeNas(), ANCHOR, "rollback of web1", "aa01").holds()
