@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import Disk
 from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.loader import vars_file
 from pyvmiscsi.errors import ConflictError, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, GuestName, SnapshotName, SnapshotPath
@@ -56,6 +57,7 @@ def clone_request(
         uuid=uuid,
         first=first,
         password_of=conf_path if conf.get(PASSWORD) else None,
+        variables_of=vars_file(parse_guest(record.name, conf), f"{datastore.config_path}/{record.name}"),
     )
 
 

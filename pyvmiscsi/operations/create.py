@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.loader import vars_file
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord, Extent, Marks, Target, Volume, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
@@ -21,7 +22,7 @@ from pyvmiscsi.plan.journal import Anchor, CreationJournal, DatasetAnchor, Journ
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.clones import SnapshotForCopy
-from pyvmiscsi.steps.configuration import ConfigurationWritten
+from pyvmiscsi.steps.configuration import ConfigurationWritten, VariablesCopied
 from pyvmiscsi.steps.exports import CredentialExists, ExtentExists, MappingExists, TargetExists
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.snapshots import SnapshotGone
@@ -111,6 +112,8 @@ class CreateRequest:
     """What the disks are copied of, when there is no snapshot of it yet."""
     password_of: str | None = None
     """The configuration whose `vnc_password` the guest gets, too: it goes from file to file, and into no intent."""
+    variables_of: str | None = None
+    """The file of UEFI variables that the guest's own begin as."""
 
     def __post_init__(self) -> None:
         if "vnc_password" in self.settings:
@@ -133,6 +136,8 @@ class CreateRequest:
             data["first"] = self.first.as_json()
         if self.password_of:
             data["password_of"] = self.password_of
+        if self.variables_of:
+            data["variables_of"] = self.variables_of
         return data
 
     @classmethod
@@ -147,6 +152,7 @@ class CreateRequest:
             beside=bool(data["beside"]),
             first=SnapshotToTake.from_json(data["first"]) if "first" in data else None,
             password_of=data.get("password_of"),
+            variables_of=data.get("variables_of"),
         )
 
     @property
@@ -196,7 +202,7 @@ def create_plan(
         *_snapshot_steps(request, nas),
         *_volume_steps(request, datastore, scene, operation),
         *_export_steps(request, datastore, nas, operation),
-        _configuration_step(request, datastore, scene),
+        *_configuration_steps(request, datastore, scene),
         *_tidying_steps(request, nas),
     )
     return Plan(verb, str(request.guest), steps)
@@ -287,11 +293,14 @@ def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, 
         yield MappingExists(nas, LunMapping(iqn, extent, datastore.lun))
 
 
-def _configuration_step(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Step:
+def _configuration_steps(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
     host = scene.host(scene.host_names(datastore)[0])
     directory = f"{datastore.config_path}/{request.guest}"
     text = configuration_text(request)
-    return ConfigurationWritten(host, directory, str(request.guest), text, request.password_of)
+    yield ConfigurationWritten(host, directory, str(request.guest), text, request.password_of)
+    variables = vars_file(parse_guest(request.guest, text), directory)
+    if request.variables_of and variables:
+        yield VariablesCopied(host, request.variables_of, variables)
 
 
 def _count_of_networks(pairs: Mapping[str, str]) -> int:

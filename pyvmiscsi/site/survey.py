@@ -159,5 +159,6 @@ def _disk_view(disk: GuestDisk, datastore: DatastoreRecord, devices: Mapping[str
         portal=str(datastore.portal),
         chap_tag=target.chap_tag if target else None,
         sessions=tuple(session.initiator for session in disk.sessions),
+        origin=disk.volume.origin,
         device=devices.get(str(target.iqn)) if target else None,
     )

@@ -30,6 +30,8 @@ class DiskView:
     chap_tag: int | None
     sessions: tuple[str, ...]
     compression: str | None = None
+    origin: str | None = None
+    """The snapshot that its volume is a clone of."""
     device: str | None = None
     """On the host that has it; None when none does, or when hosts were not asked."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.errors import AlreadyExistsError, BusyError, NotFoundError
+from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.difference import refuse_difference
 
@@ -66,6 +66,37 @@ class ConfigurationWritten:
             self.host.remove_file(self.path)
             with suppress(BusyError):  # what else is in it was there before
                 self.host.remove_directory(self.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesCopied:
+    """A guest's UEFI variables are those of another, where that has any: among them, what its firmware boots."""
+
+    host: Host
+    source: str
+    path: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"UEFI variables {self.path} as {self.source}"
+
+    def holds(self) -> bool:
+        wanted = self.host.read_file(self.source)
+        if wanted is None:
+            return True
+        found = self.host.read_file(self.path)
+        if found not in (None, wanted):
+            raise ConflictError(f"{self.path}: is there already, with other variables", hint="it was left alone")
+        return found is not None
+
+    def make(self) -> None:
+        variables = self.host.read_file(self.source)
+        if variables is not None:
+            self.host.write_file(self.path, variables)
+
+    def undo(self) -> None:
+        self.host.remove_file(self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,16 @@ def test_a_vnc_password_goes_from_file_to_file_and_into_no_mark(nested: World) -
     assert "hunter22" not in repr(seen)
 
 
+def test_what_the_firmware_boots_goes_along_where_the_guest_keeps_it(nested: World) -> None:
+    source = made(nested, settings={"uefi_vars": "yes"})
+    (nested.directory / "web1" / "uefi-vars.fd").write_bytes(b"boot this")
+    source.clone("web2")
+    assert (nested.directory / "web2" / "uefi-vars.fd").read_bytes() == b"boot this"
+    (nested.directory / "web1" / "uefi-vars.fd").unlink()
+    source.clone("web3")
+    assert not (nested.directory / "web3" / "uefi-vars.fd").exists()
+
+
 def test_a_clone_stands_beside_the_volumes_of_another_that_once_had_its_name(world: World) -> None:
     world.nas.renames_datasets = False
     source = made(world)

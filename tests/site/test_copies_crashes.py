@@ -18,7 +18,8 @@ def prepared(directory: Path, layout: str, *sizes: str, marks_clones: bool = Tru
     """web1 with something on its disks and a snapshot of them."""
     world = World(directory, layout)
     world.nas.marks_clones = marks_clones
-    record = world.site().datastore().create(web1(*sizes)).record()
+    record = world.site().datastore().create(web1(*sizes, settings={"uefi_vars": "yes"})).record()
+    (directory / "web1" / "uefi-vars.fd").write_bytes(b"boot this")
     for disk in record.disks:
         world.nas.contents[disk.volume.path] = DATA
     world.nas.create_snapshot(record.anchor, SnapshotName("monday"), recursive=True)
@@ -43,6 +44,7 @@ def has_both(world: World) -> bool:
         assert disk.mapping
         assert world.nas.contents[disk.volume.path] == DATA
     assert (*one.intents, *two.intents) == ()
+    assert (world.directory / "web2" / "uefi-vars.fd").read_bytes() == b"boot this"
     return (world.directory / "web2" / "web2.conf").exists()
 
 
