@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -28,17 +28,19 @@ from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Site
 from pyvmiscsi.units import MIB, Size
 from tests.model.luck import Fate, Kind, Luck, Mishap
-from tests.model.reference import Disk, Guest, Kept, Reference, observed, write_tag
+from tests.model.reference import TRASH, Disk, Guest, Image, Kept, Origin, Reference, observed, write_tag
 from tests.model.worlds import HOSTS, World
 from tests.plan.worlds import Killed
 
 GUESTS = ("a", "b", "c", "d")
+IMAGES = ("x", "y")
 SNAPSHOTS = ("monday", "tuesday", "sunday")
 MOST_MISHAPS = 3
 _TRIES = MOST_MISHAPS + 2
 _CHAP = ("none", "one way", "mutual")
 
 Refusal = type[PyvmiscsiError]
+Refusals = Refusal | tuple[Refusal, ...]
 
 
 def _mishaps(latest: int) -> st.SearchStrategy[Mishap]:
@@ -105,8 +107,8 @@ class Sequence(RuleBasedStateMachine):
         """Of what the guest is now: a snapshot is taken for it, which a linked clone needs for as long as it lives."""
         name, guest = self.any_guest(data)
         new = self.free_name(data)
-        kept = Kept(f"clone-{new}-*", guest.disks)
-        made = Guest(guest.disks, chap=guest.chap, origin=None if full else (name, kept.name))
+        kept = Kept.of(f"clone-{new}-*", guest)
+        made = Guest(_renumbered(guest.disks), chap=guest.chap, origin=None if full else Origin(name, kept.name))
         source = guest if full else replace(guest, snapshots=(*guest.snapshots, kept))
         refusal: Refusal | None = BusyError if guest.host else None
         if self.layout == "flat" and len(guest.disks) > 1:
@@ -123,11 +125,16 @@ class Sequence(RuleBasedStateMachine):
     def clone_of_a_snapshot(self, data: st.DataObject, full: bool, fate: Fate) -> None:
         name, guest, kept = self.any_snapshot(data)
         new = self.free_name(data)
+        refusal: Refusals | None = None
+        if kept.disks.keys() != kept.named:  # a disk that it names was taken out since
+            refusal = (ConflictError, NotFoundError)
         grown = {disk: replace(was, size=guest.disks[disk].size) for disk, was in kept.disks.items()}
-        made = Guest(grown if full else kept.disks, chap=guest.chap, origin=None if full else (name, kept.name))
+        disks = _renumbered(grown if full else kept.disks)
+        made = Guest(disks, chap=guest.chap, origin=None if full else Origin(name, kept.name))
         self.live(
             lambda site: site.guest(name).clone(new, snapshot=kept.name, full=full),
             self.reference.with_guest(new, made),
+            refusal=refusal,
             fate=fate,
         )
 
@@ -144,6 +151,84 @@ class Sequence(RuleBasedStateMachine):
             lambda site: site.guest(name).rename(new), self.reference.renamed(name, new), refusal=refusal, fate=fate
         )
 
+    # images
+
+    @precondition(lambda self: self.reference.guests and len(self.reference.images) < len(IMAGES))
+    @rule(data=st.data(), full=st.booleans(), fate=fates)
+    def make_image(self, data: st.DataObject, full: bool, fate: Fate) -> None:
+        """The snapshot that is taken for it is one of a single disk."""
+        name, guest, disk = self.any_disk(data)
+        image = data.draw(st.sampled_from([image for image in IMAGES if image not in self.reference.images]))
+        kept = Kept(f"image-{image}-*", {disk: guest.disks[disk]}, frozenset({disk}))
+        made = Image(guest.disks[disk], None if full else Origin(name, kept.name))
+        source = guest if full else replace(guest, snapshots=(*guest.snapshots, kept))
+        self.live(
+            lambda site: site.guest(name).make_image(image, disk=disk, full=full),
+            self.reference.with_guest(name, source).with_image(image, made),
+            refusal=BusyError if guest.host else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.images and len(self.reference.guests) < len(GUESTS))
+    @rule(data=st.data(), full=st.booleans(), more=st.integers(0, 2), fate=fates)
+    def provision(self, data: st.DataObject, full: bool, more: int, fate: Fate) -> None:
+        name, image = self.any_image(data)
+        new = self.free_name(data)
+        disk = replace(image.disk, size=image.disk.size + more * MIB.bytes)
+        made = Guest({"disk0": disk}, origin=None if full else Origin(f"image {name}", ""))
+        self.live(
+            lambda site: site.datastore().image(name).provision(new, size=Size(disk.size), full=full),
+            self.reference.with_guest(new, made),
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.images)
+    @rule(data=st.data(), fate=fates)
+    def destroy_image(self, data: st.DataObject, fate: Fate) -> None:
+        name, _ = self.any_image(data)
+        self.live(
+            lambda site: site.datastore().image(name).destroy(),
+            self.reference.without_image(name),
+            refusal=BusyError if self.reference.dependants(f"image {name}") else None,
+            fate=fate,
+        )
+
+    # the trash
+
+    @precondition(lambda self: self.reference.guests.keys() - self.reference.parked.keys())
+    @rule(data=st.data(), fate=fates)
+    def park(self, data: st.DataObject, fate: Fate) -> None:
+        name = data.draw(st.sampled_from(sorted(self.reference.guests.keys() - self.reference.parked.keys())))
+        guest = self.reference.guests[name]
+        self.live(
+            lambda site: site.guest(name).park(7),
+            self.reference.with_parked(name),
+            refusal=BusyError if guest.host else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.parked)
+    @rule(data=st.data(), new=st.sampled_from(GUESTS), fate=fates)
+    def restore(self, data: st.DataObject, new: str, fate: Fate) -> None:
+        name = data.draw(st.sampled_from(sorted(self.reference.parked)))
+        self.live(
+            lambda site: site.trash().find(name).restore(new),
+            self.reference.restored(name, new),
+            refusal=AlreadyExistsError if new in self.reference.guests else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.parked)
+    @rule(data=st.data(), fate=fates)
+    def empty_trash(self, data: st.DataObject, fate: Fate) -> None:
+        name = data.draw(st.sampled_from(sorted(self.reference.parked)))
+        self.live(
+            lambda site: site.trash().find(name).empty(),
+            self.reference.emptied(name),
+            refusal=BusyError if self.reference.dependants(TRASH + name) else None,
+            fate=fate,
+        )
+
     # what a guest is and has
 
     @precondition(lambda self: self.reference.guests)
@@ -154,6 +239,25 @@ class Sequence(RuleBasedStateMachine):
             lambda site: site.guest(name).add_disk(DiskRequest(Size(size))),
             self.reference.with_guest(name, guest.with_disk(guest.next_disk, Disk(size))),
             refusal=BusyError if guest.host else None,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), snapshots=st.booleans(), fate=fates)
+    def remove_disk(self, data: st.DataObject, snapshots: bool, fate: Fate) -> None:
+        """Not of a linked clone, nor of what has any: those are told apart by disk, and looked at elsewhere."""
+        name, guest, disk = self.any_disk(data)
+        if guest.origin or self.reference.dependants(name):
+            return
+        refusal: Refusal | None = BusyError if guest.host else RuleError if len(guest.disks) == 1 else None
+        if refusal is None and self.layout == "flat" and disk == "disk0":
+            refusal = RuleError  # it carries the guest's marks
+        elif refusal is None and not snapshots and any(disk in kept.disks for kept in guest.snapshots):
+            refusal = BusyError
+        self.live(
+            lambda site: site.guest(name).remove_disk(disk, snapshots=snapshots),
+            self.reference.with_guest(name, guest.without_disk(disk)),
+            refusal=refusal,
             fate=fate,
         )
 
@@ -221,7 +325,7 @@ class Sequence(RuleBasedStateMachine):
             refusal = refusal or RuleError
         elif snapshot in {kept.name for kept in guest.snapshots}:
             refusal = refusal or AlreadyExistsError
-        taken = replace(guest, snapshots=(*guest.snapshots, Kept(snapshot, guest.disks)))
+        taken = replace(guest, snapshots=(*guest.snapshots, Kept.of(snapshot, guest)))
         self.live(
             lambda site: site.guest(name).snapshot(snapshot, force=force),
             self.reference.with_guest(name, taken),
@@ -250,7 +354,7 @@ class Sequence(RuleBasedStateMachine):
         refusal: Refusal | None = None
         if guest.host:
             refusal = BusyError
-        elif kept.disks.keys() != guest.disks.keys():
+        elif guest.disks.keys() - kept.disks.keys():
             refusal = NotFoundError
         elif lost and not newer:
             refusal = ConflictError
@@ -281,6 +385,10 @@ class Sequence(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(names))
         return name, self.reference.guests[name]
 
+    def any_image(self, data: st.DataObject) -> tuple[str, Image]:
+        name = data.draw(st.sampled_from(sorted(self.reference.images)))
+        return name, self.reference.images[name]
+
     def any_disk(self, data: st.DataObject, *, stopped: bool = False) -> tuple[str, Guest, str]:
         name, guest = self.any_guest(data, stopped=stopped)
         return name, guest, data.draw(st.sampled_from(sorted(guest.disks)))
@@ -298,7 +406,7 @@ class Sequence(RuleBasedStateMachine):
         act: Callable[[Site], object],
         after: Reference,
         *,
-        refusal: Refusal | None = None,
+        refusal: Refusals | None = None,
         fate: Fate,
     ) -> None:
         """Do it, and if it was cut short have another process end it; then look at everything.
@@ -368,6 +476,11 @@ class Sequence(RuleBasedStateMachine):
 
 def _disks(sizes_: list[int]) -> tuple[DiskRequest, ...]:
     return tuple(DiskRequest(Size(size)) for size in sizes_)
+
+
+def _renumbered(disks: Mapping[str, Disk]) -> dict[str, Disk]:
+    """A copy's disks are numbered without gaps."""
+    return {f"disk{number}": disks[name] for number, name in enumerate(sorted(disks))}
 
 
 def _plain(guest: Guest) -> list[Kept]:

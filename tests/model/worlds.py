@@ -111,7 +111,7 @@ class MemoryWorld:
             accounts=len(state["credentials"]),
             sessions=len(self.nas.sessions_now),
             host_sessions=sum(len(one.disks) for one in self.initiators.values()),
-            directories=self.shared.list_directory(CONFIG_PATH),
+            directories=_of_guests(self.shared.list_directory(CONFIG_PATH)),
             intents=tuple(sorted({key for one in marked if one for key in one.marks if ":op." in key})),
         )
 
@@ -178,4 +178,9 @@ class LabWorld:
     def _directories(self) -> tuple[str, ...]:
         with self.site() as site:
             names = site.host("hv1").list_directory(site.datastore().record.config_path)
-        return tuple(name for name in names if not name.startswith("."))
+        return _of_guests(names)
+
+
+def _of_guests(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the trash, and vm-bhyve's own."""
+    return tuple(name for name in names if not name.startswith("."))
