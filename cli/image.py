@@ -19,6 +19,7 @@ from .vm.words import BlockSize, DryRun, Thick, Yes, show_preview, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pyvmiscsi.site import ImageView
     from pyvmiscsi.site.running import Run
 
 app = typer.Typer()
@@ -78,7 +79,7 @@ def list_(ctx: typer.Context, datastore: Datastore = None) -> None:
             "CREATED": lambda image: image.created,
             "SOURCE": lambda image: image.source,
             "GUESTS": lambda image: len(image.guests),
-            "DESCRIPTION": lambda image: image.description or None,
+            "DESCRIPTION": _description,
         },
     )
 
@@ -220,6 +221,10 @@ def export(
             site.image(what, datastore).export(file, chosen, replace=force, run=run)
     said = f"{what} is saved to {file}: {chosen}, SHA-256 {learnt.get('file_sha256') or learnt.get('sha256')}"
     show.text(invocation, said, {"file": str(file), "format": str(chosen), **learnt})
+
+
+def _description(image: "ImageView") -> str | None:
+    return f"unfinished: see ops list {image.description}".strip() if image.operations else image.description or None
 
 
 def _noting(run: "Run", learnt: dict[str, object]) -> "Run":

@@ -73,14 +73,14 @@ class ImageRecord:
     def name(self) -> ImageName:
         return self.mark.name
 
-    def template(self) -> SnapshotPath:
-        """The snapshot from which guests are provisioned.
+    def templates(self) -> tuple[SnapshotPath, ...]:
+        """Where the snapshot is from which guests are provisioned: the first of these that is there.
 
         A guest that was promoted took it over, and the image is its clone: then it is the image's origin.
         """
-        if self.volume.origin and self.volume.origin.endswith(f"@{KEPT_AS}"):
-            return SnapshotPath.parse(self.volume.origin)
-        return SnapshotPath(self.volume.path, KEPT_AS)
+        own, origin = SnapshotPath(self.volume.path, KEPT_AS), self.volume.origin
+        moved = SnapshotPath.parse(origin) if origin else None
+        return (own, moved) if moved and moved.name == KEPT_AS else (own,)
 
 
 def image_records(inventory: Inventory) -> tuple[ImageRecord, ...]:

@@ -13,7 +13,7 @@ from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.given import place_of
 from pyvmiscsi.images.length import length_of
 from pyvmiscsi.model import DatastoreRecord, Inventory
-from pyvmiscsi.names import DiskName, GuestName, ImageName
+from pyvmiscsi.names import DiskName, GuestName, ImageName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import USUAL_BLOCK, CreateRequest
 from pyvmiscsi.operations.guests import clones_of, guest_records
@@ -32,7 +32,7 @@ from pyvmiscsi.operations.images import (
 )
 from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.engine import Preview
-from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, new_intent
@@ -68,8 +68,9 @@ class Image:
 
     def info(self) -> ImageView:
         """The image, what it was made of, and the guests that depend on it."""
-        inventory = self._connections.nas(self.datastore.nas).inventory(self.datastore.parent)
-        return image_view(self.record(), self.datastore, inventory)
+        nas = self._connections.nas(self.datastore.nas)
+        pending = image_journal(self.name, self.datastore, SiteScene(self._connections)).pending()
+        return image_view(self.record(), self.datastore, nas.inventory(self.datastore.parent), pending)
 
     def provision(
         self,
@@ -126,7 +127,7 @@ class Image:
         record, scene = self._whole_record(), SiteScene(self._connections)
         request = ExportRequest(
             subject=subject_of(self.name),
-            source=record.template(),
+            source=self._template(record),
             file=file.absolute(),
             format=kind,
             uuid=uuid4(),
@@ -157,7 +158,7 @@ class Image:
         """
         self.refuse_existing()
         absolute = place_of(place)
-        name = "standard input" if absolute == "-" else absolute.rpartition("/")[2]
+        name = "standard input" if absolute == "-" else absolute.partition("?")[0].rpartition("/")[2]
         created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         mark = ImageMark(self.name, uuid4(), description, created, name)
         content = ImageFile(absolute, _size_for(absolute, size, block_size), sha256, verify, thick, block_size)
@@ -202,10 +203,8 @@ class Image:
         full: bool,
     ) -> CreateRequest:
         record, guest = self._whole_record(), GuestName.parse(str(new))
-        volume, template = record.volume, record.template()
+        volume, template = record.volume, self._template(record)
         self._refuse_existing_guest(guest)
-        if SiteScene(self._connections).nas(self.datastore).find_snapshot(template.dataset, template.name) is None:
-            raise NotFoundError(f"image {self.name}: its snapshot {template} is gone", hint="make the image anew")
         if size is not None and size < volume.size:
             raise RuleError(
                 f"disk size {size}: image {self.name} has {volume.size}, and a disk is never made smaller",
@@ -223,6 +222,15 @@ class Image:
             disk = replace(disk, size=size or volume.size, full=True, block_size=volume.block_size)
         return CreateRequest(
             guest=guest, disks=(disk,), settings={**record.mark.settings, **settings}, chap=chap, mutual=mutual
+        )
+
+    def _template(self, record: ImageRecord) -> SnapshotPath:
+        nas = self._connections.nas(self.datastore.nas)
+        for one in record.templates():
+            if nas.find_snapshot(one.dataset, one.name) is not None:
+                return one
+        raise NotFoundError(
+            f"image {self.name}: its snapshot {record.templates()[0]} is gone", hint="make the image anew"
         )
 
     def _refuse_existing_guest(self, name: GuestName) -> None:
@@ -245,12 +253,16 @@ class Image:
 
 def images_of(datastore: DatastoreRecord, connections: Connections) -> tuple[ImageView, ...]:
     """Every image of a datastore, by name."""
-    inventory = connections.nas(datastore.nas).inventory(datastore.parent)
-    return tuple(image_view(record, datastore, inventory) for record in image_records(inventory))
+    nas = connections.nas(datastore.nas)
+    inventory, parent = nas.inventory(datastore.parent), nas.find_dataset(datastore.parent)
+    pending = read_intents(parent.path, parent.marks) if parent else ()
+    return tuple(image_view(record, datastore, inventory, pending) for record in image_records(inventory))
 
 
-def image_view(record: ImageRecord, datastore: DatastoreRecord, inventory: Inventory) -> ImageView:
-    """An image and who depends on it."""
+def image_view(
+    record: ImageRecord, datastore: DatastoreRecord, inventory: Inventory, pending: tuple[Intent, ...]
+) -> ImageView:
+    """An image, who depends on it, and which of these unfinished operations are on it."""
     clones = {clone.path for clone in clones_of(record.volume.path, inventory)}
     guests = guest_records(datastore, inventory)
     filled = filling_of(record.volume)
@@ -266,6 +278,7 @@ def image_view(record: ImageRecord, datastore: DatastoreRecord, inventory: Inven
         origin=record.volume.origin,
         sha256=filled["sha256"] if filled else None,
         settings=dict(record.mark.settings),
+        operations=tuple(intent.id for intent in pending if intent.subject == subject_of(record.name)),
         guests=tuple(str(guest.name) for guest in guests if any(disk.volume.path in clones for disk in guest.disks)),
     )
 

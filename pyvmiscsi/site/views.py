@@ -232,6 +232,8 @@ class ImageView:
     """vm-bhyve's keys that a guest of it begins with."""
     guests: tuple[str, ...]
     """Those that depend on it."""
+    operations: tuple[str, ...]
+    """Ids of unfinished operations on it."""
 
     @property
     def size_text(self) -> str:

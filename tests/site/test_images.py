@@ -22,6 +22,9 @@ from pyvmiscsi.names import DatasetPath, GuestName, SnapshotName
 from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.site import Guest
 from pyvmiscsi.units import MIB, Size
+from tests.fakes.calls import Call, nothing
+from tests.images.web import Answer, serving
+from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
 
 DATA = b"a system" * 64
@@ -244,9 +247,40 @@ def test_what_cannot_be_imported_leaves_nothing(world: World, tmp_path: Path) ->
         ("disk.raw.gz", {"size": Size.parse("1M")}, ImageError),
     ):
         with pytest.raises(error):
-            image.import_from(str(tmp_path / name), **options)  # type: ignore[arg-type]
+            image.import_from(str(tmp_path / name), **options)
         assert world.nas.state() == before, name
         assert world.site().operations() == ()
+
+
+def test_an_image_that_is_not_whole_yet_is_told_from_one_that_is(world: World) -> None:
+    source = made(world)
+
+    def watch(call: Call) -> None:
+        if call.method == "create_snapshot" and call.arguments[0] == IMAGE:
+            raise Killed
+
+    world.nas.watch = watch
+    with pytest.raises(Killed):
+        source.make_image("debian")
+    world.nas.watch = nothing
+    (operation,) = world.site().operations()
+    (view,) = world.site().images()
+    assert view.operations == (operation.intent.id,)
+    with pytest.raises(BusyError, match=f"ops resume {operation.intent.id}"):
+        world.site().image("debian").provision("db1")
+    with pytest.raises(BusyError, match="image-create"):
+        source.make_image("debian")
+    operation.resume()
+    assert world.site().image("debian").info().operations == ()
+    world.site().image("debian").provision("db1")
+    assert contents(world, "db1") == [DATA]
+
+
+def test_what_an_image_was_made_of_is_told_without_a_secret_in_its_address(world: World) -> None:
+    with serving({"/disk.raw": Answer(DATA.ljust(MIB.bytes, b"\0"))}) as address:
+        world.site().datastore().image("debian").import_from(f"{address}/disk.raw?token=hunter22")
+    assert world.site().image("debian").info().source == "disk.raw"
+    assert "hunter22" not in repr(world.nas.state())
 
 
 def test_a_guest_may_bear_an_images_name(world: World) -> None:
