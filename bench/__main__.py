@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import life, lun, startup
+from bench import life, lun, startup, verbs
 
 SITE = """\
 [nas.nas1]
@@ -43,6 +43,8 @@ def tables(rounds: int, lives: int) -> Iterator[str]:
     yield from lun.report(rounds=lives)
     yield ""
     yield from life.report(rounds=lives)
+    yield ""
+    yield from verbs.report(rounds=lives)
 
 
 if __name__ == "__main__":
