@@ -241,4 +241,7 @@ def _name_of(place: str) -> ImageName:
     if place == "-":
         raise InputError("image from standard input: it needs a name", hint="--name")
     leaf = place.partition("?")[0].rstrip("/").rpartition("/")[2]
-    return ImageName.parse(_KNOWN_ENDINGS.sub("", leaf).lower())
+    try:
+        return ImageName.parse(_KNOWN_ENDINGS.sub("", leaf).lower())
+    except InputError as error:
+        raise InputError(f"{place}: its name is none for an image", hint="--name gives it one") from error
