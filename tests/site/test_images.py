@@ -276,6 +276,28 @@ def test_an_image_that_is_not_whole_yet_is_told_from_one_that_is(world: World) -
     assert contents(world, "db1") == [DATA]
 
 
+def test_an_import_whose_file_is_gone_is_not_resumed_but_can_be_taken_back(world: World, tmp_path: Path) -> None:
+    before = world.nas.state()
+    file = tmp_path / "debian.raw"
+    file.write_bytes(DATA.ljust(MIB.bytes, b"\0"))
+
+    def watch(call: Call) -> None:
+        if call.method == "create_mapping":
+            raise Killed
+
+    world.nas.watch = watch
+    with pytest.raises(Killed):
+        world.site().datastore().image("debian").import_from(str(file))
+    world.nas.watch = nothing
+    file.unlink()
+    (operation,) = world.site().operations()
+    with pytest.raises(NotFoundError, match=r"debian\.raw: no such file"):
+        operation.resume()
+    operation.rewind()
+    assert world.nas.state() == before
+    assert world.site().operations() == ()
+
+
 def test_what_an_image_was_made_of_is_told_without_a_secret_in_its_address(world: World) -> None:
     with serving({"/disk.raw": Answer(DATA.ljust(MIB.bytes, b"\0"))}) as address:
         world.site().datastore().image("debian").import_from(f"{address}/disk.raw?token=hunter22")
