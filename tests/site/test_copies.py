@@ -13,7 +13,9 @@ from pyvmiscsi.names import DatasetPath, SnapshotName
 from pyvmiscsi.plan.intent import Intent, intent_marks
 from pyvmiscsi.site import Guest
 from pyvmiscsi.site.guest.access import GuestAccess
+from tests.fakes.calls import Call, nothing
 from tests.fakes.nas import BASENAME
+from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
 
 OLD, NEW = b"as it was", b"written since"
@@ -210,6 +212,26 @@ def test_a_clone_stands_beside_the_volumes_of_another_that_once_had_its_name(wor
     clone = world.site().guest("web1").record()
     assert str(clone.uuid)[:8] in str(clone.anchor)
     assert contents(world, "web1") == [OLD]
+
+
+def test_nothing_is_done_to_a_guest_whose_making_is_unfinished(world: World) -> None:
+    source = made(world)
+
+    def watch(call: Call) -> None:
+        if call.method == "change_marks" and None in dict(call.arguments[1]).values():  # type: ignore[call-overload]
+            raise Killed
+
+    world.nas.watch = watch
+    with pytest.raises(Killed):
+        source.clone("web2")
+    world.nas.watch = nothing
+    (operation,) = world.site().operations()
+    clone = world.site().guest("web2")
+    for verb in (clone.destroy, clone.snapshot, lambda: clone.clone("web3"), lambda: source.clone("web2")):
+        with pytest.raises(BusyError, match=f"ops resume {operation.intent.id}"):
+            verb()
+    operation.resume()
+    clone.destroy()
 
 
 def test_what_stands_in_the_way_is_left_alone(nested: World) -> None:

@@ -62,14 +62,11 @@ class GuestAccess:
         return record
 
     def _refuse_unfinished(self, record: GuestRecord) -> None:
-        if record.intents:
-            first = record.intents[0]
-            raise BusyError(
-                f"guest {record.name}: {first.verb} begun {first.since} by {first.by} is unfinished",
-                hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
-            )
+        _refuse_any(record.name, record.intents)
 
     def _execute(self, operation: PlannedOperation, run: Run | None) -> None:
+        """Carry it out; BusyError while the guest's own making is unfinished, where its anchor does not tell."""
+        _refuse_any(self.name, self._intents_on_parent())
         (run or Run()).engine().execute(operation.plan, operation.journal, operation.intent)
 
     def _scene(self) -> SiteScene:
@@ -105,3 +102,11 @@ class GuestAccess:
         state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
         if state != "Stopped":
             raise BusyError(f"guest {self.name}: {state.lower()} on {host}", hint=f"pyvmiscsi vm stop {self.name}")
+
+
+def _refuse_any(guest: GuestName, intents: tuple[Intent, ...]) -> None:
+    for first in intents:
+        raise BusyError(
+            f"guest {guest}: {first.verb} begun {first.since} by {first.by} is unfinished",
+            hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
+        )
