@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.pytest_plugin import PLENTY_OF_LOGINS
+from pyvmiscsi.waiting import wait_for
 from tests.crash.faults import Armed, Fate, armed, fates
 from tests.crash.launcher import Ended, Launcher, Running
 from tests.crash.scenarios import NEIGHBOUR, Scenario, Stage, dialects_of
@@ -27,6 +28,7 @@ ENDINGS = ("resume", "rewind")
 ALWAYS = (Fate.KILLED_BEFORE, Fate.ANSWER_LOST)
 """What every test run puts each write through; of the rest it takes a sample."""
 
+_COMING_UP = 10.0
 _UNSURE = "ops resume"
 _NOT_FOUND = 66
 _NO_RETURN = "point of no return"
@@ -212,9 +214,22 @@ class Theatre:
         """Do what a person would do now, and see that all is well; whether there was nothing to do."""
         if rehearsal.scenario.again:
             return self._run_again(rehearsal, case, ended)
-        pending = self._pending(case)
+        pending: list[dict[str, Any]] = []
+
+        def is_told() -> bool:
+            """A guest that was started comes up, or ends, by itself: meanwhile neither may be so."""
+            pending.clear()
+            if not self._is_settled(rehearsal, case, before, ended):
+                pending.extend(self._pending(case))
+                return bool(pending)
+            return True
+
+        try:
+            wait_for(is_told, what="the end", deadline=_COMING_UP)
+        except TimeoutError as late:
+            astray = self._astray(rehearsal, before, ended)
+            raise CaseError(f"nothing is unfinished, and yet {astray}") from late
         if not pending:
-            self._judge_alone(rehearsal, case, before, ended)
             return True
         if len(pending) > 1:
             raise CaseError(f"several unfinished operations: {pending}")
@@ -240,16 +255,21 @@ class Theatre:
         self._compare("run again", rehearsal.clean.likeness, self.world.facts().likeness)
         return False
 
-    def _judge_alone(self, rehearsal: Rehearsal, case: Case, before: Facts, ended: Ended) -> None:
-        """Nothing is unfinished: the command did all of it, or nothing, and said so."""
+    def _is_settled(self, rehearsal: Rehearsal, case: Case, before: Facts, ended: Ended) -> bool:
+        """Whether the command did all of it, or nothing, and said so. No intent is left in either world."""
         facts = self.world.facts()
         is_done, is_undone = facts.likeness == rehearsal.clean.likeness, facts == before
-        if case.fate.kills and (is_done or is_undone):
-            return
-        if is_done and _UNSURE in ended.err:  # it could not look any more, and said so
-            return
+        if case.fate.kills:
+            return is_done or is_undone
+        if is_done:
+            return ended.status == 0 or _UNSURE in ended.err  # it could not look any more, and said so
+        return is_undone and ended.status != 0
+
+    def _astray(self, rehearsal: Rehearsal, before: Facts, ended: Ended) -> str:
+        """How the world differs from what the command said it left."""
+        found = self.world.facts()
         wanted = rehearsal.clean.likeness if ended.status == 0 else before.likeness
-        self._compare(f"ended alone ({ended.status}: {ended.err})", wanted, facts.likeness)
+        return f"not all is as it should be\n{ended}{difference(wanted, found.likeness)}"
 
     def _rewinds(self, case: Case, operation: str) -> bool:
         """Take it back; False when it is past its point of no return, and says so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from textwrap import fill
 
 CERTAINTY = 3.0
 """-ln(0.05): with no failure among n independent cases the rate is below 3/n, at 95 %."""
@@ -50,7 +51,8 @@ def summary(played: Sequence[Played], seconds: float) -> str:
 def page(played: Sequence[Played], on: date) -> str:
     """docs/crash-matrix.md."""
     cases, failures = _totals(played)
-    rows = sorted(played, key=lambda one: (one.scenario, one.release, one.dialect))
+    rows = sorted((one for one in played if one.cases), key=lambda one: (one.scenario, one.release, one.dialect))
+    left = [f"{one.scenario} ({one.dialect})" for one in played if not one.cases]
     return "\n".join(
         [
             *_HEAD,
@@ -60,6 +62,7 @@ def page(played: Sequence[Played], on: date) -> str:
             "|---|---|---|--:|--:|--:|",
             *(one.row for one in rows),
             "",
+            *([fill(f"Not played in this run: {', '.join(left)}.", 120), ""] if left else []),
         ]
     )
 
