@@ -1,6 +1,6 @@
 # What can be done with a checkout. Works with GNU make and with BSD make, as root or as a user who may use sudo.
 #
-#   make demo     one guest on an emulated NAS and two emulated hypervisors, end to end
+#   make demo     a guest on an emulated NAS and two emulated hypervisors: its life, copies and end
 #   make test     everything that is checked: the source (make check), then all tests
 #   make check    lint, format, types, import contracts, shell scripts
 #   make bench    how long things take, measured side by side

@@ -1,4 +1,5 @@
-"""A guest's life: its disk made on an emulated TrueNAS, booted on one hypervisor, then on another, then gone.
+"""A guest's life: its disk made on an emulated TrueNAS, booted on one hypervisor, then on another; what it was, its
+copies and other names; then all of it gone.
 
 Everything here is what a user has: the SDK, the `pyvmiscsi` command, the lab. Every claim is checked; the demo ends
 with status 0 only if all of them are so.
@@ -7,14 +8,14 @@ with status 0 only if all of them are so.
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from demo.console import Console, console_of
+from demo.console import console_of
+from demo.copies import tell_of_copies
 from demo.narration import Narration
+from demo.proofs import MARKER, prove_booted, same
 from pyvmiscsi.errors import PyvmiscsiError
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.bootdisk import BootDisk, build
@@ -23,12 +24,6 @@ from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Guest, Site
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.units import MIB, Size
-
-if TYPE_CHECKING:
-    from pyvmiscsi.ports import BlockDevice
-
-MARKER = "demo-disk-of-web1"
-BOOT_DEADLINE = 120.0
 
 
 def main() -> int:
@@ -63,11 +58,12 @@ def _tell(story: Narration, directory: Path) -> None:
             story.tell(f"vm start web1 --host {host}")
             guest.start(host, run)
             with console_of("web1", lab.site_file) as console:
-                _prove_booted(story, console, host, serial, boot)
+                prove_booted(story, console, host, serial, boot)
                 story.tell("vm stop web1: the guest's power button")
                 guest.stop(run=run)
             story.prove(f"nobody is logged in any more after {host}", not guest.info().disks[0].sessions)
 
+        tell_of_copies(story, lab, site, guest, disk)
         story.tell("vm destroy web1")
         guest.destroy(run)
         story.prove("the NAS is as it was before", lab.control.state()["facts"] == before)
@@ -92,25 +88,7 @@ def _write(story: Narration, guest: Guest, disk: BootDisk) -> None:
                 written += len(piece)
         device.flush()
         story.tell(f"{Size(written)} of data written onto the LUN through the embedded initiator, with CHAP")
-        story.prove("what the LUN holds is the image", _same(device, disk.path))
-
-
-def _same(device: BlockDevice, image: Path) -> bool:
-    with image.open("rb") as file:
-        return all(
-            device.pread(len(piece), file.tell() - len(piece)) == piece
-            for piece in iter(lambda: file.read(MIB.bytes), b"")
-        )
-
-
-def _prove_booted(story: Narration, console: Console, host: str, serial: str, boot: int) -> None:
-    up = console.wait_for(r"GUEST-UP uptime=(\S+)", deadline=BOOT_DEADLINE)
-    shown = console.wait_for(r"GUEST-DISK (\w+) logical=(\d+) physical=(\d+) bytes=(\d+) serial=(\S+)", deadline=30)
-    story.prove(f"the guest on {host} is up and sees {shown[2]}-byte logical blocks", shown[2] == "512")
-    story.prove(f"its disk has the LUN's serial {serial}", shown[5] == serial)
-    marker = console.wait_for(rf"GUEST-MARKER {re.escape(MARKER)} boot=(\d+)", deadline=30)
-    story.prove(f"it booted from that disk, boot {boot}, {up[1]} s after its kernel began", marker[1] == str(boot))
-    console.wait_for(r"GUEST-READY", deadline=30)
+        story.prove("what the LUN holds is the image", same(device, disk.path))
 
 
 if __name__ == "__main__":
