@@ -65,7 +65,7 @@ class Sequence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = self.make_world()
-        self.reference = Reference()
+        self.reference = Reference(flat=self.layout == "flat")
         self.mishaps_left = MOST_MISHAPS
         self.tag = 0
 
@@ -358,7 +358,7 @@ class Sequence(RuleBasedStateMachine):
             refusal = NotFoundError
         elif lost and not newer:
             refusal = ConflictError
-        elif any(self.reference.dependants(name, one.name) for one in lost):
+        elif any(self.reference.dependants(name, one.name) for one in lost if not one.left):
             refusal = BusyError
         older = guest.snapshots[: guest.snapshots.index(kept) + 1]
         sizes_now = {disk: now.size for disk, now in guest.disks.items()}

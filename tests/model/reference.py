@@ -50,6 +50,8 @@ class Kept:
     disks: Mapping[str, Disk] = field(compare=False)
     named: frozenset[str] = field(default=frozenset(), compare=False)
     """The disks that the configuration names which was kept with it."""
+    left: bool = field(default=False, compare=False)
+    """It was made for a clone that is gone (docs/limits.md: in a flat datastore it stays)."""
 
     @classmethod
     def of(cls, name: str, guest: Guest) -> Kept:
@@ -74,6 +76,11 @@ class Guest:
 
     def with_disk(self, name: str, disk: Disk) -> Guest:
         return replace(self, disks={**self.disks, name: disk})
+
+    def without_snapshot(self, name: str, *, stays: bool) -> Guest:
+        """Without the one that was made for a copy which is gone, unless it stays."""
+        kept = [replace(one, left=True) if one.name == name else one for one in self.snapshots]
+        return replace(self, snapshots=tuple(one for one in kept if stays or not one.left))
 
     def without_disk(self, name: str) -> Guest:
         """Its snapshots, too, have it no longer."""
@@ -103,6 +110,7 @@ class Reference:
     guests: Mapping[str, Guest] = field(default_factory=dict)
     images: Mapping[str, Image] = field(default_factory=dict)
     parked: Mapping[str, Guest] = field(default_factory=dict)
+    flat: bool = field(default=False, compare=False)
 
     def with_guest(self, name: str, guest: Guest) -> Reference:
         return replace(self, guests={**self.guests, name: guest})
@@ -128,7 +136,7 @@ class Reference:
         if origin is None or not origin.snapshot.endswith("-*"):
             return self
         source = self.guests.get(origin.holder) or self.parked[origin.holder.removeprefix(TRASH)]
-        left = replace(source, snapshots=tuple(one for one in source.snapshots if one.name != origin.snapshot))
+        left = source.without_snapshot(origin.snapshot, stays=self.flat and origin.snapshot.startswith("clone-"))
         if origin.holder in self.guests:
             return self.with_guest(origin.holder, left)
         return replace(self, parked={**self.parked, origin.holder.removeprefix(TRASH): left})
@@ -156,6 +164,7 @@ class Reference:
             {name: follow(guest) for name, guest in self.guests.items()},
             {name: follow(image) for name, image in self.images.items()},
             {name: follow(guest) for name, guest in self.parked.items()},
+            self.flat,
         )
 
     def dependants(self, holder: str, kept: str | None = None) -> list[str]:
