@@ -7,12 +7,13 @@ Laws (DESIGN section 6), each with a test in `tests/plan/test_engine.py`:
 - a lost answer means *look again*, never *send again blindly*;
 - a stop is taken between two steps only;
 - rewind takes back what this operation made, from the last to the first, and nothing that was found;
+- a process that takes its own operation back leaves alone what it knows that it did not make;
 - past the point of no return rewind refuses, and says which step has no way back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from pyvmiscsi.errors import (
@@ -67,12 +68,13 @@ class Engine:
         intent = replace(intent, found=tuple(step.title for step in plan.steps if not step.signed and step.holds()))
         _open(journal, intent)
         self._tell(intent, Phase.INTENT, f"{plan.verb} {plan.subject}", 0, plan)
+        made: list[str] = []
         try:
-            self._bring_about(plan, journal, intent, fresh=True)
+            self._bring_about(plan, journal, intent, fresh=True, made=made)
         except InterruptedOperation:
             raise
         except PyvmiscsiError as error:
-            if isinstance(error, _NOBODY_ANSWERS) or not self._took_back(plan, journal, intent):
+            if isinstance(error, _NOBODY_ANSWERS) or not self._took_back(plan, journal, intent, made):
                 _tell_how_to_go_on(error, intent)
             raise
         self._finish(plan, journal, intent)
@@ -80,7 +82,7 @@ class Engine:
     def resume(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         """Go on with an operation that somebody began, whatever it reached; ConflictError when it has ended."""
         _refuse_ended(journal, intent)
-        self._bring_about(plan, journal, intent, fresh=False)
+        self._bring_about(plan, journal, intent, fresh=False, made=[])
         self._finish(plan, journal, intent)
 
     def rewind(self, plan: Plan, journal: Journal, intent: Intent) -> None:
@@ -88,6 +90,9 @@ class Engine:
 
         ConflictError when it has ended meanwhile, in somebody else's hands: what it made is in use by now.
         """
+        self._rewind(plan, journal, intent, {step.title for step in plan.steps} - {*intent.found})
+
+    def _rewind(self, plan: Plan, journal: Journal, intent: Intent, made: Collection[str]) -> None:
         _refuse_ended(journal, intent)
         passed = self._passed(plan, intent)
         if passed is not None:
@@ -97,7 +102,7 @@ class Engine:
             )
         for number, step in reversed(list(enumerate(plan.reversible, 1))):
             self._stop_if_asked(intent)
-            if step.title in intent.found:
+            if step.title not in made:
                 continue
             self._tell(intent, Phase.UNDOING, step.title, number, plan)
             _until_answered(step.undo)
@@ -113,7 +118,8 @@ class Engine:
             no_return=ahead[0].title if ahead else None,
         )
 
-    def _bring_about(self, plan: Plan, journal: Journal, intent: Intent, *, fresh: bool) -> None:
+    def _bring_about(self, plan: Plan, journal: Journal, intent: Intent, *, fresh: bool, made: list[str]) -> None:
+        """Make what does not hold. The title of each step that this process may have made is put into `made`."""
         for number, step in enumerate(plan.steps, 1):
             self._stop_if_asked(intent)
             if number > len(plan.reversible):
@@ -122,7 +128,13 @@ class Engine:
                 self._tell(intent, Phase.FOUND, step.title, number, plan)
                 continue
             self._tell(intent, Phase.MAKING, step.title, number, plan)
-            _make(self._watched(step), fresh=fresh)
+            made.append(step.title)
+            try:
+                _make(self._watched(step), fresh=fresh)
+            except AlreadyExistsError:
+                if not step.signed and _taken(step):
+                    made.pop()  # all of it is there, and was not when we looked: somebody else's
+                raise
             self._tell(intent, Phase.MADE, step.title, number, plan)
 
     def _watched(self, step: Step) -> Step:
@@ -144,9 +156,9 @@ class Engine:
             raise
         self._tell(intent, Phase.DONE, f"{plan.verb} {plan.subject}", len(plan.steps), plan)
 
-    def _took_back(self, plan: Plan, journal: Journal, intent: Intent) -> bool:
+    def _took_back(self, plan: Plan, journal: Journal, intent: Intent, made: Collection[str]) -> bool:
         try:
-            self.rewind(plan, journal, intent)
+            self._rewind(plan, journal, intent, made)
         except PyvmiscsiError:
             return False
         return True

@@ -155,6 +155,29 @@ def test_what_somebody_else_made_since_we_looked_is_not_taken_for_ours() -> None
         Engine().execute(Plan("create", "web1", (Raced(world, "a"),)), WorldJournal(world), INTENT)
 
 
+def test_what_somebody_else_made_since_we_looked_is_not_taken_back_as_ours() -> None:
+    world = World()
+    plan = Plan("create", "web1", (Fact(world, "a"), Raced(world, "b"), Fact(world, "c")))
+    world.luck = lambda moment: world.facts.update(c="somebody") if moment == "after make a" else None
+    with pytest.raises(AlreadyExistsError):
+        Engine().execute(plan, WorldJournal(world), INTENT)
+    assert world.facts == {"b": "somebody", "c": "somebody"}
+    assert world.intents == {}
+
+
+def test_what_was_made_is_taken_back_when_the_next_thing_is_found_to_be_another_s() -> None:
+    class Nearly(Fact):
+        def holds(self) -> bool:
+            if "a" in self.world.facts:
+                raise AlreadyExistsError(f"{self.title}: is there already")
+            return False
+
+    world = World()
+    with pytest.raises(AlreadyExistsError):
+        Engine().execute(Plan("create", "web1", (Fact(world, "a"), Nearly(world, "b"))), WorldJournal(world), INTENT)
+    assert world.facts == {}
+
+
 def test_on_a_resumed_run_it_may_be_a_late_effect_of_the_process_that_was_cut_short() -> None:
     world = World(intents={INTENT.id: INTENT})
     Engine().resume(Plan("create", "web1", (Raced(world, "a"),)), WorldJournal(world), INTENT)
