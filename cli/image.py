@@ -219,8 +219,10 @@ def export(
             )
         else:
             site.image(what, datastore).export(file, chosen, replace=force, run=run)
-    said = f"{what} is saved to {file}: {chosen}, SHA-256 {learnt.get('file_sha256') or learnt.get('sha256')}"
-    show.text(invocation, said, {"file": str(file), "format": str(chosen), **learnt})
+    of_file = learnt.get("file_sha256")
+    sha256 = f"SHA-256 {of_file}" if of_file else f"SHA-256 of the disk in it {learnt.get('sha256')}"
+    answer = {"file": str(file), "format": str(chosen), **learnt}
+    show.text(invocation, f"{what} is saved to {file}: {chosen}, {sha256}", answer)
 
 
 def _description(image: "ImageView") -> str | None:

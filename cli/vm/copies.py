@@ -57,8 +57,9 @@ def promote(
     ahead = "; ".join(title for title, _ in preview.steps)
     invocation.confirm(f"Turn the clones round for ever: {ahead}?", yes=yes)
     with run_of(invocation) as run:
-        guest.promote(run)
-    show.text(invocation, f"guest {name} depends no longer on what it was cloned from", {"guest": str(name)})
+        left = guest.promote(run)
+    said = "depends on nothing" if not left else f"is now a clone of {', '.join(left)}: promote it again to be none"
+    show.text(invocation, f"guest {name} {said}", {"guest": str(name), "origins": left})
 
 
 @app.command("tree")

@@ -289,11 +289,23 @@ def test_a_promoted_guest_lives_on_when_its_source_is_destroyed(world: World) ->
     preview = clone.preview_promote()
     assert preview.no_return
     assert "monday" in preview.no_return
-    clone.promote()
+    assert clone.promote() == ()
     assert owners(world.site().datastore().tree()) == [(0, "web2:disk0"), (1, "web1:disk0")]
     source.destroy()
     assert contents(world, "web2") == [OLD]
     assert world.site().operations() == ()
+
+
+def test_a_promoted_clone_of_a_clone_is_one_of_what_that_came_from(nested: World) -> None:
+    made(nested).clone("web2")
+    site = nested.site()
+    site.guest("web2").clone("web3")
+    (origin,) = site.guest("web3").promote()
+    assert origin.startswith("tank/vm/web1/disk0@clone-web2-")
+    assert site.guest("web3").promote() == ()
+    for name in ("web2", "web1"):
+        site.guest(name).destroy()
+    assert contents(nested, "web3") == [OLD]
 
 
 def test_what_is_no_clone_is_not_promoted(world: World) -> None:

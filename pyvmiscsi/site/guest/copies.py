@@ -55,13 +55,15 @@ class Copies(GuestAccess):
         request = self._clone_request(new, snapshot, full=full, force=force)
         return Run().engine().preview(planned_guest(CLONE, request, self.datastore, self._connections).plan)
 
-    def promote(self, run: Run | None = None) -> None:
+    def promote(self, run: Run | None = None) -> tuple[str, ...]:
         """Make what the guest's disks came from depend on them, and no longer they on it: then that can be destroyed.
 
-        Older snapshots move along, and there is no way back. Also for a guest that runs: nobody notices. ConflictError
-        when no disk is a clone, or has a snapshot of the same name as one that would move.
+        What that was a clone of itself, the guest now is: these snapshots are the answer. Older snapshots move along,
+        and there is no way back. Also for a guest that runs: nobody notices. ConflictError when no disk is a clone, or
+        has a snapshot of the same name as one that would move.
         """
         self._execute(self._planned_promote(), run)
+        return tuple(disk.volume.origin for disk in self.record().disks if disk.volume.origin)
 
     def preview_promote(self) -> Preview:
         """The steps that `promote` would take, and which snapshots would move; nothing is changed."""
