@@ -1,10 +1,16 @@
-"""How large the disk in an image is, as far as its first bytes tell."""
+"""How large the disk in an image is."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pyvmiscsi.images.formats import HEAD, Format, format_of
 from pyvmiscsi.images.given import STDIN, opened
+from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.qcow2 import Qcow2Header
+from pyvmiscsi.plan.step import Progress, silent
+
+_PIECE = 1024 * 1024
 
 
 def length_of(place: str) -> int | None:
@@ -20,3 +26,18 @@ def length_of(place: str) -> int | None:
         if kind is Format.QCOW2:
             return Qcow2Header.parse(head, given.name).size
         return given.size if kind is Format.RAW else None
+
+
+def measured_length(place: str, progress: Progress = silent) -> int | None:
+    """Bytes of disk in a compressed file, by unpacking all of it; None for what is no file, and may come only once.
+
+    Neither gzip nor xz tells it at the beginning, and gzip counts in 32 bits only (RFC 1952 section 2.3.1).
+    """
+    if not Path(place).is_file():
+        return None
+    length = 0
+    with open_image(place) as image:
+        for piece in image.pieces(_PIECE):
+            length += len(piece)
+            progress(image.done, image.total)
+    return length

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError, NotFoundError, RuleError
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.given import place_of
-from pyvmiscsi.images.length import length_of
+from pyvmiscsi.images.length import length_of, measured_length
 from pyvmiscsi.model import DatastoreRecord, Inventory
 from pyvmiscsi.names import DiskName, GuestName, ImageName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
@@ -33,6 +34,7 @@ from pyvmiscsi.operations.images import (
 from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent, read_intents
+from pyvmiscsi.plan.step import Progress
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, new_intent
@@ -152,7 +154,8 @@ class Image:
     ) -> None:
         """Make the image of a file, of what a web server sends, or of standard input (`-`).
 
-        `size` is that of its volume: without it, that of the disk in it, which a compressed one does not tell.
+        `size` is that of its volume: without it, that of the disk in it. A compressed file does not tell: it is then
+        unpacked twice, and one that is no local file needs the size.
         `sha256` is that of the file as given; `verify` reads all of it back. Raises InputError and ImageError, before
         anything is made where that can be known, and AlreadyExistsError for an image of that name.
         """
@@ -161,7 +164,9 @@ class Image:
         name = "standard input" if absolute == "-" else absolute.partition("?")[0].rpartition("/")[2]
         created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         mark = ImageMark(self.name, uuid4(), description, created, name)
-        content = ImageFile(absolute, _size_for(absolute, size, block_size), sha256, verify, thick, block_size)
+        progress = partial((run or Run()).meter, f"size of {name}")
+        size = _size_for(absolute, size, block_size, progress)
+        content = ImageFile(absolute, size, sha256, verify, thick, block_size)
         request = ImageRequest(mark, content)
         intent = new_intent(IMPORT, subject_of(self.name), request.as_json())
         operation = planned(intent, self.datastore, SiteScene(self._connections))
@@ -289,10 +294,12 @@ def refuse_found(request: ExportRequest) -> None:
         raise AlreadyExistsError(f"file {request.file}: is there already", hint="--force replaces it")
 
 
-def _size_for(place: str, size: Size | None, block_size: Size | None) -> Size:
+def _size_for(place: str, size: Size | None, block_size: Size | None, progress: Progress) -> Size:
     """Of the volume: as asked, or room for the disk in whole blocks."""
     block = block_size or USUAL_BLOCK
     length = length_of(place)
+    if size is None and length is None:
+        length = measured_length(place, progress)
     if size is None and length is None:
         raise InputError(
             f"image {place}: how large its disk is, is known only once all of it was read",

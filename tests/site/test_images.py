@@ -243,11 +243,12 @@ def test_what_cannot_be_imported_leaves_nothing(world: World, tmp_path: Path) ->
         ("page.raw", {}, ImageError),
         ("disk.raw", {"size": Size.parse("512K")}, RuleError),
         ("disk.raw", {"sha256": "ab" * 32}, ImageError),
-        ("disk.raw.gz", {}, InputError),
+        ("disk.raw.gz", {}, ImageError),
+        ("-", {}, InputError),
         ("disk.raw.gz", {"size": Size.parse("1M")}, ImageError),
     ):
         with pytest.raises(error):
-            image.import_from(str(tmp_path / name), **options)
+            image.import_from(name if name == "-" else str(tmp_path / name), **options)
         assert world.nas.state() == before, name
         assert world.site().operations() == ()
 
