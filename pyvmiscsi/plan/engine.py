@@ -171,7 +171,7 @@ class Engine:
         if self.interrupted():
             raise InterruptedOperation(
                 f"stopped: {intent.verb} {intent.subject} is unfinished",
-                hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
+                hint=intent.way_on,
             )
 
     def _tell(self, intent: Intent, phase: Phase, title: str, number: int, plan: Plan) -> None:
@@ -253,5 +253,5 @@ def _until_answered(write: Callable[[], None]) -> None:
 
 
 def _tell_how_to_go_on(error: PyvmiscsiError, intent: Intent) -> None:
-    way_on = f"operation {intent.id} is unfinished: pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}"
+    way_on = f"operation {intent.id} is unfinished: {intent.way_on}" if intent.kept else intent.way_on
     error.hint = f"{error.hint}; {way_on}" if error.hint else way_on

@@ -43,6 +43,13 @@ class Intent:
     """When it began: ISO 8601, UTC."""
     found: tuple[str, ...] = field(default=())
     """Titles of the steps that held before it began: never undone."""
+    kept: bool = True
+    """Whether a journal keeps it. Without one nobody can find it again, and the verb is simply used once more."""
+
+    @property
+    def way_on(self) -> str:
+        """How to go on when it was cut short."""
+        return f"pyvmiscsi ops resume {self.id}, or ops rewind {self.id}" if self.kept else f"{self.verb} it again"
 
 
 def mark(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
@@ -72,11 +73,12 @@ class Life(GuestAccess):
             raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
         scene = self._scene()
         config = self._config(names[0], scene)
+        intent = replace(new_intent("stop", str(self.name), {}), kept=False)
         luns = [disk_name_of(disk, config) for disk in config.disks if disk.is_lun]
         targets = [self.datastore.target_of(self.name, lun) for lun in luns]
         for name in names:
             plan = stop_plan(self.name, targets, self.datastore, scene, host=name, deadline=deadline, force=force)
-            (run or Run()).engine().execute(plan, NoJournal(), new_intent("stop", str(self.name), {}))
+            (run or Run()).engine().execute(plan, NoJournal(), intent)
 
     def console(self) -> int:
         """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
