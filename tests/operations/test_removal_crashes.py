@@ -146,7 +146,10 @@ def prepared(directory: Path, layout: str) -> tuple[FakeScene, DatastoreRecord]:
 
 def pending(scene: FakeScene, datastore: DatastoreRecord) -> list[Intent]:
     inventory = scene.store.inventory(datastore.parent)
-    return [found for one in (*inventory.datasets, *inventory.volumes) for found in read_intents(one.path, one.marks)]
+    places = [(one.path, one.marks) for one in inventory.datasets] + [
+        (one.path, one.marks) for one in inventory.volumes
+    ]
+    return [found for path, marks in places for found in read_intents(path, marks)]
 
 
 @pytest.mark.parametrize("ending", ["resume", "rewind"])

@@ -9,6 +9,7 @@ import pytest
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError, RuleError
 from pyvmiscsi.model import NasSession
 from pyvmiscsi.names import DatasetPath, SnapshotName
+from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.site import Guest
 from pyvmiscsi.steps import exports
 from pyvmiscsi.units import Size
@@ -109,7 +110,7 @@ def test_a_newer_snapshot_of_one_disk_alone_is_in_the_way_too(world: World, gues
 
 def test_a_disk_added_since_has_no_such_snapshot_and_nothing_is_touched(world: World, guest: Guest) -> None:
     guest.snapshot("monday")
-    guest.add_disk(web1().disks[0])
+    guest.add_disk(DiskRequest(Size.parse("1G")))
     before = world.nas.state()
     with pytest.raises(NotFoundError, match="disk2@monday"):
         guest.rollback("monday")
