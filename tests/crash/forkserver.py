@@ -39,6 +39,8 @@ import pyvmiscsi.site.datastore
 
 _IMPORTED = (paramiko, requests, websockets, pyvmiscsi)
 _CRASHED = 70
+_MOST_OPEN = 256
+"""Of this process; what a command opens is its own."""
 
 
 class ForkServer:
@@ -94,7 +96,7 @@ def _become(argv: list[str], fds: array.array[int]) -> NoReturn:
     try:
         os.dup2(fds[0], 1)
         os.dup2(fds[1], 2)
-        os.closerange(3, max(os.sysconf("SC_OPEN_MAX") and 256, 256))
+        os.closerange(3, _MOST_OPEN)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["pyvmiscsi", *argv]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from pyvmiscsi.operations import pending
 from tests.crash.matrix import Theatre, play_all
 from tests.crash.scenarios import SCENARIOS, Scenario
 
