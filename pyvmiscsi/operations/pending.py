@@ -182,6 +182,3 @@ VERBS: dict[str, _Build] = {
     IMAGE_DESTROY: _signing(ImageDestroyRequest, image_destroy_plan, _of_image),
     EXPORT: _signing(ExportRequest, export_plan, export_journal),
 }
-
-VERBS = frozenset(_BUILDERS)
-"""Every verb whose intent can stand on a nas."""
