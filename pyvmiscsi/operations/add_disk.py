@@ -110,9 +110,9 @@ def add_disk_plan(request: AddDiskRequest, datastore: DatastoreRecord, scene: Sc
         str(request.guest),
         (
             VolumeExists(nas, disk.volume(path, {}), signature),
-            TargetExists(nas, target),
+            TargetExists(nas, target, extent),
             ExtentExists(nas, Extent(extent, path, Serial.of_disk(request.uuid, request.name)), signature),
-            MappingExists(nas, LunMapping(iqn, extent, datastore.lun)),
+            MappingExists(nas, LunMapping(iqn, extent, datastore.lun), request.uuid),
             ConfigurationSays(host, conf, request.settings),
         ),
     )

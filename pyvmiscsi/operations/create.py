@@ -288,9 +288,10 @@ def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, 
         iqn = datastore.target_of(request.guest, name)
         extent = name.of(request.guest)
         volume = datastore.volume_of(request.place, name)
-        yield TargetExists(nas, Target(iqn, datastore.portal_group, datastore.initiator_group, tag, request.mutual))
+        target = Target(iqn, datastore.portal_group, datastore.initiator_group, tag, request.mutual)
+        yield TargetExists(nas, target, extent)
         yield ExtentExists(nas, Extent(extent, volume, Serial.of_disk(request.uuid, name)), signature)
-        yield MappingExists(nas, LunMapping(iqn, extent, datastore.lun))
+        yield MappingExists(nas, LunMapping(iqn, extent, datastore.lun), request.uuid)
 
 
 def _configuration_steps(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:

@@ -154,7 +154,7 @@ def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Sce
     nas = scene.nas(datastore)
     reversible = (*_withdrawing_steps(request, datastore, scene),)
     exports: tuple[Step, ...] = (
-        *(ExtentGone(nas, disk.extent) for disk in request.disks),
+        *(ExtentGone(nas, disk.extent, disk.volume) for disk in request.disks),
         CredentialGone(nas, request.chap_tag, str(request.guest)),
     )
     volumes = () if request.keep_disks else _deleting_steps(request, datastore, nas)

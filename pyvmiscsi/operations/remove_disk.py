@@ -112,7 +112,7 @@ def remove_disk_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, sce
     host = scene.host(scene.host_names(datastore)[0])
     path = conf_path(request.guest, datastore)
     rest: list[Step] = [
-        ExtentGone(nas, disk.extent),
+        ExtentGone(nas, disk.extent, disk.volume),
         ConfigurationChanged(host, path, f"without {disk.name}", request.changes),
     ]
     if request.keep:

@@ -132,7 +132,7 @@ def park_plan(request: ParkRequest, datastore: DatastoreRecord, scene: Scene) ->
     if parked.configured:
         here = GuestDirectory(f"{datastore.config_path}/{parked.guest}", str(parked.guest))
         reversible.append(DirectoryMoved(_host(datastore, scene), here, _put_away(parked, datastore), parked.uuid))
-    steps: list[Step] = [ExtentGone(nas, disk.was.extent) for disk in parked.disks]
+    steps: list[Step] = [ExtentGone(nas, disk.was.extent, disk.was.volume) for disk in parked.disks]
     if parked.chap_tag is not None:
         steps.append(CredentialGone(nas, parked.chap_tag, str(parked.guest)))
     no_return = len(reversible) if steps else None
@@ -157,9 +157,9 @@ def restore_plan(request: RestoreRequest, datastore: DatastoreRecord, scene: Sce
         iqn, extent = disk.target_of(parked.guest, guest, datastore), disk.extent_of(parked.guest, guest)
         lun = disk.was.mapping.lun if disk.was.mapping else datastore.lun
         steps += (
-            TargetExists(nas, replace(disk.was.target, iqn=iqn)),
+            TargetExists(nas, replace(disk.was.target, iqn=iqn), extent),
             ExtentExists(nas, Extent(extent, disk.was.volume, disk.serial), Signature(parked.uuid, operation)),
-            MappingExists(nas, LunMapping(iqn, extent, lun)),
+            MappingExists(nas, LunMapping(iqn, extent, lun), parked.uuid),
         )
     if parked.configured:
         there = GuestDirectory(f"{datastore.config_path}/{guest}", str(guest))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
+from uuid import UUID
 
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import Credential, Extent, Mapping, Target
-from pyvmiscsi.names import Iqn
+from pyvmiscsi.names import DatasetPath, Iqn
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.secrets import generate_chap_secret
 from pyvmiscsi.steps.difference import refuse_difference
@@ -82,6 +83,8 @@ class TargetExists:
 
     nas: Nas
     target: Target
+    extent: str | None = None
+    """What is to be its LUN. Where it is so still, after ours was taken away, both are somebody else's."""
     signed: ClassVar[bool] = False
 
     @property
@@ -108,7 +111,11 @@ class TargetExists:
         self.nas.create_target(self.target)
 
     def undo(self) -> None:
-        self.nas.delete_target(self.target.iqn)
+        found = self.nas.find_target(self.target.iqn)
+        if found is None or found.chap_tag != self.target.chap_tag:
+            return
+        if self.extent is None or self.nas.find_mapping(self.target.iqn, self.extent) is None:
+            self.nas.delete_target(self.target.iqn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +188,14 @@ class ExtentExists:
 
 @dataclass(frozen=True, slots=True)
 class ExtentGone:
-    """The volume is no longer offered; a new extent would show initiators another disk (its NAA is new)."""
+    """The volume is no longer offered; a new extent would show initiators another disk (its NAA is new).
+
+    An extent of that name that offers another volume is none of ours: it stays.
+    """
 
     nas: Nas
     name: str
+    volume: DatasetPath
     signed: ClassVar[bool] = False
 
     @property
@@ -192,7 +203,8 @@ class ExtentGone:
         return f"no extent {self.name}"
 
     def holds(self) -> bool:
-        return self.nas.find_extent(self.name) is None
+        found = self.nas.find_extent(self.name)
+        return found is None or found.volume != self.volume
 
     def make(self) -> None:
         self.nas.delete_extent(self.name)
@@ -207,6 +219,8 @@ class MappingExists:
 
     nas: Nas
     mapping: Mapping
+    guest: UUID | None = None
+    """Whose extent it is: another guest's of the same name keeps its LUN."""
     signed: ClassVar[bool] = False
 
     @property
@@ -224,7 +238,10 @@ class MappingExists:
         self.nas.create_mapping(self.mapping)
 
     def undo(self) -> None:
-        self.nas.delete_mapping(self.mapping.target, self.mapping.extent)
+        extent = self.nas.find_extent(self.mapping.extent)
+        signature = Signature.in_comment(extent.comment) if extent else None
+        if signature is None or self.guest in (None, signature.guest):
+            self.nas.delete_mapping(self.mapping.target, self.mapping.extent)
 
 
 @dataclass(frozen=True, slots=True)
