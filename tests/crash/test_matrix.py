@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pyvmiscsi.operations.pending import VERBS
 from tests.crash.matrix import Theatre, play_all
 from tests.crash.scenarios import SCENARIOS, Scenario
 
