@@ -83,6 +83,11 @@ class Rehearsal:
             for ending in ENDINGS
         )
 
+    def drawn(self, dialect: str, *, part: float, seed: int) -> tuple[Case, ...]:
+        """A part of them, each as likely as another."""
+        chance = random.Random(f"{seed} {self.scenario.name} {dialect}")  # noqa: S311 - no secret
+        return tuple(case for case in self.cases(dialect) if chance.random() < part)
+
     def selected(self, *, sample: float, seed: int) -> tuple[Case, ...]:
         """Each write with what is always played, and a part of the rest, drawn by `seed`.
 

@@ -28,6 +28,7 @@ def test_a_failure_is_told_with_its_scenario() -> None:
 
 def test_the_page_has_the_date_and_every_scenario() -> None:
     text = page([ROLLBACK, CREATE], date(2026, 11, 22))
-    assert "The latest run, 2026-11-22: **300 cases, 1 failures**; nothing is proven." in text
+    assert "The latest run, 2026-11-22, the whole matrix:\n**300 cases, 1 failures**; nothing is proven." in text
+    assert "20 % of the matrix, drawn at random" in page([CREATE], date(2026, 11, 22), 0.2)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert rows[1:] == ["| create | 25.10 | jsonrpc | 9 | 80 | 0 |", "| rollback | 25.10 | rest2 | 5 | 220 | 1 |"]
