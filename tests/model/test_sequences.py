@@ -67,5 +67,5 @@ def test_on_the_lab(lab_factory: LabFactory) -> None:
                 path = site.datastore().record.config_path
                 site.host("hv1").script('cd "$1" && rm -Rf ./* .trash', path)
 
-    few = settings(SETTINGS, max_examples=max(ON_DEMAND // 50, 3), stateful_step_count=10)
+    few = settings(SETTINGS, max_examples=max(ON_DEMAND // 50, 2), stateful_step_count=8)
     run_state_machine_as_test(OnLab, settings=few)
