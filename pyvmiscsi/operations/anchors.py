@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.operations.scene import Scene
-from pyvmiscsi.plan.journal import Anchor, ChangeJournal, DatasetAnchor, VolumeAnchor
+from pyvmiscsi.plan.journal import Anchor, ChangeJournal, DatasetAnchor, Owner, VolumeAnchor
 from pyvmiscsi.units import Size
 
 
@@ -17,6 +17,6 @@ def anchor_at(path: DatasetPath, datastore: DatastoreRecord, scene: Scene) -> An
     return DatasetAnchor(nas, path)
 
 
-def change_journal(path: DatasetPath, datastore: DatastoreRecord, scene: Scene) -> ChangeJournal:
+def change_journal(path: DatasetPath, datastore: DatastoreRecord, scene: Scene, of: Owner) -> ChangeJournal:
     """The journal of an operation that leaves the guest in place."""
-    return ChangeJournal(anchor_at(path, datastore, scene))
+    return ChangeJournal(anchor_at(path, datastore, scene), of=of)

@@ -12,7 +12,7 @@ from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_by
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal
 from pyvmiscsi.plan.intent import mark
@@ -164,12 +164,12 @@ def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Sce
 
 def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Journal:
     """The mark is set first; the object that carries it is removed last, or else is no guest's from then on."""
-    anchor = anchor_at(request.anchor, datastore, scene)
+    anchor, of = anchor_at(request.anchor, datastore, scene), owned_by(request.guest, request.uuid)
     if not request.keep_disks:
-        return RemovalJournal(anchor)
+        return RemovalJournal(anchor, of=of)
     guest = GuestMark(request.guest, request.uuid, datastore.name).as_marks(request.anchor)
     whose = {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}
-    return HandoverJournal(anchor, {**dict.fromkeys(guest), **mark(request.anchor, KEPT, whose)})
+    return HandoverJournal(anchor, {**dict.fromkeys(guest), **mark(request.anchor, KEPT, whose)}, of=of)
 
 
 def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:

@@ -21,6 +21,7 @@ from pyvmiscsi.model import (
 )
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
 from pyvmiscsi.plan.intent import PREFIX, Intent, mark, read_intents, read_mark
+from pyvmiscsi.plan.journal import Owner
 from pyvmiscsi.steps.volumes import KEPT
 
 TRASH = "trash"
@@ -48,6 +49,11 @@ class GuestMark:
             return cls(GuestName.parse(content["guest"]), UUID(content["uuid"]), str(content["datastore"]))
         except (KeyError, ValueError):
             return None
+
+
+def owned_by(guest: GuestName | str, uuid: UUID | None = None) -> Owner:
+    """What an anchor must say when an operation on this guest begins."""
+    return Owner("guest", {"guest": str(guest)} | ({"uuid": str(uuid)} if uuid else {}))
 
 
 def is_a_guests(anchor: DatasetPath, marks: Marks) -> bool:

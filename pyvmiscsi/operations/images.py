@@ -18,6 +18,7 @@ from pyvmiscsi.names import DatasetPath, ImageName, SnapshotPath
 from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import SnapshotToTake
+from pyvmiscsi.operations.guests import owned_by
 from pyvmiscsi.operations.image_marks import KEPT_AS, ImageMark, ImageRecord, image_volume
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.journal import ChangeJournal, DatasetAnchor, SharedJournal
@@ -230,5 +231,5 @@ def image_journal(name: ImageName, datastore: DatastoreRecord, scene: Scene) -> 
 def export_journal(request: ExportRequest, datastore: DatastoreRecord, scene: Scene) -> ChangeJournal:
     """A guest's own, so that nothing else is done to it meanwhile; or the image's."""
     if request.anchor is not None:
-        return change_journal(request.anchor, datastore, scene)
+        return change_journal(request.anchor, datastore, scene, owned_by(request.subject))
     return SharedJournal(DatasetAnchor(scene.nas(datastore), datastore.parent), request.subject)

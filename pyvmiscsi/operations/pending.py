@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from pyvmiscsi.errors import UnsupportedError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.names import DatasetPath, GuestName
 from pyvmiscsi.operations.add_disk import VERB as ADD_DISK
 from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.anchors import change_journal
@@ -20,6 +20,7 @@ from pyvmiscsi.operations.create import VERB as CREATE
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import VERB as DESTROY
 from pyvmiscsi.operations.destroy import DestroyRequest, destroy_journal, destroy_plan
+from pyvmiscsi.operations.guests import owned_by
 from pyvmiscsi.operations.images import CREATE as IMAGE_CREATE
 from pyvmiscsi.operations.images import DESTROY as IMAGE_DESTROY
 from pyvmiscsi.operations.images import (
@@ -105,6 +106,11 @@ class _Request(Protocol):
 
 
 class _OnItsGuest(_Request, Protocol):
+    """Of those that say the guest's uuid, too, that is compared as well."""
+
+    @property
+    def guest(self) -> GuestName: ...
+
     @property
     def anchor(self) -> DatasetPath: ...
 
@@ -137,7 +143,7 @@ def _signing(request: type[R], plan: _SigningPlan[R], journal: _Journal[R]) -> _
 
 
 def _on_its_guest(request: _OnItsGuest, datastore: DatastoreRecord, scene: Scene) -> Journal:
-    return change_journal(request.anchor, datastore, scene)
+    return change_journal(request.anchor, datastore, scene, owned_by(request.guest, getattr(request, "uuid", None)))
 
 
 def _making(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> tuple[Plan, Journal]:

@@ -15,7 +15,7 @@ from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_by
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal, MoveJournal
 from pyvmiscsi.plan.intent import Intent
@@ -156,15 +156,16 @@ def rename_journal(request: RenameRequest, datastore: DatastoreRecord, scene: Sc
     """The guest has its new name from the very call on that takes the intent away."""
     mark = GuestMark(request.guest, request.uuid, datastore.name)
     new_mark = GuestMark(request.new_name, request.uuid, datastore.name)
-    anchor = anchor_at(request.anchor, datastore, scene)
+    anchor, of = anchor_at(request.anchor, datastore, scene), owned_by(request.guest, request.uuid)
     if not request.moves:
-        return HandoverJournal(anchor, new_mark.as_marks(request.anchor))
+        return HandoverJournal(anchor, new_mark.as_marks(request.anchor), of=of)
     return MoveJournal(
         old=anchor,
         new=anchor_at(request.new_anchor, datastore, scene),
         before=mark.as_marks(request.anchor),
         meanwhile=mark.as_marks(request.anchor, moving_to=request.new_anchor),
         after=new_mark.as_marks(request.new_anchor),
+        of=of,
     )
 
 

@@ -17,11 +17,11 @@ from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, GuestName, Iqn, Serial, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.destroy import DestroyRequest
-from pyvmiscsi.operations.guests import GuestMark, GuestRecord
+from pyvmiscsi.operations.guests import TRASH, GuestMark, GuestRecord, owned_by
 from pyvmiscsi.operations.parked import Parked, ParkedDisk
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal
-from pyvmiscsi.plan.journal import RemovalJournal
+from pyvmiscsi.plan.journal import Owner, RemovalJournal
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.announced import Announced
@@ -144,7 +144,7 @@ def park_journal(request: ParkRequest, datastore: DatastoreRecord, scene: Scene)
     parked, anchor = request.parked, request.anchor
     guest = GuestMark(parked.guest, parked.uuid, parked.datastore).as_marks(anchor)
     owner = {**dict.fromkeys(guest), **parked.as_marks(anchor)}
-    return HandoverJournal(anchor_at(anchor, datastore, scene), owner)
+    return HandoverJournal(anchor_at(anchor, datastore, scene), owner, of=owned_by(parked.guest, parked.uuid))
 
 
 def restore_plan(request: RestoreRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
@@ -172,7 +172,7 @@ def restore_journal(request: RestoreRequest, datastore: DatastoreRecord, scene: 
     anchor = request.anchor
     guest = GuestMark(request.guest, request.parked.uuid, datastore.name).as_marks(anchor)
     owner = {**dict.fromkeys(request.parked.as_marks(anchor)), **guest}
-    return HandoverJournal(anchor_at(anchor, datastore, scene), owner)
+    return HandoverJournal(anchor_at(anchor, datastore, scene), owner, of=_still_parked(request.parked))
 
 
 def empty_plan(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
@@ -201,7 +201,11 @@ def empty_plan(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene, 
 
 def empty_journal(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene) -> RemovalJournal:
     """The mark is set first; the object that carries it is removed last."""
-    return RemovalJournal(anchor_at(request.anchor, datastore, scene))
+    return RemovalJournal(anchor_at(request.anchor, datastore, scene), of=_still_parked(request.parked))
+
+
+def _still_parked(parked: Parked) -> Owner:
+    return Owner(TRASH, {"uuid": str(parked.uuid)})
 
 
 def _put_away(parked: Parked, datastore: DatastoreRecord) -> GuestDirectory:

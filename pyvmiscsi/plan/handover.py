@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pyvmiscsi.errors import NasUnansweredError
 from pyvmiscsi.model import Marks
 from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
-from pyvmiscsi.plan.journal import Anchor, ChangeJournal, refuse_others
+from pyvmiscsi.plan.journal import Anchor, ChangeJournal, Owner, is_owned, refuse_others
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,26 @@ class MoveJournal:
     """The same, naming both paths."""
     after: Marks
     """The owner's mark at the new path."""
+    of: Owner | None = None
+    """Whose the anchor still has to be when the operation begins."""
 
     def pending(self) -> tuple[Intent, ...]:
         return tuple(intent for anchor in (self.new, self.old) for intent in _intents_of(anchor))
 
     def open(self, intent: Intent) -> None:
+        """The owner's mark is written only once it is certain that it would not write over another's."""
         try:
-            self.old.change_marks({**self.meanwhile, **self._marks_of(intent)})
+            self.old.change_marks(self._marks_of(intent))
         except NasUnansweredError:
             if self.has_ended(intent):
                 raise
-        others = [other for other in _intents_of(self.old) if other.id != intent.id]
-        if others:
+        marks = self.old.marks() or {}
+        others = [other for other in read_intents(self.old.path, marks) if other.id != intent.id]
+        if others or not is_owned(self.old.path, self.of, marks):
             with suppress(NasUnansweredError):  # a mark that stays does no harm, and `ops list` shows it
-                self.withdraw(intent)
+                self.old.change_marks(dict.fromkeys(self._marks_of(intent)))
             refuse_others(intent, others)
+        self.old.change_marks(self.meanwhile)
 
     def close(self, intent: Intent) -> None:
         self._end(intent, self.after)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Protocol
 
 from pyvmiscsi.errors import BusyError, ConflictError, NasUnansweredError
 from pyvmiscsi.model import Marks, Volume
 from pyvmiscsi.names import DatasetPath
-from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
+from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents, read_mark
 from pyvmiscsi.ports import Nas
 
 
@@ -47,6 +47,18 @@ class Anchor(Protocol):
     def change_marks(self, changes: Mapping[str, str | None]) -> None: ...
 
     def delete(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an anchor still has to be when an operation on it begins: one of its marks, and what that must say."""
+
+    mark: str
+    says: Mapping[str, str]
+
+    def has(self, anchor: DatasetPath, marks: Marks) -> bool:
+        content = read_mark(anchor, self.mark, marks)
+        return content is not None and all(content.get(key) == value for key, value in self.says.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +130,19 @@ class CreationJournal:
 
 @dataclass(frozen=True, slots=True)
 class ChangeJournal:
-    """The intent is written under a key of its own, then all are read back: alone, or not at all."""
+    """The intent is written under a key of its own, then all are read back: alone, or not at all.
+
+    Nor when the anchor is not its owner's any more: a request is made of what somebody saw a moment before.
+    """
 
     anchor: Anchor
+    of: Owner | None = field(default=None, kw_only=True)
 
     def pending(self) -> tuple[Intent, ...]:
-        return read_intents(self.anchor.path, self.anchor.marks() or {})
+        return self._pending_in(self.anchor.marks() or {})
+
+    def _pending_in(self, marks: Marks) -> tuple[Intent, ...]:
+        return read_intents(self.anchor.path, marks)
 
     def open(self, intent: Intent) -> None:
         try:
@@ -131,8 +150,9 @@ class ChangeJournal:
         except NasUnansweredError:
             if self.has_ended(intent):
                 raise
-        others = [other for other in self.pending() if other.id != intent.id]
-        if others:
+        marks = self.anchor.marks() or {}
+        others = [other for other in self._pending_in(marks) if other.id != intent.id]
+        if others or not is_owned(self.anchor.path, self.of, marks):
             with suppress(NasUnansweredError):  # a mark that stays does no harm, and `ops list` shows it
                 self.withdraw(intent)
             refuse_others(intent, others)
@@ -153,8 +173,8 @@ class SharedJournal(ChangeJournal):
 
     subject: str
 
-    def pending(self) -> tuple[Intent, ...]:
-        found = read_intents(self.anchor.path, self.anchor.marks() or {})
+    def _pending_in(self, marks: Marks) -> tuple[Intent, ...]:
+        found = read_intents(self.anchor.path, marks)
         return tuple(intent for intent in found if intent.subject == self.subject)
 
 
@@ -171,8 +191,18 @@ class RemovalJournal(ChangeJournal):
         self.anchor.delete()
 
 
+def is_owned(anchor: DatasetPath, of: Owner | None, marks: Marks) -> bool:
+    """Whether the anchor is its owner's still, as far as anybody asks."""
+    return of is None or of.has(anchor, marks)
+
+
 def refuse_others(intent: Intent, others: Sequence[Intent]) -> NoReturn:
-    """BusyError naming the first of the operations that stand in this one's way."""
+    """BusyError naming the first of the operations that stand in this one's way; ConflictError when there is none."""
+    if not others:
+        raise ConflictError(
+            f"{intent.subject}: was renamed, parked, destroyed or made anew just now",
+            hint="nothing was changed; look again",
+        )
     first = others[0]
     raise BusyError(
         f"{intent.subject}: {first.verb} begun {first.since} by {first.by} is unfinished",

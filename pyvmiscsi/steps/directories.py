@@ -65,7 +65,13 @@ class DirectoryMoved:
         return f"configuration {self.new.conf}"
 
     def holds(self) -> bool:
+        """ConflictError, too, when what is to be moved is another guest's: vm-bhyve may have made one of that name."""
         if not self._is_there(self.new.conf):
+            if not self._is_ours(self.old.conf):
+                raise ConflictError(
+                    f"configuration {self.old.conf}: has another uuid than the guest on the nas",
+                    hint="move it out of the way, or correct its uuid",
+                )
             return False
         if not self._is_ours(self.new.conf):
             raise AlreadyExistsError(f"{self.title}: is there already", hint="it is another guest's")
