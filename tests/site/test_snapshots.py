@@ -149,6 +149,14 @@ def test_a_forgotten_snapshot_is_gone_with_its_configuration(world: World, guest
     assert not (world.directory / "web1" / "snapshots" / "monday.conf").exists()
 
 
+def test_a_snapshot_that_is_not_there_is_not_said_to_be_forgotten(world: World, guest: Guest) -> None:
+    guest.snapshot("monday")
+    before = world.nas.state()
+    with pytest.raises(NotFoundError, match="no snapshot munday"):
+        guest.forget_snapshot("munday")
+    assert world.nas.state() == before
+
+
 def test_a_snapshot_that_a_clone_depends_on_is_not_forgotten_nor_begun_to_be(world: World, guest: Guest) -> None:
     guest.snapshot("monday")
     guest.clone("web2", snapshot="monday")

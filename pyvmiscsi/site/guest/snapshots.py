@@ -92,8 +92,16 @@ class Snapshots(GuestAccess):
         return tuple(pruned)
 
     def forget_snapshot(self, name: str, run: Run | None = None) -> None:
-        """Have the nas keep it no longer; BusyError, before anything is touched, while a clone depends on it."""
+        """Have the nas keep it no longer.
+
+        NotFoundError without it, and BusyError while a clone depends on it, before anything is touched.
+        """
         record, scene, chosen = self.record(), self._scene(), SnapshotName.parse(name)
+        if scene.nas(self.datastore).find_snapshot(record.anchor, chosen) is None:
+            raise NotFoundError(
+                f"guest {self.name}: no snapshot {chosen}",
+                hint=f"pyvmiscsi vm snapshots {self.name} lists what there is",
+            )
         going = {f"{path}@{chosen}" for path in (record.anchor, *(disk.volume.path for disk in record.disks))}
         self._refuse_kept(going, record, scene)
         request = SnapshotRequest(self.name, record.anchor, chosen)
