@@ -13,7 +13,8 @@ Laws (DESIGN section 6), each with a test in `tests/plan/test_engine.py`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pyvmiscsi.errors import (
@@ -65,6 +66,10 @@ class Engine:
         An error takes the operation back by itself where that is possible, so that nothing is left half made.
         Past the point of no return, or when nobody answers, the intent stays on the nas for `resume` or `rewind`.
         """
+        with _at_work(intent):
+            self._execute(plan, journal, intent)
+
+    def _execute(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         intent = replace(intent, found=tuple(step.title for step in plan.steps if not step.signed and step.holds()))
         _open(journal, intent)
         self._tell(intent, Phase.INTENT, f"{plan.verb} {plan.subject}", 0, plan)
@@ -81,16 +86,18 @@ class Engine:
 
     def resume(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         """Go on with an operation that somebody began, whatever it reached; ConflictError when it has ended."""
-        _refuse_ended(journal, intent)
-        self._bring_about(plan, journal, intent, fresh=False, made=[])
-        self._finish(plan, journal, intent)
+        with _at_work(intent):
+            _refuse_ended(journal, intent)
+            self._bring_about(plan, journal, intent, fresh=False, made=[])
+            self._finish(plan, journal, intent)
 
     def rewind(self, plan: Plan, journal: Journal, intent: Intent) -> None:
         """Take back what the operation made; PastNoReturnError when a step that has no way back was taken.
 
         ConflictError when it has ended meanwhile, in somebody else's hands: what it made is in use by now.
         """
-        self._rewind(plan, journal, intent, {step.title for step in plan.steps} - {*intent.found})
+        with _at_work(intent):
+            self._rewind(plan, journal, intent, {step.title for step in plan.steps} - {*intent.found})
 
     def _rewind(self, plan: Plan, journal: Journal, intent: Intent, made: Collection[str]) -> None:
         _refuse_ended(journal, intent)
@@ -176,6 +183,23 @@ class Engine:
 
     def _tell(self, intent: Intent, phase: Phase, title: str, number: int, plan: Plan) -> None:
         self.listen(Event(intent.id, phase, title, number, len(plan.steps)))
+
+
+_under_way: set[str] = set()
+
+
+def is_at_work(operation: str) -> bool:
+    """Whether some thread of this process is at this operation right now."""
+    return operation in _under_way
+
+
+@contextmanager
+def _at_work(intent: Intent) -> Iterator[None]:
+    _under_way.add(intent.id)
+    try:
+        yield
+    finally:
+        _under_way.discard(intent.id)
 
 
 def _open(journal: Journal, intent: Intent) -> None:

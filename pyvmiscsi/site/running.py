@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pyvmiscsi.plan.engine import Engine
+from pyvmiscsi.plan.engine import Engine, is_at_work
 from pyvmiscsi.plan.events import Listener, Meter, Notebook, nobody, unmetered, unread
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.step import never
@@ -36,13 +36,15 @@ class Run:
 
 
 def is_under_way(intent: Intent) -> bool:
-    """Whether another process of this machine may still be at it: its author's process id is alive here.
+    """Whether a thread of this process is at it, or another process of this machine may be: its author's id is alive.
 
     False says nothing about other machines. True may be wrong once the system gave the number to somebody else.
     """
     author = re.fullmatch(r".*@(?P<host>\S+)\[(?P<pid>\d+)\]", intent.by)
-    if author is None or author["host"] != socket.gethostname() or int(author["pid"]) == os.getpid():
+    if author is None or author["host"] != socket.gethostname():
         return False
+    if int(author["pid"]) == os.getpid():
+        return is_at_work(intent.id)
     try:
         os.kill(int(author["pid"]), 0)
     except ProcessLookupError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -141,6 +142,21 @@ def test_a_create_that_another_process_is_at_is_not_joined(world: World, monkeyp
         world.site().datastore().create(web1())
     (operation,) = world.site().operations()
     operation.resume()
+    assert world.site().operations() == ()
+
+
+def test_a_create_that_another_thread_of_the_script_is_at_is_not_joined_either(world: World) -> None:
+    """It would make what the other is about to make, and both would take it for somebody else's."""
+
+    def another_thread(call: Call) -> None:
+        if (call.method, call.when) == ("create_target", "before"):
+            world.nas.watch = nothing
+            with ThreadPoolExecutor(1) as pool, pytest.raises(BusyError, match="at work"):
+                pool.submit(world.site().datastore().create, web1()).result()
+
+    world.nas.watch = another_thread
+    guest = world.site().datastore().create(web1())
+    assert guest.info().disks[0].lun == 1
     assert world.site().operations() == ()
 
 
