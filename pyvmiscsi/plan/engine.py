@@ -25,6 +25,7 @@ from pyvmiscsi.errors import (
     NasRateLimitedError,
     NasUnansweredError,
     NasUnreachableError,
+    NotFoundError,
     PastNoReturnError,
     PyvmiscsiError,
 )
@@ -235,17 +236,18 @@ def _make(step: Step, *, fresh: bool) -> None:
     """Make it, looking again after a lost answer.
 
     On a fresh run, what is there already although no answer was lost is somebody else's, unless it is signed by us;
-    on a resumed one it may be a late effect of the process that was cut short.
+    on a resumed one it may be a late effect of the process that was cut short. So may be that what was to be renamed
+    is not there.
     """
     for attempt in range(_LOOKS):
         lost: PyvmiscsiError
         try:
             step.make()
-        except (AlreadyExistsError, NasUnansweredError) as error:
+        except (AlreadyExistsError, NotFoundError, NasUnansweredError) as error:
             lost = error
         else:
             break
-        taken = isinstance(lost, AlreadyExistsError)
+        taken = not isinstance(lost, NasUnansweredError)
         if taken and fresh and attempt == 0 and not step.signed:
             raise lost
         if step.holds():

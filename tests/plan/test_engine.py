@@ -18,6 +18,7 @@ from pyvmiscsi.errors import (
     NasRefusedError,
     NasUnansweredError,
     NasUnreachableError,
+    NotFoundError,
     PastNoReturnError,
     PyvmiscsiError,
 )
@@ -182,6 +183,34 @@ def test_on_a_resumed_run_it_may_be_a_late_effect_of_the_process_that_was_cut_sh
     world = World(intents={INTENT.id: INTENT})
     Engine().resume(Plan("create", "web1", (Raced(world, "a"),)), WorldJournal(world), INTENT)
     assert world.intents == {}
+
+
+class Moved(Fact):
+    """What it was made of goes between our look and our write."""
+
+    comes: bool = True
+
+    def make(self) -> None:
+        if self.comes:
+            self.world.facts[self.title] = self.maker
+        raise NotFoundError(f"{self.title}: its old name is not there")
+
+
+class Vanished(Moved):
+    comes = False
+
+
+def test_on_a_resumed_run_what_is_not_there_may_have_been_renamed_late() -> None:
+    world = World(intents={INTENT.id: INTENT})
+    Engine().resume(Plan("rename", "web1", (Moved(world, "a"),)), WorldJournal(world), INTENT)
+    assert world.intents == {}
+
+
+def test_what_is_not_there_and_was_not_renamed_either_is_an_error() -> None:
+    world = World(intents={INTENT.id: INTENT})
+    with pytest.raises(NotFoundError):
+        Engine().resume(Plan("rename", "web1", (Vanished(world, "a"),)), WorldJournal(world), INTENT)
+    assert world.intents == {INTENT.id: INTENT}
 
 
 def test_takes_no_step_without_a_way_back_once_somebody_else_has_ended_the_operation() -> None:
