@@ -1,4 +1,4 @@
-"""What was written survives every verb: snapshot, rollback, clone, resize, rename, trash and restore.
+"""What was written survives every verb: snapshot, rollback, clone, promote, image, resize, rename, trash and restore.
 
 Each cycle stamps blocks of a guest's disks through their LUNs, takes one verb, and reads all of every disk back.
 """
@@ -16,7 +16,7 @@ from pyvmiscsi.site import Site
 from pyvmiscsi.units import MIB, Size
 from tests.data.guests import StampedGuest, mismatches, request_of
 
-CYCLES = int(os.environ.get("PYVMISCSI_DATA_CYCLES", "16"))
+CYCLES = int(os.environ.get("PYVMISCSI_DATA_CYCLES", "18"))
 """All 200 are run by `make data`; every test run takes this many of them, each verb twice."""
 
 SEED = int(os.environ.get("PYVMISCSI_DATA_SEED", "512"))
@@ -84,6 +84,14 @@ def _copied(site: Site, stamped: StampedGuest, name: str, *, full: bool) -> Stam
     return stamped
 
 
+def promote(site: Site, stamped: StampedGuest, name: str) -> StampedGuest:
+    """A clone that needs its source no longer outlives it."""
+    stamped.guest.clone(name)
+    site.guest(name).promote()
+    stamped.guest.destroy()
+    return StampedGuest(site.guest(name), site.guest(name).record().uuid, stamped.contents, stamped.chance)
+
+
 def image(site: Site, stamped: StampedGuest, name: str) -> StampedGuest:
     """A guest that is provisioned of an image begins as the disk was; what was added to its size is empty."""
     made = stamped.guest.make_image(name, disk="disk0")
@@ -115,4 +123,4 @@ def trash_and_restore(site: Site, stamped: StampedGuest, name: str) -> StampedGu
     return replace(stamped, guest=site.trash().find(label).restore(name))
 
 
-VERBS: tuple[Verb, ...] = (snapshot, rollback, clone, full_clone, image, resize, rename, trash_and_restore)
+VERBS: tuple[Verb, ...] = (snapshot, rollback, clone, full_clone, promote, image, resize, rename, trash_and_restore)
