@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
-from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     BusyError,
     ConflictError,
-    HostUnreachableError,
     InputError,
-    NasUnansweredError,
-    NasUnreachableError,
     NotFoundError,
-    PastNoReturnError,
-    PyvmiscsiError,
     RuleError,
 )
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
-from pyvmiscsi.site import Site
 from pyvmiscsi.units import MIB, Size
-from tests.model.luck import Fate, Kind, Luck, Mishap
-from tests.model.reference import TRASH, Disk, Guest, Image, Kept, Origin, Reference, observed, write_tag
-from tests.model.worlds import HOSTS, World
-from tests.plan.worlds import Killed
+from tests.model.living import GUESTS, IMAGES, SNAPSHOTS, Living, Refusal, Refusals
+from tests.model.luck import Fate, Kind, Mishap
+from tests.model.reference import TRASH, Disk, Guest, Image, Kept, Origin, write_tag
+from tests.model.worlds import HOSTS
 
-GUESTS = ("a", "b", "c", "d")
-IMAGES = ("x", "y")
-SNAPSHOTS = ("monday", "tuesday", "sunday")
-MOST_MISHAPS = 3
-_TRIES = MOST_MISHAPS + 2
 _CHAP = ("none", "one way", "mutual")
-
-Refusal = type[PyvmiscsiError]
-Refusals = Refusal | tuple[Refusal, ...]
 
 
 def _mishaps(latest: int) -> st.SearchStrategy[Mishap]:
@@ -57,20 +41,8 @@ bad = st.builds(
 fates = st.one_of(good, bad, good)
 
 
-class Sequence(RuleBasedStateMachine):
-    """One life of a site. After every rule all that can be seen must be as the reference says."""
-
-    layout: ClassVar[str] = "nested"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = self.make_world()
-        self.reference = Reference(flat=self.layout == "flat")
-        self.mishaps_left = MOST_MISHAPS
-        self.tag = 0
-
-    def make_world(self) -> World:
-        raise NotImplementedError
+class Sequence(Living):
+    """Each rule is a verb with the state that it must bring about, or with the refusal that it must meet."""
 
     # guests come and go
 
@@ -370,109 +342,6 @@ class Sequence(RuleBasedStateMachine):
             fate=fate,
         )
 
-    # which guest, which disk, which snapshot
-
-    @property
-    def has_snapshots(self) -> bool:
-        """Some that have a name a person gave them."""
-        return any(_plain(guest) for guest in self.reference.guests.values())
-
-    def free_name(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from([name for name in GUESTS if name not in self.reference.guests]))
-
-    def any_guest(self, data: st.DataObject, *, stopped: bool = False) -> tuple[str, Guest]:
-        names = sorted(name for name, guest in self.reference.guests.items() if not (stopped and guest.host))
-        name = data.draw(st.sampled_from(names))
-        return name, self.reference.guests[name]
-
-    def any_image(self, data: st.DataObject) -> tuple[str, Image]:
-        name = data.draw(st.sampled_from(sorted(self.reference.images)))
-        return name, self.reference.images[name]
-
-    def any_disk(self, data: st.DataObject, *, stopped: bool = False) -> tuple[str, Guest, str]:
-        name, guest = self.any_guest(data, stopped=stopped)
-        return name, guest, data.draw(st.sampled_from(sorted(guest.disks)))
-
-    def any_snapshot(self, data: st.DataObject) -> tuple[str, Guest, Kept]:
-        having = sorted(name for name, guest in self.reference.guests.items() if _plain(guest))
-        name = data.draw(st.sampled_from(having))
-        guest = self.reference.guests[name]
-        return name, guest, data.draw(st.sampled_from(_plain(guest)))
-
-    # how a rule is lived
-
-    def live(
-        self,
-        act: Callable[[Site], object],
-        after: Reference,
-        *,
-        refusal: Refusals | None = None,
-        fate: Fate,
-    ) -> None:
-        """Do it, and if it was cut short have another process end it; then look at everything.
-
-        It must have been done, or not begun, or taken back; which of them, only a cut leaves open: a process that was
-        killed, or a peer that did not answer, and nothing unfinished to be found.
-        """
-        luck = Luck(list(fate.mishaps[: self.mishaps_left]))
-        planned = len(luck.ahead)
-        before = self.reference
-        outcome = self._attempt(act, luck)
-        if len(luck.ahead) == planned:
-            assert isinstance(outcome, refusal) if refusal else outcome is None, repr(outcome)
-        ended = self._recover(luck, fate.ending) if len(luck.ahead) < planned else None
-        self.mishaps_left -= planned - len(luck.ahead)
-        if refusal:
-            candidates = [before]
-        elif ended:
-            candidates = [after if ended == "resume" else before]
-        elif isinstance(outcome, (Killed, HostUnreachableError, NasUnreachableError, NasUnansweredError)):
-            candidates = [before, after]
-        else:
-            candidates = [before] if outcome else [after]
-        self._agree(candidates)
-
-    def _attempt(self, act: Callable[[Site], object], luck: Luck) -> BaseException | None:
-        with self.world.site(luck) as site:
-            try:
-                act(site)
-            except (Killed, PyvmiscsiError) as error:
-                note(f"  {type(error).__name__}: {error}")
-                return error
-        return None
-
-    def _recover(self, luck: Luck, ending: str) -> str | None:
-        """What another process did with what was left unfinished; None when nothing was."""
-        ended: str | None = None
-        for _ in range(_TRIES):
-            ahead = len(luck.ahead)
-            with self.world.site(luck) as site:
-                try:
-                    pending = site.operations()
-                    if not pending and len(luck.ahead) == ahead:  # else a host was not there to be asked
-                        return ended
-                    if not pending:
-                        continue
-                    assert len(pending) == 1, pending
-                    ended = ending
-                    getattr(pending[0], ending)()
-                except PastNoReturnError:
-                    ending = "resume"
-                except (Killed, PyvmiscsiError) as error:
-                    note(f"  {ending}: {type(error).__name__}: {error}")
-                    if len(luck.ahead) == ahead and ending == "resume":
-                        ending = "rewind"  # it cannot be done, and nothing but that was in its way
-        raise AssertionError("it does not come to an end")
-
-    def _agree(self, candidates: list[Reference]) -> None:
-        seen, census = observed(self.world), self.world.census()
-        for candidate in candidates:
-            if seen == candidate.as_seen():
-                self.reference = candidate
-                assert census == candidate.census()
-                return
-        assert seen == candidates[-1].as_seen()
-
 
 def _disks(sizes_: list[int]) -> tuple[DiskRequest, ...]:
     return tuple(DiskRequest(Size(size)) for size in sizes_)
@@ -481,8 +350,3 @@ def _disks(sizes_: list[int]) -> tuple[DiskRequest, ...]:
 def _renumbered(disks: Mapping[str, Disk]) -> dict[str, Disk]:
     """A copy's disks are numbered without gaps."""
     return {f"disk{number}": disks[name] for number, name in enumerate(sorted(disks))}
-
-
-def _plain(guest: Guest) -> list[Kept]:
-    """The snapshots that somebody asked for."""
-    return [kept for kept in guest.snapshots if kept.name in SNAPSHOTS]
