@@ -28,21 +28,28 @@ def main(argv: Sequence[str]) -> int:
     begun = time.monotonic()
     chosen = [scenario(name) for name in options.scenario] or SCENARIOS
     played: list[Played] = []
+    ends = begun + options.minutes * 60
     with ThreadPoolExecutor(options.workers) as pool:  # all that takes time here is other processes
-        for future in as_completed([pool.submit(play, one, options.part, options.seed) for one in chosen]):
+        for future in as_completed([pool.submit(play, one, options.part, options.seed, ends) for one in chosen]):
             for one in future.result():
                 played.append(one)
                 sys.stdout.write(f"{one.line}\n")
             sys.stdout.flush()
     sys.stdout.write(f"{summary(played, time.monotonic() - begun)}\n")
     if not options.scenario:
-        PAGE.write_text(page(played, datetime.now(UTC).date(), options.part))
+        left = {one.name for one in SCENARIOS} - {one.scenario for one in played}
+        PAGE.write_text(page(played, datetime.now(UTC).date(), options.part, sorted(left)))
     return 1 if any(one.complaints for one in played) else 0
 
 
-def play(one: Scenario, part: float, seed: int) -> list[Played]:
-    """One scenario in all its dialects, on a lab of its own: all cases, or a part of them, drawn by `seed`."""
+def play(one: Scenario, part: float, seed: int, ends: float) -> list[Played]:
+    """One scenario in all its dialects, on a lab of its own: all cases, or a part of them, drawn by `seed`.
+
+    Nothing of it when it is past `ends`, in monotonic seconds.
+    """
     played: list[Played] = []
+    if time.monotonic() > ends:
+        return played
     dialect, begun = "", time.monotonic()
     try:
         with Launcher() as launcher, Theatre(one.release, launcher) as theatre:
@@ -66,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, help="labs at the same time (2)")
     parser.add_argument("--part", type=float, default=1.0, help="how much of the matrix, drawn at random (1: all)")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn (1)")
+    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="begin no further scenario after these")
     return parser
 
 

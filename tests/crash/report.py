@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from textwrap import fill
 
 CERTAINTY = 3.0
 """-ln(0.05): with no failure among n independent cases the rate is below 3/n, at 95 %."""
@@ -47,7 +48,7 @@ def summary(played: Sequence[Played], seconds: float) -> str:
     return f"{cases} cases, {failures} failures in {seconds:.0f} s: {bound(cases, failures)}"
 
 
-def page(played: Sequence[Played], on: date, part: float = 1.0) -> str:
+def page(played: Sequence[Played], on: date, part: float = 1.0, left: Sequence[str] = ()) -> str:
     """docs/crash-matrix.md."""
     cases, failures = _totals(played)
     rows = sorted(played, key=lambda one: (one.scenario, one.release, one.dialect))
@@ -62,6 +63,7 @@ def page(played: Sequence[Played], on: date, part: float = 1.0) -> str:
             "|---|---|---|--:|--:|--:|",
             *(one.row for one in rows),
             "",
+            *([fill(f"Not played in that run: {', '.join(left)}.", 120), ""] if left else []),
         ]
     )
 

@@ -30,5 +30,6 @@ def test_the_page_has_the_date_and_every_scenario() -> None:
     text = page([ROLLBACK, CREATE], date(2026, 11, 22))
     assert "The latest run, 2026-11-22, the whole matrix:\n**300 cases, 1 failures**; nothing is proven." in text
     assert "20 % of the matrix, drawn at random" in page([CREATE], date(2026, 11, 22), 0.2)
+    assert "Not played in that run: rename, start." in page([CREATE], date(2026, 11, 22), left=["rename", "start"])
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert rows[1:] == ["| create | 25.10 | jsonrpc | 9 | 80 | 0 |", "| rollback | 25.10 | rest2 | 5 | 220 | 1 |"]
