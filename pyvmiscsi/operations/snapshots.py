@@ -17,6 +17,7 @@ from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.announced import Announced
 from pyvmiscsi.steps.configuration import ConfigurationKept, ConfigurationRestored, KeptConfigurationGone
 from pyvmiscsi.steps.exports import NobodyLoggedIn
+from pyvmiscsi.steps.running import NobodyStarts
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.snapshots import Expiry, SnapshotExists, SnapshotGone, VolumeRolledBack
 from pyvmiscsi.units import Size
@@ -132,11 +133,12 @@ def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: S
         for target in request.targets
     ]
     reversible.append(NobodyLoggedIn(nas, request.targets))
+    directory = _directory(request.guest, datastore)
+    reversible.append(NobodyStarts(_host(datastore, scene), request.guest, directory))
     steps: list[Step] = [Announced(nas, request.anchor, f"rollback to @{request.name}", operation)]
     steps += [SnapshotGone(nas, path, name, recursive=False) for path, name in request.newer]
     steps += [VolumeRolledBack(nas, path, request.name, size, operation) for path, size in request.volumes]
     if request.configuration:
-        directory = _directory(request.guest, datastore)
         steps.append(ConfigurationRestored(_host(datastore, scene), directory, str(request.guest), str(request.name)))
     return Plan(ROLLBACK, f"{request.guest}@{request.name}", (*reversible, *steps), no_return=len(reversible))
 

@@ -9,6 +9,8 @@ from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord, DiskProof
+from pyvmiscsi.names import DatasetPath
+from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.scene import Scene
@@ -30,6 +32,7 @@ class StartRequest:
     directory: str
     disks: dict[int, DiskProof]
     chap_tag: int | None
+    anchor: DatasetPath
 
     @classmethod
     def of(cls, record: GuestRecord, config: GuestConfig, datastore: DatastoreRecord, host: str) -> StartRequest:
@@ -49,7 +52,7 @@ class StartRequest:
                     hint="correct the serial in the configuration: the guest would get a wrong disk",
                 )
         proofs = {number: disk.proof(datastore) for number, disk in on_nas.items()}
-        return cls(config, host, f"{datastore.config_path}/{record.name}", proofs, record.chap_tag)
+        return cls(config, host, f"{datastore.config_path}/{record.name}", proofs, record.chap_tag, record.anchor)
 
 
 def supposed_devices(request: StartRequest) -> Devices:
@@ -79,7 +82,8 @@ def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, 
     return Plan(VERB, str(request.config.name), (*alone, *logins, running))
 
 
-def start_journal(request: StartRequest, scene: Scene, intent: Intent) -> LockJournal:
+def start_journal(request: StartRequest, datastore: DatastoreRecord, scene: Scene, intent: Intent) -> LockJournal:
     """`run.lock` in the guest's directory, on the host that is to run it."""
     hypervisor = Hypervisor(scene.host(request.host))
-    return LockJournal(hypervisor.run_lock(request.config.name, request.directory), intent)
+    lock = hypervisor.run_lock(request.config.name, request.directory)
+    return LockJournal(lock, intent, anchor_at(request.anchor, datastore, scene))

@@ -8,15 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyvmiscsi.bhyve.run_lock import RunLock
-from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.errors import PyvmiscsiError
+from pyvmiscsi.plan.intent import Intent, read_intents
+from pyvmiscsi.plan.journal import Anchor, refuse_others
 
 
 @dataclass(frozen=True, slots=True)
 class LockJournal:
-    """The lock belongs to the operation until the supervisor, which knows its id, releases it."""
+    """The lock belongs to the operation until the supervisor, which knows its id, releases it.
+
+    Once it is taken, the guest's anchor is looked at: a rollback that began meanwhile writes its intent first and looks
+    for the lock second, so that never both go on.
+    """
 
     lock: RunLock
     intent: Intent
+    anchor: Anchor
 
     def pending(self) -> tuple[Intent, ...]:
         holder = self.lock.find_holder()
@@ -24,6 +31,13 @@ class LockJournal:
 
     def open(self, intent: Intent) -> None:
         self.lock.take(intent.id)
+        try:
+            others = read_intents(self.anchor.path, self.anchor.marks() or {})
+            if others:
+                refuse_others(intent, others)
+        except PyvmiscsiError:
+            self.lock.release(intent.id)
+            raise
 
     def close(self, intent: Intent) -> None:
         """The guest runs: its supervisor releases the lock."""

@@ -13,9 +13,9 @@ from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console, loader_argv
 from pyvmiscsi.bhyve.network import Networks, Switch, own_taps, parse_switches
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
 from pyvmiscsi.bhyve.supervisor import Supervision
-from pyvmiscsi.errors import DeadlineError, NotFoundError, ProofError, UnsupportedError
+from pyvmiscsi.errors import BusyError, DeadlineError, NotFoundError, ProofError, UnsupportedError
 from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host, Initiator
@@ -111,6 +111,37 @@ class GuestRunning:
 
     def _console(self, port: str) -> str:
         return console(self.config, int(port.removeprefix("com")), "B")
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyStarts:
+    """No host has the guest's lock: nobody is about to log in to its disks."""
+
+    host: Host
+    guest: GuestName
+    directory: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"nobody starts {self.guest}"
+
+    def holds(self) -> bool:
+        return self._holder() is None
+
+    def make(self) -> None:
+        holder = self._holder()
+        if holder is not None:
+            raise BusyError(
+                f"guest {self.guest}: {holder.host} has started it meanwhile (run.lock)",
+                hint=f"pyvmiscsi vm stop {self.guest}",
+            )
+
+    def undo(self) -> None:
+        """Nothing was done."""
+
+    def _holder(self) -> LockHolder | None:
+        return Hypervisor(self.host).run_lock(self.guest, self.directory).find_holder()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import ConflictError, NasUnreachableError, PyvmiscsiError
+from pyvmiscsi.errors import BusyError, ConflictError, NasUnreachableError, PyvmiscsiError
 from pyvmiscsi.model import HostRecord, NasRecord
 from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.names import DatasetPath
@@ -157,6 +157,19 @@ def test_a_create_that_was_cut_short_takes_nothing_of_a_guest_of_that_name_in_an
     assert two.nas.find_mapping(before.targets[0].iqn, before.extents[0].name) is not None
     if ending == "rewind":
         assert two.site().operations() == ()
+
+
+def test_a_guest_started_meanwhile_is_not_rolled_back(world: World) -> None:
+    guest = world.site().datastore().create(web1("1G"))
+    guest.snapshot("monday")
+    disk = guest.record().disks[0].volume.path
+    world.nas.contents[disk] = b"written since"
+    lock = world.directory / "web1" / "run.lock"
+    meanwhile(world, "change_marks", lambda: lock.write_text("hv1\n"))
+    with pytest.raises(BusyError, match="hv1 has started it"):
+        guest.rollback("monday")
+    assert world.nas.contents[disk] == b"written since"
+    assert world.site().operations() == ()
 
 
 def test_an_image_of_that_name_made_meanwhile_stays_whole(world: World) -> None:

@@ -90,7 +90,7 @@ class Life(GuestAccess):
 
     def _planned_start(self, request: StartRequest, intent: Intent, scene: SiteScene) -> PlannedOperation:
         plan = start_plan(request, self.datastore, scene, intent.id)
-        return PlannedOperation(intent, plan, start_journal(request, scene, intent))
+        return PlannedOperation(intent, plan, start_journal(request, self.datastore, scene, intent))
 
     def _start_request(self, host: str, scene: SiteScene) -> StartRequest:
         record = self.record()
