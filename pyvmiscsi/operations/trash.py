@@ -205,7 +205,9 @@ def empty_journal(request: EmptyRequest, datastore: DatastoreRecord, scene: Scen
 
 
 def _still_parked(parked: Parked) -> Owner:
-    return Owner(TRASH, {"uuid": str(parked.uuid)})
+    """Somebody who was asked whether to let it go may answer long after it was restored, or parked for longer."""
+    content = parked.as_json()
+    return Owner(TRASH, {key: content[key] for key in ("uuid", "until")})
 
 
 def _put_away(parked: Parked, datastore: DatastoreRecord) -> GuestDirectory:

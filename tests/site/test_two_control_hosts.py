@@ -99,6 +99,21 @@ def test_a_guest_parked_meanwhile_is_left_alone(world: World, verb: str) -> None
     assert world.site().trash().find("web1").restore().exists()
 
 
+@pytest.mark.parametrize("again", [None, 30])
+def test_a_guest_restored_while_somebody_is_asked_whether_to_let_it_go_stays(world: World, again: int | None) -> None:
+    guest = world.site().datastore().create(web1("1G"))
+    guest.snapshot("monday")
+    guest.park(7)
+    asked_about = world.site().trash().find("web1")
+    world.site().trash().find("web1").restore()
+    if again:
+        guest.park(again)
+    before = world.nas.state()
+    with pytest.raises(ConflictError, match="just now"):
+        asked_about.empty()
+    assert world.nas.state() == before
+
+
 def test_a_guest_of_the_same_name_made_meanwhile_is_not_destroyed(world: World) -> None:
     guest = world.site().datastore().create(web1("1G"))
     after: list[object] = []
