@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -49,9 +50,10 @@ TestInMemoryWithoutRenaming = InMemoryWithoutRenaming.TestCase
 TestInMemoryWithoutRenaming.settings = SETTINGS
 
 
-def test_on_the_lab(lab_factory: LabFactory) -> None:
-    """Few and short, for here everything is real: sessions, hypervisors, guests."""
-    lab = lab_factory(login_budget=PLENTY_OF_LOGINS)
+@pytest.mark.parametrize("release", ["24.10", "25.10"])
+def test_on_the_lab(lab_factory: LabFactory, release: str) -> None:
+    """Few and short, for here everything is real: sessions, hypervisors, guests. The older nas speaks REST."""
+    lab = lab_factory(profile=release, login_budget=PLENTY_OF_LOGINS)
     lab.control.checkpoint("empty")
 
     class OnLab(Sequence):
@@ -67,5 +69,5 @@ def test_on_the_lab(lab_factory: LabFactory) -> None:
                 path = site.datastore().record.config_path
                 site.host("hv1").script('cd "$1" && rm -Rf ./* .trash', path)
 
-    few = settings(SETTINGS, max_examples=max(ON_DEMAND // 50, 2), stateful_step_count=8)
+    few = settings(SETTINGS, max_examples=max(ON_DEMAND // 50, 2), stateful_step_count=10)
     run_state_machine_as_test(OnLab, settings=few)
