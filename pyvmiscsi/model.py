@@ -249,6 +249,13 @@ class DatastoreRecord:
         """What `anchor_of` was asked."""
         return anchor.leaf.removesuffix(f"-{DiskName(0)}") if self.layout == "flat" else anchor.leaf
 
+    def volume_of_visitor(self, guest: GuestName, uuid: UUID, disk: DiskName) -> DatasetPath:
+        """Where a disk is put whose guest lives in another datastore: beside the guests of this one.
+
+        The same in every layout: it needs no dataset of its own, and the uuid keeps it from being another guest's.
+        """
+        return self.parent.child(f"{guest}-{uuid.hex[:8]}-{disk}")
+
     def target_of(self, guest: GuestName, disk: DiskName) -> Iqn:
         return self.basename.child(disk.of(guest))
 

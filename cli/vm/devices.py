@@ -50,12 +50,15 @@ def add(
     thick: Thick = False,
     block_size: BlockSize = None,
     compression: Compression = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="NAME", help="The datastore for the disk, if not the guest's own.")
+    ] = None,
     datastore: Where = None,
     dry_run: DryRun = False,
 ) -> None:
     """Give a stopped guest another disk or network. None of its other devices moves."""
     invocation = of(ctx)
-    of_disks = {"--thick": thick, "--block-size": block_size, "--compression": compression}
+    of_disks = {"--thick": thick, "--block-size": block_size, "--compression": compression, "--on": on}
     if device is Kind.NETWORK:
         _refuse_given(of_disks, "a network has none")
         _add_network(invocation, str(name), datastore, _switch(switch, size), emulation, mac, dry_run=dry_run)
@@ -65,7 +68,7 @@ def add(
             raise InputError("a disk needs a size", hint="say --size SIZE")
         from pyvmiscsi.operations.create import DiskRequest
 
-        disk = DiskRequest(Size.parse(size), thick, block_size, compression)
+        disk = DiskRequest(Size.parse(size), thick, block_size, compression, on)
         _add_disk(invocation, str(name), datastore, disk, emulation, dry_run=dry_run)
 
 

@@ -11,7 +11,7 @@ from pyvmiscsi.units import Size
 from .. import show
 from ..frame import Invocation, of, word
 from ..interruption import run_of
-from .words import BlockSize, Compression, Datastore, DryRun, Name, OnHost, Thick, Yes, show_preview, text_of
+from .words import BlockSize, Compression, Datastore, DryRun, Name, OnHost, SizedDisk, Thick, Yes, show_preview, text_of
 
 if TYPE_CHECKING:
     from pyvmiscsi.site import Guest, GuestView
@@ -24,8 +24,14 @@ def create(
     ctx: typer.Context,
     name: Name,
     size: Annotated[
-        list[Size] | None,
-        typer.Option("--size", "-s", parser=word(Size.parse), metavar="SIZE", help="A disk; again for another disk."),
+        list[SizedDisk] | None,
+        typer.Option(
+            "--size",
+            "-s",
+            parser=word(SizedDisk.parse),
+            metavar="SIZE[@NAME]",
+            help="A disk; again for another disk. @NAME puts it in another datastore.",
+        ),
     ] = None,
     datastore: Datastore = None,
     thick: Thick = False,
@@ -51,7 +57,10 @@ def create(
     invocation = of(ctx)
     request = CreateRequest(
         guest=name,
-        disks=tuple(DiskRequest(one, thick, block_size, compression) for one in size or [Size.parse("20G")]),
+        disks=tuple(
+            DiskRequest(one.size, thick, block_size, compression, one.datastore)
+            for one in size or [SizedDisk.parse("20G")]
+        ),
         settings=settings_of(text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
         chap=chap or mutual,
         mutual=mutual,

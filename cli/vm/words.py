@@ -1,5 +1,6 @@
 """Words that several verbs of `pyvmiscsi vm` share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,21 @@ Compression = Annotated[
     str | None, typer.Option("--compression", metavar="NAME", help="off, lz4, zstd, … (as the dataset above it).")
 ]
 GuestAndSnapshot = Annotated[str, typer.Argument(metavar="NAME@SNAPSHOT", help="The guest and its snapshot.")]
+
+
+@dataclass(frozen=True)
+class SizedDisk:
+    """`100G`, or `100G@iscsi2`: a disk's size, and the datastore to put it in when that is not its guest's."""
+
+    size: Size
+    datastore: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> "SizedDisk":
+        size, at, datastore = text.partition("@")
+        if at and not datastore:
+            raise InputError(f"disk {text!r}: no datastore after the @", hint="write SIZE or SIZE@DATASTORE")
+        return cls(Size.parse(size), datastore or None)
 
 
 def guest_and_snapshot(text: str) -> tuple[str, str]:

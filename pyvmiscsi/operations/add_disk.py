@@ -16,11 +16,12 @@ from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
 from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.guests import GuestRecord
-from pyvmiscsi.operations.pairing import paired_disks
-from pyvmiscsi.operations.scene import Scene
-from pyvmiscsi.plan.step import Plan
+from pyvmiscsi.operations.pairing import paired_disks, target_key
+from pyvmiscsi.operations.scene import Scene, datastore_of
+from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.steps.configuration import ConfigurationSays
-from pyvmiscsi.steps.exports import ExtentExists, MappingExists, TargetExists
+from pyvmiscsi.steps.elsewhere import DiskTold
+from pyvmiscsi.steps.exports import CredentialExists, ExtentExists, MappingExists, TargetExists
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.volumes import VolumeExists
 
@@ -40,12 +41,24 @@ class AddDiskRequest:
     chap_tag: int | None
     mutual: bool
     settings: Mapping[str, str]
+    account: bool = False
+    """Whether the guest may have no CHAP account yet on the nas that the disk is to be on."""
 
     @classmethod
-    def of(cls, record: GuestRecord, conf: ConfText, disk: DiskRequest, emulation: str = "virtio-blk") -> Self:
+    def of(
+        cls,
+        record: GuestRecord,
+        conf: ConfText,
+        disk: DiskRequest,
+        home: DatastoreRecord,
+        where: DatastoreRecord,
+        *,
+        emulation: str = "virtio-blk",
+    ) -> Self:
         """The next disk of the guest. Slots of other devices are written down, so that none of them moves.
 
-        Its name is one that no disk of the guest has, nor had if its volume was kept.
+        It is put in datastore `where`, the guest's own or another. Its name is one that no disk of the guest has, nor
+        had if its volume was kept.
 
         ConflictError when nas and configuration already disagree about the disks; RuleError for a hundred disks.
         """
@@ -64,10 +77,13 @@ class AddDiskRequest:
         added = Disk(place, emulation, f"{LABEL}{serial}", dev="custom", serial=serial)
         before = conf.pairs()
         after = write_guest(config.pinned().with_disk(added).pinned(), conf).pairs()
+        if where.name != home.name:
+            after[target_key(DiskName(place))] = str(where.target_of(record.name, name))
         settings = {key: value for key, value in after.items() if before.get(key) != value}
         target = next((found.target for found in record.disks if found.target), None)
         tag, mutual = (target.chap_tag, target.mutual) if target else (None, False)
-        return cls(record.name, record.anchor, record.uuid, name, disk, tag, mutual, settings)
+        account = tag is not None and all(found.datastore(home).nas != where.nas for found in record.disks)
+        return cls(record.name, record.anchor, record.uuid, name, disk, tag, mutual, settings, account)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +95,7 @@ class AddDiskRequest:
             "chap_tag": self.chap_tag,
             "mutual": self.mutual,
             "settings": [list(pair) for pair in self.settings.items()],  # in this order they are written
+            "account": self.account,
         }
 
     @classmethod
@@ -92,27 +109,35 @@ class AddDiskRequest:
             chap_tag=data["chap_tag"],
             mutual=bool(data["mutual"]),
             settings=dict(data["settings"]),
+            account=bool(data.get("account")),
         )
 
 
 def add_disk_plan(request: AddDiskRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
     """The disk first, the configuration that names it last; every step can be undone."""
-    nas = scene.nas(datastore)
-    signature = Signature(request.uuid, operation)
-    path = datastore.volume_of(datastore.place_of(request.anchor), request.name)
-    iqn, extent = datastore.target_of(request.guest, request.name), request.name.of(request.guest)
-    disk = request.disk
-    target = Target(iqn, datastore.portal_group, datastore.initiator_group, request.chap_tag, request.mutual)
+    where = datastore_of(request.disk.datastore, datastore, scene)
+    nas, signature, name = scene.nas(where), Signature(request.uuid, operation), request.name
+    is_visitor = where.name != datastore.name
+    path = (
+        where.volume_of_visitor(request.guest, request.uuid, name)
+        if is_visitor
+        else where.volume_of(where.place_of(request.anchor), name)
+    )
+    iqn, extent = where.target_of(request.guest, name), name.of(request.guest)
+    target = Target(iqn, where.portal_group, where.initiator_group, request.chap_tag, request.mutual)
     host = scene.host(scene.host_names(datastore)[0])
     conf = f"{datastore.config_path}/{request.guest}/{request.guest}.conf"
-    return Plan(
-        VERB,
-        str(request.guest),
-        (
-            VolumeExists(nas, disk.volume(path, {}), signature),
-            TargetExists(nas, target, extent),
-            ExtentExists(nas, Extent(extent, path, Serial.of_disk(request.uuid, request.name)), signature),
-            MappingExists(nas, LunMapping(iqn, extent, datastore.lun), request.uuid),
-            ConfigurationSays(host, conf, request.settings),
-        ),
-    )
+    steps: list[Step] = []
+    if is_visitor:
+        steps.append(DiskTold(scene.nas(datastore), request.anchor, name, where.name))
+    steps.append(VolumeExists(nas, request.disk.volume(path, {}), signature))
+    if request.account and request.chap_tag is not None:
+        on = None if where.nas == datastore.nas else where.nas
+        steps.append(CredentialExists(nas, request.chap_tag, str(request.guest), request.mutual, on))
+    steps += [
+        TargetExists(nas, target, extent),
+        ExtentExists(nas, Extent(extent, path, Serial.of_disk(request.uuid, name)), signature),
+        MappingExists(nas, LunMapping(iqn, extent, where.lun), request.uuid),
+        ConfigurationSays(host, conf, request.settings),
+    ]
+    return Plan(VERB, str(request.guest), tuple(steps))

@@ -14,7 +14,7 @@ from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, GuestName, SnapshotName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import CreateRequest, SnapshotToTake
-from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
+from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, refuse_elsewhere
 from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.snapshots import refuse_several_moments
 from pyvmiscsi.steps.configuration import PASSWORD
@@ -41,6 +41,7 @@ def clone_request(
     targets and the CHAP account are new. RuleError for a guest with other disks than LUNs, and for one whose disks
     cannot be kept at one moment; ConflictError when the configuration names a disk that the nas has not.
     """
+    refuse_elsewhere(record, "and a nas clones only what it has")
     uuid = uuid4()
     disks = disks_of(record, conf)
     first = None

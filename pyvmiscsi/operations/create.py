@@ -14,9 +14,10 @@ from pyvmiscsi.bhyve.loader import vars_file
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord, Extent, Marks, Target, Volume, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
-from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Mac, Serial, SnapshotPath
+from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Mac, Serial, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.guests import GuestMark
+from pyvmiscsi.operations.pairing import target_key
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.journal import Anchor, CreationJournal, DatasetAnchor, Journal, SharedJournal, VolumeAnchor
 from pyvmiscsi.plan.step import Plan, Step
@@ -38,7 +39,7 @@ _COMPRESSION = re.compile(
 )
 """What `pool.dataset.create` takes on every release that is served (nas-wire.md 2.3)."""
 
-_PLACE_OF_DISK = re.compile(r"disk\d+_(name|dev|size|serial)|uuid")
+_PLACE_OF_DISK = re.compile(r"disk\d+_(name|dev|size|serial|target)|uuid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class DiskRequest:
     thick: bool = False
     block_size: Size | None = None
     compression: str | None = None
+    datastore: str | None = None
+    """The one to put it in, unless its guest's own."""
 
     def __post_init__(self) -> None:
         if self.compression is not None and _COMPRESSION.fullmatch(self.compression) is None:
@@ -68,12 +71,19 @@ class DiskRequest:
 
     def as_json(self) -> dict[str, Any]:
         block = self.block_size.bytes if self.block_size else None
-        return {"size": self.size.bytes, "thick": self.thick, "block_size": block, "compression": self.compression}
+        data = {"size": self.size.bytes, "thick": self.thick, "block_size": block, "compression": self.compression}
+        return data | ({"datastore": self.datastore} if self.datastore else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         block = data.get("block_size")
-        return cls(Size(data["size"]), bool(data["thick"]), Size(block) if block else None, data.get("compression"))
+        return cls(
+            size=Size(data["size"]),
+            thick=bool(data["thick"]),
+            block_size=Size(block) if block else None,
+            compression=data.get("compression"),
+            datastore=data.get("datastore"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +178,24 @@ class CreateRequest:
             for number, disk in enumerate(self.disks)
         )
 
+    def elsewhere(self, home: DatastoreRecord) -> dict[DiskName, str]:
+        """The datastores of those disks that are not to be in `home`."""
+        return {
+            name: disk.datastore
+            for name, disk in self.numbered_disks
+            if isinstance(disk, DiskRequest) and disk.datastore not in (None, home.name) and disk.datastore
+        }
+
+    def places(self, home: DatastoreRecord, scene: Scene) -> dict[DiskName, tuple[DatastoreRecord, DatasetPath]]:
+        """The datastore that each disk is put in, and its volume there."""
+        elsewhere = {name: scene.datastore(other) for name, other in self.elsewhere(home).items()}
+        return {
+            name: (elsewhere[name], elsewhere[name].volume_of_visitor(self.guest, self.uuid, name))
+            if name in elsewhere
+            else (home, home.volume_of(self.place, name))
+            for name, _ in self.numbered_disks
+        }
+
     @property
     def copies(self) -> tuple[CopiedDisk, ...]:
         return tuple(disk for disk in self.disks if isinstance(disk, CopiedDisk))
@@ -201,7 +229,7 @@ def create_plan(
     steps = (
         *_snapshot_steps(request, nas),
         *_volume_steps(request, datastore, scene, operation),
-        *_export_steps(request, datastore, nas, operation),
+        *_export_steps(request, datastore, scene, operation),
         *_configuration_steps(request, datastore, scene),
         *_tidying_steps(request, nas),
     )
@@ -221,8 +249,11 @@ def create_journal(request: CreateRequest, datastore: DatastoreRecord, scene: Sc
     return CreationJournal(anchor, _guest_marks(request, datastore))
 
 
-def configuration_text(request: CreateRequest) -> ConfText:
-    """vm-bhyve's `<guest>.conf` for the request: slots, addresses and serials written down once."""
+def configuration_text(request: CreateRequest, visited: Mapping[DiskName, Iqn] | None = None) -> ConfText:
+    """vm-bhyve's `<guest>.conf` for the request: slots, addresses and serials written down once.
+
+    `visited` are the targets of disks in other datastores, which nothing else on a host would tell.
+    """
     pairs = {"loader": "uefi", "cpu": "1", "memory": "512M", **request.settings, "uuid": str(request.uuid)}
     for name, _ in request.numbered_disks:
         serial = Serial.of_disk(request.uuid, name)
@@ -232,6 +263,8 @@ def configuration_text(request: CreateRequest) -> ConfText:
             f"{name}_name": f"/dev/diskid/DISK-{serial}",
             f"{name}_serial": str(serial),
         }
+        if visited and name in visited:
+            pairs[target_key(name)] = str(visited[name])
     for number in range(_count_of_networks(pairs)):
         pairs.setdefault(f"network{number}_mac", str(Mac.of_network(request.uuid, number)))
     text = ConfText.of(pairs)
@@ -239,7 +272,7 @@ def configuration_text(request: CreateRequest) -> ConfText:
 
 
 def _guest_marks(request: CreateRequest, datastore: DatastoreRecord) -> dict[str, str]:
-    mark = GuestMark(request.guest, request.uuid, datastore.name)
+    mark = GuestMark(request.guest, request.uuid, datastore.name, request.elsewhere(datastore))
     return mark.as_marks(datastore.anchor_of(request.place))
 
 
@@ -248,7 +281,7 @@ def _anchor(request: CreateRequest, datastore: DatastoreRecord, nas: Nas) -> Anc
     if datastore.layout != "flat":
         return DatasetAnchor(nas, path)
     disks = dict(request.numbered_disks)
-    if DiskName(0) not in disks:
+    if DiskName(0) not in disks or DiskName(0) in request.elsewhere(datastore):
         raise RuleError(f"guest {request.guest}: a flat datastore needs a disk0, which carries the guest's marks")
     first = disks[DiskName(0)]
     return VolumeAnchor(nas, first.volume(path, {}))
@@ -262,15 +295,16 @@ def _snapshot_steps(request: CreateRequest, nas: Nas) -> Iterator[Step]:
 def _volume_steps(request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Iterator[Step]:
     signature = Signature(request.uuid, operation)
     anchor = datastore.anchor_of(request.place)
+    places = request.places(datastore, scene)
     for name, disk in request.numbered_disks:
-        path = datastore.volume_of(request.place, name)
+        where, path = places[name]
         is_anchor = path == anchor
         if isinstance(disk, CopiedDisk):
             marks = _guest_marks(request, datastore) if is_anchor else {}
             with_intent = is_anchor and not request.has_clones
             yield from disk.steps(path, marks, signature, datastore, scene, is_there=with_intent)
         elif not is_anchor:
-            yield VolumeExists(scene.nas(datastore), disk.volume(path, {}), signature)
+            yield VolumeExists(scene.nas(where), disk.volume(path, {}), signature)
 
 
 def _tidying_steps(request: CreateRequest, nas: Nas) -> Iterator[Step]:
@@ -279,25 +313,27 @@ def _tidying_steps(request: CreateRequest, nas: Nas) -> Iterator[Step]:
         yield SnapshotGone(nas, request.first.snapshot.dataset, request.first.snapshot.name, request.first.recursive)
 
 
-def _export_steps(request: CreateRequest, datastore: DatastoreRecord, nas: Nas, operation: str) -> Iterator[Step]:
+def _export_steps(request: CreateRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Iterator[Step]:
     signature = Signature(request.uuid, operation)
     tag = chap_tag_of(request.uuid) if request.chap else None
-    if tag is not None and request.disks:
-        yield CredentialExists(nas, tag, str(request.guest), request.mutual)
-    for name, _ in request.numbered_disks:
-        iqn = datastore.target_of(request.guest, name)
-        extent = name.of(request.guest)
-        volume = datastore.volume_of(request.place, name)
-        target = Target(iqn, datastore.portal_group, datastore.initiator_group, tag, request.mutual)
+    places = request.places(datastore, scene)
+    if tag is not None:
+        for where in {one.nas: one for one, _ in places.values()}.values():
+            on = None if where.nas == datastore.nas else where.nas
+            yield CredentialExists(scene.nas(where), tag, str(request.guest), request.mutual, on)
+    for name, (where, volume) in places.items():
+        nas, iqn, extent = scene.nas(where), where.target_of(request.guest, name), name.of(request.guest)
+        target = Target(iqn, where.portal_group, where.initiator_group, tag, request.mutual)
         yield TargetExists(nas, target, extent)
         yield ExtentExists(nas, Extent(extent, volume, Serial.of_disk(request.uuid, name)), signature)
-        yield MappingExists(nas, LunMapping(iqn, extent, datastore.lun), request.uuid)
+        yield MappingExists(nas, LunMapping(iqn, extent, where.lun), request.uuid)
 
 
 def _configuration_steps(request: CreateRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
     host = scene.host(scene.host_names(datastore)[0])
     directory = f"{datastore.config_path}/{request.guest}"
-    text = configuration_text(request)
+    visited = {name: scene.datastore(other) for name, other in request.elsewhere(datastore).items()}
+    text = configuration_text(request, {name: one.target_of(request.guest, name) for name, one in visited.items()})
     yield ConfigurationWritten(host, directory, str(request.guest), text, request.password_of)
     variables = vars_file(parse_guest(request.guest, text), directory)
     if request.variables_of and variables:

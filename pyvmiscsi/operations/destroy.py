@@ -12,13 +12,12 @@ from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_by
-from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_with, refuse_elsewhere
+from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.plan.handover import HandoverJournal
 from pyvmiscsi.plan.intent import mark
 from pyvmiscsi.plan.journal import Journal, RemovalJournal
 from pyvmiscsi.plan.step import Plan, Step
-from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.clones import SnapshotForCopyGone
 from pyvmiscsi.steps.configuration import ConfigurationGone
 from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
@@ -39,16 +38,20 @@ class DoomedDisk:
     extent: str
     target: Target
     mapping: LunMapping | None
+    datastore: str | None = None
+    """The one it is in, when that is not its guest's."""
 
     @classmethod
     def of(cls, guest: GuestName, disk: GuestDisk, datastore: DatastoreRecord) -> Self:
         extent = disk.extent.name if disk.extent else disk.name.of(guest)
-        target = disk.target or Target(datastore.target_of(guest, disk.name), datastore.portal_group)
-        return cls(disk.name, disk.volume.path, extent, target, disk.mapping)
+        where = disk.datastore(datastore)
+        target = disk.target or Target(where.target_of(guest, disk.name), where.portal_group)
+        other = disk.elsewhere.name if disk.elsewhere else None
+        return cls(disk.name, disk.volume.path, extent, target, disk.mapping, other)
 
     def as_json(self) -> dict[str, Any]:
         target = self.target
-        return {
+        data = {
             "disk": str(self.name),
             "volume": str(self.volume),
             "extent": self.extent,
@@ -59,6 +62,7 @@ class DoomedDisk:
             "mutual": target.mutual,
             "lun": self.mapping.lun.number if self.mapping else None,
         }
+        return data | ({"datastore": self.datastore} if self.datastore else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -67,7 +71,7 @@ class DoomedDisk:
         lun = data["lun"]
         mapping = None if lun is None else LunMapping(iqn, data["extent"], Lun(lun))
         volume = DatasetPath.parse(data["volume"])
-        return cls(DiskName.parse(data["disk"]), volume, data["extent"], target, mapping)
+        return cls(DiskName.parse(data["disk"]), volume, data["extent"], target, mapping, data.get("datastore"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,12 @@ class DestroyRequest:
     def of(cls, record: GuestRecord, datastore: DatastoreRecord, *, keep_disks: bool = False) -> Self:
         """ConflictError when a volume was not made for this guest, or is offered by somebody else's extent too.
 
-        Also when something below its dataset is no disk of it, for the dataset goes with the guest.
+        Also when something below its dataset is no disk of it, for the dataset goes with the guest; and when a disk is
+        not in the other datastore where its mark says that it is. RuleError to keep disks of which any is in another.
         """
+        if keep_disks:
+            refuse_elsewhere(record, "and nothing would tell there whose it was")
+        refuse_lost(record)
         if record.strangers and not keep_disks:
             raise ConflictError(
                 f"guest {record.name}: {record.strangers[0]} stands below its dataset, and is no disk of it",
@@ -100,13 +108,13 @@ class DestroyRequest:
             refuse_others(record, disk)
         disks = tuple(DoomedDisk.of(record.name, disk, datastore) for disk in record.disks)
         tag = chap_tag_of(record.uuid) if record.chap_tag is None else record.chap_tag
-        origins = {SnapshotPath.parse(disk.volume.origin) for disk in record.disks if disk.volume.origin}
+        origins = {SnapshotPath.parse(disk.volume.origin) for disk in record.at_home if disk.volume.origin}
         return cls(record.name, record.anchor, record.uuid, tag, disks, tuple(sorted(origins, key=str)), keep_disks)
 
     @property
     def volumes(self) -> tuple[DatasetPath, ...]:
-        """Those of the disks, and the anchor, whichever it is."""
-        return tuple(sorted({self.anchor, *(disk.volume for disk in self.disks)}))
+        """Those of the disks in the guest's own datastore, and the anchor, whichever it is."""
+        return tuple(sorted({self.anchor, *(disk.volume for disk in self.disks if disk.datastore is None)}))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -134,6 +142,18 @@ class DestroyRequest:
         )
 
 
+def refuse_lost(record: GuestRecord) -> None:
+    """ConflictError when the guest's mark tells of a disk elsewhere that is not there: it would be left behind."""
+    there = {disk.name for disk in record.disks}
+    for name, datastore in sorted(record.mark.elsewhere.items()):
+        if name not in there:
+            raise ConflictError(
+                f"guest {record.name}: {name} is not in datastore {datastore}, where it was put",
+                hint=f"does the site file mean that datastore? if it is gone for good: "
+                f"pyvmiscsi vm remove {record.name} {name}",
+            )
+
+
 def refuse_others(record: GuestRecord, disk: GuestDisk) -> None:
     """ConflictError when a disk's volume was not made for the guest, or is offered by somebody else's extent too."""
     if disk.other_extents:
@@ -153,18 +173,24 @@ def destroy_plan(request: DestroyRequest, datastore: DatastoreRecord, scene: Sce
     """Log out everywhere, withdraw the targets; from there on there is no way back."""
     nas = scene.nas(datastore)
     reversible = (*_withdrawing_steps(request, datastore, scene),)
+    places = _places(request, datastore, scene)
     exports: tuple[Step, ...] = (
-        *(ExtentGone(nas, disk.extent, disk.volume) for disk in request.disks),
+        *(ExtentGone(scene.nas(where), disk.extent, disk.volume) for where, disks in places for disk in disks),
         CredentialGone(nas, request.chap_tag, str(request.guest)),
+        *(
+            CredentialGone(scene.nas(where), request.chap_tag, str(request.guest), where.nas)
+            for where in {where.nas: where for where, _ in places if where.nas != datastore.nas}.values()
+        ),
     )
-    volumes = () if request.keep_disks else _deleting_steps(request, datastore, nas)
+    volumes = () if request.keep_disks else _deleting_steps(request, datastore, scene)
     steps = (*reversible, *exports, *volumes, _configuration_step(request, datastore, scene))
     return Plan(VERB, str(request.guest), steps, no_return=len(reversible))
 
 
 def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Journal:
     """The mark is set first; the object that carries it is removed last, or else is no guest's from then on."""
-    anchor, of = anchor_at(request.anchor, datastore, scene), owned_by(request.guest, request.uuid)
+    elsewhere = {disk.name: disk.datastore for disk in request.disks if disk.datastore}
+    anchor, of = anchor_at(request.anchor, datastore, scene), owned_with(request.guest, request.uuid, elsewhere)
     if not request.keep_disks:
         return RemovalJournal(anchor, of=of)
     guest = GuestMark(request.guest, request.uuid, datastore.name).as_marks(request.anchor)
@@ -173,25 +199,48 @@ def destroy_journal(request: DestroyRequest, datastore: DatastoreRecord, scene: 
 
 
 def _withdrawing_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
-    nas = scene.nas(datastore)
+    places = _places(request, datastore, scene)
     if not request.keep_disks:
-        yield NothingKeepsSnapshots(nas, request.volumes)
+        yield NothingKeepsSnapshots(scene.nas(datastore), request.volumes)
+        for where, disks in places[1:]:
+            yield NothingKeepsSnapshots(scene.nas(where), tuple(disk.volume for disk in disks))
     for host in scene.host_names(datastore):
         for disk in request.disks:
             yield DiskDetached(scene.initiator(host), host, disk.target.iqn)
-    if request.disks:
-        yield NobodyLoggedIn(nas, tuple(disk.target.iqn for disk in request.disks))
-    for disk in request.disks:
-        yield TargetGone(nas, disk.target, (disk.mapping,) if disk.mapping else ())
+    for where, disks in places:
+        if disks:
+            yield NobodyLoggedIn(scene.nas(where), tuple(disk.target.iqn for disk in disks))
+    for where, disks in places:
+        for disk in disks:
+            yield TargetGone(scene.nas(where), disk.target, (disk.mapping,) if disk.mapping else ())
 
 
-def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, nas: Nas) -> Iterator[Step]:
+def _places(
+    request: DestroyRequest, datastore: DatastoreRecord, scene: Scene
+) -> list[tuple[DatastoreRecord, tuple[DoomedDisk, ...]]]:
+    """The datastores that hold its disks, its own first, and which each of them holds."""
+    others = dict.fromkeys(disk.datastore for disk in request.disks if disk.datastore)
+    names = (None, *others)
+    return [
+        (datastore_of(name, datastore, scene), tuple(disk for disk in request.disks if disk.datastore == name))
+        for name in names
+    ]
+
+
+def _deleting_steps(request: DestroyRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
     """Snapshots first: a task on the nas may have taken more of them since somebody looked."""
     above = None if datastore.layout == "flat" else request.anchor
+    nas = scene.nas(datastore)
+    own, *others = _places(request, datastore, scene)
     yield NoSnapshotLeft(nas, request.volumes, above)
-    for disk in request.disks:
+    for where, disks in others:
+        yield NoSnapshotLeft(scene.nas(where), tuple(disk.volume for disk in disks))
+    for disk in own[1]:
         if disk.volume != request.anchor:
             yield VolumeGone(nas, disk.volume)
+    for where, disks in others:
+        for disk in disks:
+            yield VolumeGone(scene.nas(where), disk.volume)
     for snapshot in _snapshots_for_its_sake(request, datastore):
         yield SnapshotForCopyGone(nas, snapshot, recursive=True, owner=request.uuid)
 

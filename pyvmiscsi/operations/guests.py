@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping as _Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.errors import ConflictError, InputError
+from pyvmiscsi.errors import ConflictError, InputError, RuleError
 from pyvmiscsi.model import (
     DatastoreRecord,
     DiskProof,
@@ -22,6 +23,8 @@ from pyvmiscsi.model import (
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
 from pyvmiscsi.plan.intent import PREFIX, Intent, mark, read_intents, read_mark
 from pyvmiscsi.plan.journal import Owner
+from pyvmiscsi.steps.elsewhere import ELSEWHERE
+from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.volumes import KEPT
 
 TRASH = "trash"
@@ -35,9 +38,13 @@ class GuestMark:
     guest: GuestName
     uuid: UUID
     datastore: str
+    elsewhere: _Mapping[DiskName, str] = field(default_factory=dict)
+    """The datastores of those of its disks that are not in this one."""
 
     def as_marks(self, anchor: DatasetPath, *, moving_to: DatasetPath | None = None) -> dict[str, str]:
-        content = {"guest": str(self.guest), "uuid": str(self.uuid), "datastore": self.datastore}
+        content: dict[str, Any] = {"guest": str(self.guest), "uuid": str(self.uuid), "datastore": self.datastore}
+        if self.elsewhere:
+            content[ELSEWHERE] = {str(disk): datastore for disk, datastore in self.elsewhere.items()}
         return mark(anchor, "guest", content, moving_to=moving_to)
 
     @classmethod
@@ -46,7 +53,8 @@ class GuestMark:
         if content is None:
             return None
         try:
-            return cls(GuestName.parse(content["guest"]), UUID(content["uuid"]), str(content["datastore"]))
+            elsewhere = {DiskName.parse(disk): str(name) for disk, name in content.get(ELSEWHERE, {}).items()}
+            return cls(GuestName.parse(content["guest"]), UUID(content["uuid"]), str(content["datastore"]), elsewhere)
         except (KeyError, ValueError):
             return None
 
@@ -54,6 +62,12 @@ class GuestMark:
 def owned_by(guest: GuestName | str, uuid: UUID | None = None) -> Owner:
     """What an anchor must say when an operation on this guest begins."""
     return Owner("guest", {"guest": str(guest)} | ({"uuid": str(uuid)} if uuid else {}))
+
+
+def owned_with(guest: GuestName, uuid: UUID, elsewhere: _Mapping[DiskName, str]) -> Owner:
+    """The same, and of no other disks in other datastores than these: for what ends the mark, or writes it anew."""
+    told = {str(disk): datastore for disk, datastore in elsewhere.items()}
+    return Owner("guest", {"guest": str(guest), "uuid": str(uuid), ELSEWHERE: told or None})
 
 
 def is_a_guests(anchor: DatasetPath, marks: Marks) -> bool:
@@ -74,15 +88,21 @@ class GuestDisk:
     sessions: tuple[NasSession, ...] = ()
     other_extents: tuple[str, ...] = ()
     """Names of further extents that offer the same volume: nobody should have made them."""
+    elsewhere: DatastoreRecord | None = None
+    """The datastore it is in, when that is not its guest's."""
 
-    def proof(self, datastore: DatastoreRecord) -> DiskProof:
+    def datastore(self, home: DatastoreRecord) -> DatastoreRecord:
+        """The datastore it is in; its guest's is `home`."""
+        return self.elsewhere or home
+
+    def proof(self, home: DatastoreRecord) -> DiskProof:
         """What the disk must show when a host attaches it; ConflictError naming what the nas lacks."""
         if self.extent is None or self.target is None or self.mapping is None:
             lacking = "extent" if self.extent is None else "target" if self.target is None else "mapping"
             raise ConflictError(
                 f"volume {self.volume.path}: the nas has no {lacking} for it", hint="see pyvmiscsi ops list"
             )
-        address = LunAddress(datastore.portal, self.target.iqn, self.mapping.lun)
+        address = LunAddress(self.datastore(home).portal, self.target.iqn, self.mapping.lun)
         return DiskProof(address, self.extent.serial, self.volume.size)
 
 
@@ -107,6 +127,11 @@ class GuestRecord:
     @property
     def uuid(self) -> UUID:
         return self.mark.uuid
+
+    @property
+    def at_home(self) -> tuple[GuestDisk, ...]:
+        """The disks that are in the guest's own datastore."""
+        return tuple(disk for disk in self.disks if disk.elsewhere is None)
 
     @property
     def chap_tag(self) -> int | None:
@@ -140,14 +165,7 @@ def _disks_by_anchor(
     datastore: DatastoreRecord, inventory: Inventory, guests: dict[DatasetPath, GuestName]
 ) -> tuple[dict[DatasetPath, list[GuestDisk]], dict[DatasetPath, list[DiskName]]]:
     """Each guest's disks, and the names of those whose volumes stayed when they were removed."""
-    extents: defaultdict[DatasetPath, list[Extent]] = defaultdict(list)
-    for extent in inventory.extents:
-        extents[extent.volume].append(extent)
-    mappings = {mapping.extent: mapping for mapping in inventory.mappings}
-    targets = {target.iqn: target for target in inventory.targets}
-    sessions: defaultdict[Iqn, list[NasSession]] = defaultdict(list)
-    for session in inventory.sessions:
-        sessions[session.target].append(session)
+    exports = _Exports(inventory)
     disks: defaultdict[DatasetPath, list[GuestDisk]] = defaultdict(list)
     kept: defaultdict[DatasetPath, list[DiskName]] = defaultdict(list)
     for volume in inventory.volumes:
@@ -158,17 +176,65 @@ def _disks_by_anchor(
         if f"{PREFIX}{KEPT}" in volume.marks:  # no guest's anchor bears it: it is the volume's own, wherever it stands
             kept[anchor].append(name)
             continue
-        guest = guests[anchor]
-        offered = sorted(extents[volume.path], key=lambda extent: extent.name != name.of(guest))
-        own, others = (offered[0], offered[1:]) if offered else (None, [])
-        mapping = mappings.get(own.name) if own else None
-        target = targets.get(mapping.target if mapping else datastore.target_of(guest, name))
-        logins = tuple(sessions[target.iqn]) if target else ()
-        rivals = tuple(extent.name for extent in others)
-        disks[anchor].append(GuestDisk(name, volume, own, target, mapping, logins, rivals))
+        disks[anchor].append(exports.disk(guests[anchor], name, volume, datastore))
     for found in disks.values():
         found.sort(key=lambda disk: disk.name)
     return disks, kept
+
+
+class _Exports:
+    """What offers the volumes of an inventory."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._extents: defaultdict[DatasetPath, list[Extent]] = defaultdict(list)
+        for extent in inventory.extents:
+            self._extents[extent.volume].append(extent)
+        self._mappings = {mapping.extent: mapping for mapping in inventory.mappings}
+        self._targets = {target.iqn: target for target in inventory.targets}
+        self._sessions: defaultdict[Iqn, list[NasSession]] = defaultdict(list)
+        for session in inventory.sessions:
+            self._sessions[session.target].append(session)
+
+    def disk(self, guest: GuestName, name: DiskName, volume: Volume, datastore: DatastoreRecord) -> GuestDisk:
+        offered = sorted(self._extents[volume.path], key=lambda extent: extent.name != name.of(guest))
+        own, others = (offered[0], offered[1:]) if offered else (None, [])
+        mapping = self._mappings.get(own.name) if own else None
+        target = self._targets.get(mapping.target if mapping else datastore.target_of(guest, name))
+        logins = tuple(self._sessions[target.iqn]) if target else ()
+        rivals = tuple(extent.name for extent in others)
+        return GuestDisk(name, volume, own, target, mapping, logins, rivals)
+
+
+def with_visitors(record: GuestRecord, datastore: DatastoreRecord, inventory: Inventory) -> GuestRecord:
+    """The guest with those of its disks, too, that this other datastore holds: its mark names them, each is signed."""
+    exports, names = _Exports(inventory), {one for one, name in record.mark.elsewhere.items() if name == datastore.name}
+    found = (
+        replace(exports.disk(record.name, name, volume, datastore), elsewhere=datastore)
+        for volume in inventory.volumes
+        if (name := _visitor(record.uuid, volume, datastore)) in names and name is not None
+    )
+    return replace(record, disks=tuple(sorted((*record.disks, *found), key=lambda disk: disk.name)))
+
+
+def _visitor(uuid: UUID, volume: Volume, datastore: DatastoreRecord) -> DiskName | None:
+    """Which disk of that guest a volume is, which lives in another datastore; None when it is none."""
+    signature = Signature.in_marks(volume.path, volume.marks)
+    place, _, disk = volume.path.leaf.rpartition("-")
+    if volume.path.parent != datastore.parent or signature is None or signature.guest != uuid:
+        return None
+    try:
+        return DiskName.parse(disk) if place.endswith(f"-{uuid.hex[:8]}") else None
+    except InputError:
+        return None
+
+
+def refuse_elsewhere(record: GuestRecord, why: str) -> None:
+    """RuleError, naming the disk, for a guest with a disk in another datastore."""
+    for disk, datastore in sorted(record.mark.elsewhere.items()):
+        raise RuleError(
+            f"guest {record.name}: {disk} is in datastore {datastore}, {why}",
+            hint="of a guest whose disks are all in its own datastore, that can be done",
+        )
 
 
 def _strangers(

@@ -6,8 +6,10 @@ in the configuration, while on the nas every disk keeps its name.
 
 from __future__ import annotations
 
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import Disk, GuestConfig
-from pyvmiscsi.names import DiskName, Serial
+from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.names import DiskName, Iqn, Serial
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
 
 
@@ -35,3 +37,19 @@ def disk_name_of(disk: Disk, config: GuestConfig) -> DiskName:
     serial = disk.shown_serial
     named = Serial(serial).disk_of(config.uuid) if serial and config.uuid else None
     return named or DiskName(disk.number)
+
+
+def target_key(place: DiskName) -> str:
+    """The key of a configuration that tells a disk's target, where the guest's datastore does not."""
+    return f"{place}_target"
+
+
+def configured_targets(config: GuestConfig, conf: ConfText, datastore: DatastoreRecord) -> tuple[Iqn, ...]:
+    """The targets of the guest's LUNs, told without any nas."""
+    return tuple(
+        Iqn.parse(told)
+        if (told := conf.get(target_key(DiskName(disk.number))))
+        else datastore.target_of(config.name, disk_name_of(disk, config))
+        for disk in config.disks
+        if disk.is_lun
+    )

@@ -49,7 +49,7 @@ class PromoteRequest:
         ConflictError when no disk is a clone, and when two snapshots would have one name.
         """
         clones = [
-            (disk.volume.path, SnapshotPath.parse(disk.volume.origin)) for disk in record.disks if disk.volume.origin
+            (disk.volume.path, SnapshotPath.parse(disk.volume.origin)) for disk in record.at_home if disk.volume.origin
         ]
         if not clones:
             raise ConflictError(f"guest {record.name}: no disk of it is a clone", hint="pyvmiscsi vm tree")

@@ -11,19 +11,21 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.removal import without_device
 from pyvmiscsi.errors import ConflictError, NotFoundError, RuleError
-from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName
 from pyvmiscsi.operations.destroy import DoomedDisk, refuse_others
-from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.guests import GuestDisk, GuestRecord
 from pyvmiscsi.operations.networks import conf_path
-from pyvmiscsi.operations.pairing import paired_disks
-from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.operations.pairing import disk_name_of, paired_disks
+from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.steps.configuration import ConfigurationChanged
-from pyvmiscsi.steps.exports import ExtentGone, NobodyLoggedIn, TargetGone
+from pyvmiscsi.steps.elsewhere import DiskUntold
+from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
 from pyvmiscsi.steps.volumes import NoSnapshots, VolumeGone, VolumeKept
+from pyvmiscsi.units import Size
 
 VERB = "remove-disk"
 
@@ -41,6 +43,10 @@ class RemoveDiskRequest:
     """Whether its volume stays, with its snapshots and a mark that tells whose it was."""
     snapshots: bool = False
     """Whether snapshots of it go with it; else they are in the way."""
+    account: tuple[int, str] | None = None
+    """The CHAP account, by tag and user, that no other disk of the guest needs on that nas."""
+    lost: bool = False
+    """Whether it is not there at all: then nothing is taken but what tells of it."""
 
     @classmethod
     def of(
@@ -70,6 +76,12 @@ class RemoveDiskRequest:
                 f"guest {record.name}: {name} carries the guest's marks, and goes with the guest only",
                 hint="in a nested datastore the guest's dataset carries them",
             )
+        if keep and found.elsewhere:
+            raise RuleError(
+                f"guest {record.name}: {name} is in datastore {found.elsewhere.name}, and nothing would tell there "
+                "whose it was",
+                hint="of disks in the guest's own datastore, volumes can be kept",
+            )
         refuse_others(record, found)
         place = next(
             (n for n, disk in paired_disks(record, parse_guest(record.name, conf)).items() if disk == found), None
@@ -79,7 +91,18 @@ class RemoveDiskRequest:
         after = without_device(record.name, conf, "disk", place)
         disk = DoomedDisk.of(record.name, found, datastore)
         changes = conf.changes_to(after)
-        return cls(record.name, record.anchor, record.uuid, disk, changes, keep=keep, snapshots=snapshots)
+        account = _account_of_its_own(record, found, datastore)
+        return cls(record.name, record.anchor, record.uuid, disk, changes, keep, snapshots, account)
+
+    @classmethod
+    def of_lost(cls, record: GuestRecord, conf: ConfText, name: DiskName, where: DatastoreRecord) -> Self:
+        """For a disk that the guest's mark tells of, and that is not in that other datastore."""
+        config, path = parse_guest(record.name, conf), where.volume_of_visitor(record.name, record.uuid, name)
+        numbers = (disk.number for disk in config.disks if disk.is_lun and disk_name_of(disk, config) == name)
+        place = next(numbers, None)
+        after = conf if place is None else without_device(record.name, conf, "disk", place)
+        disk = DoomedDisk.of(record.name, GuestDisk(name, Volume(path, Size(0)), elsewhere=where), where)
+        return cls(record.name, record.anchor, record.uuid, disk, conf.changes_to(after), lost=True)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -90,6 +113,8 @@ class RemoveDiskRequest:
             "changes": [list(change) for change in self.changes.items()],
             "keep": self.keep,
             "snapshots": self.snapshots,
+            "account": list(self.account) if self.account else None,
+            "lost": self.lost,
         }
 
     @classmethod
@@ -102,12 +127,18 @@ class RemoveDiskRequest:
             changes=dict(data["changes"]),
             keep=bool(data["keep"]),
             snapshots=bool(data["snapshots"]),
+            account=(int(data["account"][0]), str(data["account"][1])) if data.get("account") else None,
+            lost=bool(data.get("lost")),
         )
 
 
 def remove_disk_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """Log out everywhere, withdraw the target; from there on there is no way back."""
-    nas, disk = scene.nas(datastore), request.disk
+    if request.lost:
+        return _forgetting_plan(request, datastore, scene)
+    disk = request.disk
+    where = datastore_of(disk.datastore, datastore, scene)
+    nas = scene.nas(where)
     reversible = (*_withdrawing_steps(request, datastore, scene),)
     host = scene.host(scene.host_names(datastore)[0])
     path = conf_path(request.guest, datastore)
@@ -121,11 +152,33 @@ def remove_disk_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, sce
     else:
         rest += [NoSnapshotLeft(nas, (disk.volume,))] if request.snapshots else []
         rest.append(VolumeGone(nas, disk.volume))
+    if request.account:
+        rest.append(CredentialGone(nas, *request.account, where.nas))
+    if disk.datastore:
+        rest.append(DiskUntold(scene.nas(datastore), request.anchor, disk.name))
     return Plan(VERB, f"{request.guest} {disk.name}", (*reversible, *rest), no_return=len(reversible))
 
 
+def _account_of_its_own(record: GuestRecord, disk: GuestDisk, home: DatastoreRecord) -> tuple[int, str] | None:
+    """An account on another nas than the guest's goes with the last disk there."""
+    nas, tag = disk.datastore(home).nas, disk.target.chap_tag if disk.target else None
+    needed = any(other.datastore(home).nas == nas for other in record.disks if other != disk)
+    return None if tag is None or needed or nas == home.nas else (tag, str(record.name))
+
+
+def _forgetting_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
+    name = request.disk.name
+    host = scene.host(scene.host_names(datastore)[0])
+    steps = (
+        ConfigurationChanged(host, conf_path(request.guest, datastore), f"without {name}", request.changes),
+        DiskUntold(scene.nas(datastore), request.anchor, name),
+    )
+    return Plan(VERB, f"{request.guest} {name}", steps, no_return=0)
+
+
 def _withdrawing_steps(request: RemoveDiskRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:
-    nas, disk = scene.nas(datastore), request.disk
+    disk = request.disk
+    nas = scene.nas(datastore_of(disk.datastore, datastore, scene))
     if not request.keep:
         volumes = (disk.volume,)
         yield NothingKeepsSnapshots(nas, volumes) if request.snapshots else NoSnapshots(nas, volumes)

@@ -15,7 +15,7 @@ from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_by
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_with, refuse_elsewhere
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal, MoveJournal
 from pyvmiscsi.plan.intent import Intent
@@ -96,6 +96,7 @@ class RenameRequest:
 
         InputError when a name would be too long; ConflictError when somebody else's extent offers a volume of it.
         """
+        refuse_elsewhere(record, "and would keep its name there")
         for disk in record.disks:
             if place is not None and disk.other_extents:
                 raise ConflictError(
@@ -156,7 +157,7 @@ def rename_journal(request: RenameRequest, datastore: DatastoreRecord, scene: Sc
     """The guest has its new name from the very call on that takes the intent away."""
     mark = GuestMark(request.guest, request.uuid, datastore.name)
     new_mark = GuestMark(request.new_name, request.uuid, datastore.name)
-    anchor, of = anchor_at(request.anchor, datastore, scene), owned_by(request.guest, request.uuid)
+    anchor, of = anchor_at(request.anchor, datastore, scene), owned_with(request.guest, request.uuid, {})
     if not request.moves:
         return HandoverJournal(anchor, new_mark.as_marks(request.anchor), of=of)
     return MoveJournal(

@@ -10,7 +10,7 @@ from pyvmiscsi.errors import BusyError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord, DiskProof
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, LunAddress, Serial
 from pyvmiscsi.operations.guests import GuestRecord
-from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.steps.sessions import DiskAttached, DiskDetached
 from pyvmiscsi.steps.sizes import LunSized, SizeSeen, VolumeGrown
@@ -35,6 +35,8 @@ class ResizeRequest:
     chap_tag: int | None
     hosts: tuple[str, ...] = ()
     via: str | None = None
+    datastore: str | None = None
+    """The one that the disk is in, when that is not its guest's."""
 
     @classmethod
     def of(
@@ -79,6 +81,7 @@ class ResizeRequest:
             serial=proof.serial,
             chap_tag=disk.target.chap_tag if disk.target else None,
             hosts=seen_by,
+            datastore=disk.elsewhere.name if disk.elsewhere else None,
         )
 
     def proof(self, datastore: DatastoreRecord) -> DiskProof:
@@ -98,6 +101,7 @@ class ResizeRequest:
             "chap_tag": self.chap_tag,
             "hosts": list(self.hosts),
             "via": self.via,
+            "datastore": self.datastore,
         }
 
     @classmethod
@@ -114,13 +118,15 @@ class ResizeRequest:
             chap_tag=data["chap_tag"],
             hosts=tuple(data["hosts"]),
             via=data["via"],
+            datastore=data.get("datastore"),
         )
 
 
 def resize_plan(request: ResizeRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """There is no way back from the first step on; then the new size is proven."""
-    grown = VolumeGrown(scene.nas(datastore), request.volume, request.size)
-    return Plan(VERB, str(request.guest), (grown, *_proving_steps(request, datastore, scene)), no_return=0)
+    where = datastore_of(request.datastore, datastore, scene)
+    grown = VolumeGrown(scene.nas(where), request.volume, request.size)
+    return Plan(VERB, str(request.guest), (grown, *_proving_steps(request, where, scene)), no_return=0)
 
 
 def _proving_steps(request: ResizeRequest, datastore: DatastoreRecord, scene: Scene) -> tuple[Step, ...]:

@@ -11,6 +11,9 @@ from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
 class Scene(Protocol):
     """Hands out ports; none of them is connected before it is used."""
 
+    def datastore(self, name: str) -> DatastoreRecord:
+        """The site's datastore of this name; NotFoundError when it has none."""
+
     def nas(self, datastore: DatastoreRecord) -> Nas: ...
 
     def host(self, name: str) -> Host: ...
@@ -22,3 +25,8 @@ class Scene(Protocol):
 
     def host_names(self, datastore: DatastoreRecord) -> tuple[str, ...]:
         """The hosts that share the datastore's config path."""
+
+
+def datastore_of(name: str | None, home: DatastoreRecord, scene: Scene) -> DatastoreRecord:
+    """The datastore that a disk of a guest is in: its guest's own, unless another is named."""
+    return home if name in (None, home.name) else scene.datastore(str(name))

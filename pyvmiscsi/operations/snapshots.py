@@ -10,7 +10,7 @@ from typing import Any, Self
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, GuestName, Iqn, SnapshotName
-from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.guests import GuestRecord, refuse_elsewhere
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.ports import Host
@@ -145,6 +145,7 @@ def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: S
 
 def refuse_several_moments(record: GuestRecord, datastore: DatastoreRecord) -> None:
     """RuleError when the guest's disks cannot be kept at one moment: ZFS does that below one dataset only."""
+    refuse_elsewhere(record, "and cannot be kept at the same moment as the others")
     if datastore.layout == "flat" and len(record.disks) > 1:
         raise RuleError(
             f"guest {record.name}: its {len(record.disks)} disks cannot be kept at one moment in a flat datastore",

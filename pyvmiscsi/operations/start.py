@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyvmiscsi.bhyve.config import LABEL, GuestConfig
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
@@ -13,7 +13,7 @@ from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.pairing import paired_disks
-from pyvmiscsi.operations.scene import Scene
+from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.steps.lock import LockJournal
@@ -33,6 +33,8 @@ class StartRequest:
     disks: dict[int, DiskProof]
     chap_tag: int | None
     anchor: DatasetPath
+    elsewhere: dict[int, str] = field(default_factory=dict)
+    """The datastores of those disks that are not in the guest's own."""
 
     @classmethod
     def of(cls, record: GuestRecord, config: GuestConfig, datastore: DatastoreRecord, host: str) -> StartRequest:
@@ -52,7 +54,9 @@ class StartRequest:
                     hint="correct the serial in the configuration: the guest would get a wrong disk",
                 )
         proofs = {number: disk.proof(datastore) for number, disk in on_nas.items()}
-        return cls(config, host, f"{datastore.config_path}/{record.name}", proofs, record.chap_tag, record.anchor)
+        elsewhere = {number: disk.elsewhere.name for number, disk in on_nas.items() if disk.elsewhere}
+        directory = f"{datastore.config_path}/{record.name}"
+        return cls(config, host, directory, proofs, record.chap_tag, record.anchor, elsewhere)
 
 
 def supposed_devices(request: StartRequest) -> Devices:
@@ -64,11 +68,22 @@ def supposed_devices(request: StartRequest) -> Devices:
 
 def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
     """Every step can be undone; once the last one holds, the guest's supervisor looks after all of it."""
-    nas, initiator = scene.nas(datastore), scene.initiator(request.host)
-    targets = tuple(proof.address.target for proof in request.disks.values())
-    alone = (NobodyElseLoggedIn(nas, initiator, request.host, targets),) if targets else ()
+    initiator = scene.initiator(request.host)
+    nases = {
+        number: scene.nas(datastore_of(request.elsewhere.get(number), datastore, scene)) for number in request.disks
+    }
+    alone = tuple(
+        NobodyElseLoggedIn(
+            nas,
+            initiator,
+            request.host,
+            tuple(proof.address.target for number, proof in request.disks.items() if nases[number] is nas),
+        )
+        for nas in {id(nas): nas for nas in nases.values()}.values()
+    )
     logins = tuple(
-        DiskAttached(nas, initiator, request.host, proof, request.chap_tag) for proof in request.disks.values()
+        DiskAttached(nases[number], initiator, request.host, proof, request.chap_tag)
+        for number, proof in request.disks.items()
     )
     running = GuestRunning(
         host=scene.host(request.host),

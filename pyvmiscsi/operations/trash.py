@@ -17,7 +17,7 @@ from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, GuestName, Iqn, Serial, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.destroy import DestroyRequest
-from pyvmiscsi.operations.guests import TRASH, GuestMark, GuestRecord, owned_by
+from pyvmiscsi.operations.guests import TRASH, GuestMark, GuestRecord, owned_with
 from pyvmiscsi.operations.parked import Parked, ParkedDisk
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal
@@ -144,7 +144,7 @@ def park_journal(request: ParkRequest, datastore: DatastoreRecord, scene: Scene)
     parked, anchor = request.parked, request.anchor
     guest = GuestMark(parked.guest, parked.uuid, parked.datastore).as_marks(anchor)
     owner = {**dict.fromkeys(guest), **parked.as_marks(anchor)}
-    return HandoverJournal(anchor_at(anchor, datastore, scene), owner, of=owned_by(parked.guest, parked.uuid))
+    return HandoverJournal(anchor_at(anchor, datastore, scene), owner, of=owned_with(parked.guest, parked.uuid, {}))
 
 
 def restore_plan(request: RestoreRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:

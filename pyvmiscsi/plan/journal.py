@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pyvmiscsi.errors import BusyError, ConflictError, NasUnansweredError
 from pyvmiscsi.model import Marks, Volume
@@ -54,7 +54,8 @@ class Owner:
     """Whose an anchor still has to be when an operation on it begins: one of its marks, and what that must say."""
 
     mark: str
-    says: Mapping[str, str]
+    says: Mapping[str, Any]
+    """None of what it must not mention."""
 
     def has(self, anchor: DatasetPath, marks: Marks) -> bool:
         content = read_mark(anchor, self.mark, marks)

@@ -94,6 +94,9 @@ class SiteScene:
         self._connections = connections
         self._recalled: dict[str, RecallingNas] = {}
 
+    def datastore(self, name: str) -> DatastoreRecord:
+        return datastore_named(self._connections.record, name)
+
     def nas(self, datastore: DatastoreRecord) -> Nas:
         return self.recalling(datastore)
 
@@ -116,6 +119,11 @@ class SiteScene:
         if not names:
             raise NotFoundError(f"datastore {datastore.name}: no host shares it", hint="add a [hosts.NAME] table")
         return names
+
+
+def datastore_named(site: SiteRecord, name: str) -> DatastoreRecord:
+    """The site's datastore of this name; NotFoundError when it has none."""
+    return _named(site.datastores, name, "datastore")
 
 
 def _named(table: Mapping[str, T], name: str, kind: str) -> T:

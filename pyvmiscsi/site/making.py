@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import DatastoreRecord, chap_tag_of
+from pyvmiscsi.names import Iqn
+from pyvmiscsi.nas.recall import RecallingNas
 from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import CreateRequest
@@ -58,8 +61,14 @@ def beside(
 
 def _look_ahead(request: CreateRequest, datastore: DatastoreRecord, scene: SiteScene) -> None:
     """Have the plan's few reads in flight together; the plan then finds them answered."""
-    nas = scene.recalling(datastore)
-    targets = [datastore.target_of(request.guest, name) for name, _ in request.numbered_disks]
+    places = request.places(datastore, scene).items()
+    for name in dict.fromkeys((datastore.nas, *(where.nas for _, (where, _) in places))):
+        there = [(disk, where) for disk, (where, _) in places if where.nas == name]
+        nas = scene.recalling(there[0][1] if there else datastore)
+        _look_at(nas, request, [where.target_of(request.guest, disk) for disk, where in there])
+
+
+def _look_at(nas: RecallingNas, request: CreateRequest, targets: Iterable[Iqn]) -> None:
     reads = [lambda iqn=iqn: nas.find_target(iqn) for iqn in targets]
     nas.together(nas.basename, lambda: nas.find_credentials(tag=chap_tag_of(request.uuid)), *reads)
 

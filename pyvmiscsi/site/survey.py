@@ -14,6 +14,7 @@ from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnr
 from pyvmiscsi.model import DatastoreRecord, SessionState, Site
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, guest_records
 from pyvmiscsi.site.connections import Connections, SiteScene
+from pyvmiscsi.site.elsewhere import as_whole_as_seen
 from pyvmiscsi.site.views import DiskView, GuestView
 
 _AT_ONCE = 8
@@ -107,7 +108,8 @@ def survey_guests(datastore: DatastoreRecord, connections: Connections) -> tuple
     with ThreadPoolExecutor(1, thread_name_prefix="survey") as pool:
         inventory = pool.submit(connections.nas(datastore.nas).inventory, datastore.parent)
         hosts = survey_hosts(datastore, connections)
-        records = {str(record.name): record for record in guest_records(datastore, inventory.result())}
+        found = as_whole_as_seen(guest_records(datastore, inventory.result()), connections)
+        records = {str(record.name): record for record in found}
     return tuple(
         guest_view(name, datastore, records.get(name), hosts) for name in sorted({*records, *hosts.directories})
     )
@@ -156,7 +158,8 @@ def _disk_view(disk: GuestDisk, datastore: DatastoreRecord, devices: Mapping[str
         sector=extent.sector.bytes if extent else None,
         target=str(target.iqn) if target else None,
         lun=mapping.lun.number if mapping else None,
-        portal=str(datastore.portal),
+        portal=str(disk.datastore(datastore).portal),
+        datastore=disk.elsewhere.name if disk.elsewhere else None,
         chap_tag=target.chap_tag if target else None,
         sessions=tuple(session.initiator for session in disk.sessions),
         origin=disk.volume.origin,

@@ -34,6 +34,8 @@ class DiskView:
     """The snapshot that its volume is a clone of."""
     device: str | None = None
     """On the host that has it; None when none does, or when hosts were not asked."""
+    datastore: str | None = None
+    """The one it is in; None when that is its guest's."""
 
     @property
     def size_text(self) -> str:

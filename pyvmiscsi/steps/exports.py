@@ -27,11 +27,13 @@ class CredentialExists:
     tag: int
     user: str
     mutual: bool = False
+    on: str | None = None
+    """The nas's name, where it is not that of the guest's own datastore."""
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
-        return f"CHAP account {self.user} under tag {self.tag}"
+        return f"CHAP account {self.user} under tag {self.tag}" + (f" on nas {self.on}" if self.on else "")
 
     def holds(self) -> bool:
         accounts = self.nas.find_credentials(tag=self.tag)
@@ -61,11 +63,12 @@ class CredentialGone:
     nas: Nas
     tag: int
     user: str
+    on: str | None = None
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
-        return f"no CHAP account {self.user} under tag {self.tag}"
+        return f"no CHAP account {self.user} under tag {self.tag}" + (f" on nas {self.on}" if self.on else "")
 
     def holds(self) -> bool:
         return all(account.user != self.user for account in self.nas.find_credentials(tag=self.tag))

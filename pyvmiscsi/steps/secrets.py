@@ -13,6 +13,15 @@ from pyvmiscsi.steps.announced import marks_of
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another nas than the one with the guest's marks has the account, too; the guest's first, second, …."""
+
+    nas: Nas
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class SecretRotated:
     """The account has a secret that nobody knew before this operation; with mutual CHAP the nas's own is new, too.
 
@@ -26,22 +35,29 @@ class SecretRotated:
     user: str
     mutual: bool
     operation: str
+    elsewhere: Elsewhere | None = None
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
-        return f"new {'secrets' if self.mutual else 'secret'} of CHAP account {self.user}"
+        on = f" on nas {self.elsewhere.name}" if self.elsewhere else ""
+        return f"new {'secrets' if self.mutual else 'secret'} of CHAP account {self.user}{on}"
 
     def holds(self) -> bool:
-        return read_mark(self.anchor, "rotated", marks_of(self.nas, self.anchor)) == self._note
+        return read_mark(self.anchor, self._mark, marks_of(self.nas, self.anchor)) == self._note
 
     def make(self) -> None:
         peer = generate_chap_secret() if self.mutual else None
-        self.nas.change_credential(self.tag, self.user, secret=generate_chap_secret(), peer_secret=peer)
-        self.nas.change_marks(self.anchor, mark(self.anchor, "rotated", self._note))
+        nas = self.elsewhere.nas if self.elsewhere else self.nas
+        nas.change_credential(self.tag, self.user, secret=generate_chap_secret(), peer_secret=peer)
+        self.nas.change_marks(self.anchor, mark(self.anchor, self._mark, self._note))
 
     def undo(self) -> None:
         """The old secret is known to nobody any more; plans put this step past the point of no return."""
+
+    @property
+    def _mark(self) -> str:
+        return f"rotated-{self.elsewhere.number}" if self.elsewhere else "rotated"
 
     @property
     def _note(self) -> dict[str, str]:

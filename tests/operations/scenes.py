@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pyvmiscsi.errors import ProofError, SessionLostError
+from pyvmiscsi.errors import NotFoundError, ProofError, SessionLostError
 from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
 from pyvmiscsi.nas.recall import RecallingNas
@@ -57,12 +57,18 @@ class FakeScene:
     store: FakeNas
     directory: Path
     initiators: dict[str, RememberingInitiator] = field(default_factory=lambda: {"hv1": RememberingInitiator()})
-    recalling: RecallingNas | None = None
+    other: FakeNas | None = None
+    """A second nas, which serves the datastore `iscsi2`."""
+    recalling: dict[str, RecallingNas] = field(default_factory=dict)
 
-    def nas(self, datastore: DatastoreRecord) -> Nas:  # noqa: ARG002 - there is one nas
-        if self.recalling is None:
-            self.recalling = RecallingNas(self.store)
-        return self.recalling
+    def datastore(self, name: str) -> DatastoreRecord:
+        if name != "iscsi2":
+            raise NotFoundError(f"datastore {name}: not in the site")
+        return second_datastore_in(self.directory)
+
+    def nas(self, datastore: DatastoreRecord) -> Nas:
+        store = self.other if datastore.nas == "nas2" and self.other else self.store
+        return self.recalling.setdefault(datastore.nas, RecallingNas(store))
 
     def host(self, name: str) -> Host:
         return QuickHost(HostRecord(name))
@@ -78,7 +84,7 @@ class FakeScene:
 
     def another(self) -> FakeScene:
         """The same world seen by a process that knows nothing of this one."""
-        return FakeScene(self.store, self.directory, self.initiators)
+        return FakeScene(self.store, self.directory, self.initiators, self.other)
 
     def files(self) -> dict[str, bytes]:
         """Every file in the config path."""
@@ -96,3 +102,9 @@ def datastore_in(directory: Path, *, layout: str = "nested") -> DatastoreRecord:
         lun=Lun(1),
         layout=layout,
     )
+
+
+def second_datastore_in(directory: Path, *, layout: str = "nested") -> DatastoreRecord:
+    """Of the same name there, the same basename and below the same parent, on another nas."""
+    first = datastore_in(directory, layout=layout)
+    return replace(first, name="iscsi2", nas="nas2", portal=Portal.parse("10.0.0.20"), lun=Lun(2))

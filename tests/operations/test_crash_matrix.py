@@ -57,7 +57,7 @@ def destruction(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperatio
 def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     conf = ConfText((scene.directory / "web1" / "web1.conf").read_text())
-    request = AddDiskRequest.of(record, conf, DiskRequest(Size.parse("3G")))
+    request = AddDiskRequest.of(record, conf, DiskRequest(Size.parse("3G")), datastore, datastore)
     intent = Intent("ad01", "add-disk", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
     return planned(intent, datastore, scene)
 
@@ -92,7 +92,8 @@ def growth_seen_by_a_host(scene: FakeScene, datastore: DatastoreRecord) -> Plann
 def rotation(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
     record = next(record for record in _records(scene, datastore) if record.name == GUEST)
     account = guest_account(scene.store, chap_tag_to_rotate(record))
-    request = RotateChapRequest.of(record, account, scene.store.inventory(datastore.parent).targets)
+    targets = scene.store.inventory(datastore.parent).targets
+    request = RotateChapRequest.of(record, datastore, {"nas1": account}, {"nas1": targets})
     intent = Intent("7c01", "rotate-chap", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
     return planned(intent, datastore, scene)
 

@@ -16,6 +16,7 @@ from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.journal import DatasetAnchor, SharedJournal
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, SiteScene
+from pyvmiscsi.site.elsewhere import whole
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.site.survey import survey_hosts
 from pyvmiscsi.steps.configuration import kept_path
@@ -31,10 +32,17 @@ class GuestAccess:
 
     def exists(self) -> bool:
         """Whether its mark stands on the nas."""
-        return self.find_record() is not None
+        return self._find_at_home() is not None
 
     def find_record(self) -> GuestRecord | None:
-        """The guest as the nas shows it: where its name says, or else wherever its mark stands."""
+        """The guest as its nas shows it, and others for disks elsewhere.
+
+        It is where its name says, or else wherever its mark stands.
+        """
+        found = self._find_at_home()
+        return found and whole(found, self._connections)
+
+    def _find_at_home(self) -> GuestRecord | None:
         nas = self._connections.nas(self.datastore.nas)
         at_home = None if self.datastore.layout == "flat" else nas.find_dataset(self.datastore.anchor_of(self.name))
         mark = None if at_home is None else GuestMark.in_marks(at_home.path, at_home.marks)

@@ -17,6 +17,8 @@ class Chap(GuestAccess):
     def rotate_chap(self, run: Run | None = None) -> str:
         """Give the stopped guest's account a new secret, with mutual CHAP both; the account's name.
 
+        On every nas that has a disk of the guest.
+
         BusyError while the guest runs or anybody is logged in: a session would live on, and could not come back once
         it is lost. RuleError for a guest without CHAP, ConflictError when the account opens others' targets, too.
         """
@@ -32,9 +34,10 @@ class Chap(GuestAccess):
 
     def _planned_rotation(self) -> tuple[PlannedOperation, RotateChapRequest]:
         record, scene = self.record(), self._scene()
-        nas = scene.nas(self.datastore)
-        account = guest_account(nas, chap_tag_to_rotate(record))
-        others = nas.inventory(self.datastore.parent).targets
-        request = RotateChapRequest.of(record, account, others)
+        tag = chap_tag_to_rotate(record)
+        places = {where.nas: where for disk in record.disks for where in (disk.datastore(self.datastore),)}
+        accounts = {name: guest_account(scene.nas(where), tag) for name, where in places.items()}
+        targets = {name: scene.nas(where).inventory(where.parent).targets for name, where in places.items()}
+        request = RotateChapRequest.of(record, self.datastore, accounts, targets)
         intent = new_intent(ROTATE_CHAP, str(self.name), request.as_json())
         return planned(intent, self.datastore, scene), request

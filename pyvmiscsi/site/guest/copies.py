@@ -78,8 +78,8 @@ class Copies(GuestAccess):
     def _planned_promote(self) -> PlannedOperation:
         record, scene = self.record(), self._scene()
         nas = scene.recalling(self.datastore)
-        origins = [SnapshotPath.parse(disk.volume.origin) for disk in record.disks if disk.volume.origin]
-        paths = {*(origin.dataset for origin in origins), *(disk.volume.path for disk in record.disks)}
+        origins = [SnapshotPath.parse(disk.volume.origin) for disk in record.at_home if disk.volume.origin]
+        paths = {*(origin.dataset for origin in origins), *(disk.volume.path for disk in record.at_home)}
         looks = [lambda path=path: tuple(one.name for one in nas.snapshots(path)) for path in paths]
         request = PromoteRequest.of(record, dict(zip(paths, nas.together(*looks), strict=True)))
         intent = new_intent(PROMOTE, str(self.name), request.as_json())

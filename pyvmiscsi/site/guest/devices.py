@@ -17,6 +17,7 @@ from pyvmiscsi.operations.networks import NetworkRequest, network_number
 from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.remove_disk import VERB as REMOVE_DISK
 from pyvmiscsi.operations.remove_disk import RemoveDiskRequest
+from pyvmiscsi.operations.scene import datastore_of
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.site.connections import SiteScene
@@ -30,7 +31,10 @@ class Devices(GuestAccess):
     """Disks and networks, added and removed; disks, opened."""
 
     def add_disk(self, disk: DiskRequest, *, emulation: str = "virtio-blk", run: Run | None = None) -> str:
-        """Give the stopped guest another disk; its name. No other device of the guest moves its slot."""
+        """Give the stopped guest another disk; its name. No other device of the guest moves its slot.
+
+        It is put in the guest's own datastore, or in the one that `disk` names.
+        """
         self._refuse_running()
         scene = self._scene()
         request = self._add_disk_request(disk, emulation, scene)
@@ -91,22 +95,26 @@ class Devices(GuestAccess):
             raise NotFoundError(f"guest {self.name}: has no {name}")
         if disk.sessions:
             raise BusyError(f"guest {self.name}: {disk.sessions[0].initiator} is logged in to {name}")
-        nas = self._connections.nas(self.datastore.nas)
+        nas = self._connections.nas(disk.datastore(self.datastore).nas)
         credential = guest_credential(nas, disk.target.chap_tag if disk.target else None)
         with self._connections.block_access().open(disk.proof(self.datastore).address, credential) as device:
             yield device
 
     def _add_disk_request(self, disk: DiskRequest, emulation: str, scene: SiteScene) -> AddDiskRequest:
-        return AddDiskRequest.of(self.record(), self._own_text(scene), disk, emulation)
+        where = datastore_of(disk.datastore, self.datastore, scene)
+        return AddDiskRequest.of(self.record(), self._own_text(scene), disk, self.datastore, where, emulation=emulation)
 
     def _planned_remove_disk(self, name: str, *, keep: bool, snapshots: bool) -> PlannedOperation:
         scene, disk = self._scene(), DiskName.parse(name)
-        request = RemoveDiskRequest.of(
-            self.record(), self._own_text(scene), disk, self.datastore, keep=keep, snapshots=snapshots
-        )
-        nas, volume = scene.nas(self.datastore), request.disk.volume
+        record, conf = self.record(), self._own_text(scene)
+        if disk in record.mark.elsewhere and all(disk != one.name for one in record.disks):
+            lost = RemoveDiskRequest.of_lost(record, conf, disk, scene.datastore(record.mark.elsewhere[disk]))
+            return planned(new_intent(REMOVE_DISK, str(self.name), lost.as_json()), self.datastore, scene)
+        request = RemoveDiskRequest.of(record, conf, disk, self.datastore, keep=keep, snapshots=snapshots)
+        where = datastore_of(request.disk.datastore, self.datastore, scene)
+        nas, volume = scene.nas(where), request.disk.volume
         if snapshots:
-            refuse_kept((volume,), self.datastore, nas)
+            refuse_kept((volume,), where, nas)
         elif not keep and (found := nas.snapshots(volume)):
             names = ", ".join(str(one.name) for one in found)
             raise BusyError(

@@ -140,6 +140,11 @@ class Imaging(GuestAccess):
         found = next((one for one in record.disks if disk in (None, str(one.name))), None)
         if found is None:
             raise NotFoundError(f"guest {self.name}: has no {disk}", hint=f"it has {names}")
+        if found.elsewhere:
+            raise RuleError(
+                f"guest {self.name}: {found.name} is in datastore {found.elsewhere.name}, and is not copied from here",
+                hint="of disks in the guest's own datastore, that can be done",
+            )
         return found
 
     def _source(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.bhyve.rules import check
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
-from pyvmiscsi.operations.pairing import disk_name_of
+from pyvmiscsi.operations.pairing import configured_targets
 from pyvmiscsi.operations.pending import PlannedOperation
 from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
 from pyvmiscsi.operations.stop import stop_plan
@@ -72,10 +73,9 @@ class Life(GuestAccess):
         if not names:
             raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
         scene = self._scene()
-        config = self._config(names[0], scene)
+        conf = self._config_text(names[0], scene)
+        targets = configured_targets(parse_guest(self.name, conf), conf, self.datastore)
         intent = replace(new_intent("stop", str(self.name), {}), kept=False)
-        luns = [disk_name_of(disk, config) for disk in config.disks if disk.is_lun]
-        targets = [self.datastore.target_of(self.name, lun) for lun in luns]
         for name in names:
             plan = stop_plan(self.name, targets, self.datastore, scene, host=name, deadline=deadline, force=force)
             (run or Run()).engine().execute(plan, NoJournal(), intent)

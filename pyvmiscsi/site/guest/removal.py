@@ -33,9 +33,14 @@ class Removal(GuestAccess):
 
         Oldest first.
         """
-        record, nas = self.record(), self._connections.nas(self.datastore.nas)
-        paths = sorted({record.anchor, *(disk.volume.path for disk in record.disks)})
-        found = sorted((one.created, str(one.name)) for path in paths for one in nas.snapshots(path))
+        record = self.record()
+        places = {(self.datastore.nas, record.anchor)}
+        places |= {(disk.datastore(self.datastore).nas, disk.volume.path) for disk in record.disks}
+        found = sorted(
+            (one.created, str(one.name))
+            for nas, path in sorted(places)
+            for one in self._connections.nas(nas).snapshots(path)
+        )
         return tuple(dict.fromkeys(name for _, name in found))
 
     def _planned_destroy(self, *, keep_disks: bool) -> PlannedOperation:
@@ -43,5 +48,9 @@ class Removal(GuestAccess):
         request = DestroyRequest.of(self.record(), self.datastore, keep_disks=keep_disks)
         if not keep_disks:
             refuse_kept(request.volumes, self.datastore, scene.nas(self.datastore))
+            for disk in request.disks:
+                if disk.datastore:
+                    where = scene.datastore(disk.datastore)
+                    refuse_kept((disk.volume,), where, scene.nas(where))
         intent = new_intent(DESTROY, str(self.name), request.as_json())
         return planned(intent, self.datastore, scene)

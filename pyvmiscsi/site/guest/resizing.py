@@ -88,7 +88,8 @@ class Resizing(GuestAccess):
         LoginError for what a host would meet, too; ConflictError when the LUN shows another size than its volume.
         """
         tag = disk.target.chap_tag if disk.target else None
-        lun = LunSized(scene.block_access(), scene.nas(self.datastore), disk.proof(self.datastore), tag)
+        nas = scene.nas(disk.datastore(self.datastore))
+        lun = LunSized(scene.block_access(), nas, disk.proof(self.datastore), tag)
         try:
             shows = lun.holds()
         except (DeadlineError, MissingLibraryError):

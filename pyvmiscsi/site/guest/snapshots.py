@@ -9,7 +9,7 @@ from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.model import Snapshot
 from pyvmiscsi.names import DatasetPath, SnapshotName
-from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.guests import GuestRecord, refuse_elsewhere
 from pyvmiscsi.operations.pairing import names_the_same
 from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.snapshots import (
@@ -80,7 +80,7 @@ class Snapshots(GuestAccess):
         ]
         if not expired:
             return ()
-        keepers = nas.snapshot_keepers((record.anchor, *(disk.volume.path for disk in record.disks)))
+        keepers = nas.snapshot_keepers((record.anchor, *(disk.volume.path for disk in record.at_home)))
         pruned = []
         for one, until in expired:
             kept_by = tuple(
@@ -102,7 +102,7 @@ class Snapshots(GuestAccess):
                 f"guest {self.name}: no snapshot {chosen}",
                 hint=f"pyvmiscsi vm snapshots {self.name} lists what there is",
             )
-        going = {f"{path}@{chosen}" for path in (record.anchor, *(disk.volume.path for disk in record.disks))}
+        going = {f"{path}@{chosen}" for path in (record.anchor, *(disk.volume.path for disk in record.at_home))}
         self._refuse_kept(going, record, scene)
         request = SnapshotRequest(self.name, record.anchor, chosen)
         intent = new_intent(FORGET, str(self.name), request.as_json())
@@ -129,9 +129,10 @@ class Snapshots(GuestAccess):
 
     def _planned_rollback(self, name: SnapshotName, *, newer: bool, configuration: bool) -> PlannedOperation:
         record, scene = self.record(), self._scene()
+        refuse_elsewhere(record, "and was not kept with the others")
         nas = scene.nas(self.datastore)
         later: list[tuple[DatasetPath, SnapshotName]] = []
-        for path in sorted({record.anchor, *(disk.volume.path for disk in record.disks)}):
+        for path in sorted({record.anchor, *(disk.volume.path for disk in record.at_home)}):
             found = [one.name for one in nas.snapshots(path)]
             if name not in found:
                 raise NotFoundError(
@@ -164,6 +165,6 @@ class Snapshots(GuestAccess):
 
     def _refuse_kept(self, going: set[str], record: GuestRecord, scene: SiteScene) -> None:
         """BusyError when a clone or a hold keeps one of these snapshots."""
-        paths = {record.anchor, *(disk.volume.path for disk in record.disks)}
+        paths = {record.anchor, *(disk.volume.path for disk in record.at_home)}
         keepers = scene.nas(self.datastore).snapshot_keepers(paths) if going else {}
         refuse_kept_snapshots({snapshot: names for snapshot, names in keepers.items() if snapshot in going})
