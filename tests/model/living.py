@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import ClassVar
 
 from hypothesis import note
@@ -43,6 +44,7 @@ class Living(RuleBasedStateMachine):
         self.reference = Reference(flat=self.layout == "flat")
         self.mishaps_left = MOST_MISHAPS
         self.tag = 0
+        self.numbers = count(1)
 
     def make_world(self) -> World:
         raise NotImplementedError

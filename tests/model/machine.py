@@ -79,7 +79,7 @@ class Sequence(Living):
         """Of what the guest is now: a snapshot is taken for it, which a linked clone needs for as long as it lives."""
         name, guest = self.any_guest(data)
         new = self.free_name(data)
-        kept = Kept.of(f"clone-{new}-*", guest)
+        kept = Kept.of(f"clone-{new}-*{next(self.numbers)}", guest)
         made = Guest(_renumbered(guest.disks), chap=guest.chap, origin=None if full else Origin(name, kept.name))
         source = guest if full else replace(guest, snapshots=(*guest.snapshots, kept))
         refusal: Refusal | None = BusyError if guest.host else None
@@ -131,7 +131,7 @@ class Sequence(Living):
         """The snapshot that is taken for it is one of a single disk."""
         name, guest, disk = self.any_disk(data)
         image = data.draw(st.sampled_from([image for image in IMAGES if image not in self.reference.images]))
-        kept = Kept(f"image-{image}-*", {disk: guest.disks[disk]}, frozenset({disk}))
+        kept = Kept(f"image-{image}-*{next(self.numbers)}", {disk: guest.disks[disk]}, frozenset({disk}))
         made = Image(guest.disks[disk], None if full else Origin(name, kept.name))
         source = guest if full else replace(guest, snapshots=(*guest.snapshots, kept))
         self.live(

@@ -44,7 +44,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Kept:
-    """A snapshot and what the disks were when it was taken. One made for a copy's sake has a name that ends in `-*`."""
+    """A snapshot and what the disks were when it was taken. One made for a copy's sake is named `clone-b-*3`."""
 
     name: str
     disks: Mapping[str, Disk] = field(compare=False)
@@ -133,7 +133,7 @@ class Reference:
 
     def _released(self, origin: Origin | None) -> Reference:
         """The snapshot that was made for something which is gone, is gone too."""
-        if origin is None or not origin.snapshot.endswith("-*"):
+        if origin is None or "-*" not in origin.snapshot:
             return self
         source = self.guests.get(origin.holder) or self.parked[origin.holder.removeprefix(TRASH)]
         left = source.without_snapshot(origin.snapshot, stays=self.flat and origin.snapshot.startswith("clone-"))
@@ -260,7 +260,8 @@ def write_tag(guest: SiteGuest, disk: str, tag: int) -> None:
 
 def _as_seen(guest: Guest) -> Guest:
     tags = {name: replace(disk, tag=UNSEEN) if guest.host else disk for name, disk in guest.disks.items()}
-    shown = tuple(one for one in guest.snapshots if not one.name.startswith("image-"))
+    asked = (one for one in guest.snapshots if not one.name.startswith("image-"))
+    shown = tuple(replace(one, name=one.name.rstrip("0123456789")) for one in asked)
     return replace(guest, disks=tags, snapshots=shown)
 
 
