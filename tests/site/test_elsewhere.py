@@ -19,9 +19,10 @@ from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.steps.sessions import NobodyElseLoggedIn
 from pyvmiscsi.units import Size
 from tests.fakes.access import FakeAccess
-from tests.fakes.nas import Call, FakeNas
+from tests.fakes.nas import Call, FakeNas, nothing
 from tests.fakes.quick_host import QuickHost
 from tests.operations.scenes import RememberingInitiator, datastore_in, second_datastore_in
+from tests.plan.worlds import Killed
 
 WEB1 = GuestName.parse("web1")
 HOME, AWAY = DiskRequest(Size.parse("1G")), DiskRequest(Size.parse("2G"), datastore="iscsi2")
@@ -339,3 +340,27 @@ def test_a_disk_added_while_a_destroy_was_asked_for_is_not_left_behind(world: Tw
     with pytest.raises(ConflictError):
         guest._execute(late, None)
     assert world.state() == before
+
+
+@pytest.mark.parametrize("ending", ["resume", "rewind"])
+def test_another_process_goes_on_from_the_guests_own_nas(world: TwoNases, ending: str) -> None:
+    guest, far = world.create(HOME), world.nases["nas2"]
+    before = world.state()
+
+    def killed(call: Call) -> None:
+        if call.method == "create_target":
+            raise Killed
+
+    far.watch = killed
+    with pytest.raises(Killed):
+        guest.add_disk(AWAY)
+    far.watch = nothing
+    (unfinished,) = world.site().operations()
+    assert (unfinished.intent.verb, unfinished.datastore) == ("add-disk", "iscsi1")
+    if ending == "resume":
+        unfinished.resume()
+        assert [disk.name for disk in world.guest().info().disks] == ["disk0", "disk1"]
+    else:
+        unfinished.rewind()
+        assert world.state() == before
+    assert world.site().operations() == ()
