@@ -30,7 +30,7 @@ from pyvmiscsi.steps.saving import FileSaved
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots, SnapshotExists, SnapshotGone
 from pyvmiscsi.steps.transfer import Transport, VolumeFilled
-from pyvmiscsi.steps.volumes import VolumeExists, VolumeGone
+from pyvmiscsi.steps.volumes import MarkedStill, VolumeExists, VolumeGone
 from pyvmiscsi.units import Size
 
 CREATE, IMPORT, DESTROY, EXPORT, PROVISION = "image-create", "image-import", "image-destroy", "export", "provision"
@@ -200,6 +200,7 @@ def image_destroy_plan(request: ImageDestroyRequest, datastore: DatastoreRecord,
     """Refused while a guest depends on it; then there is no way back, which is announced: it may have snapshots."""
     nas, volume = scene.nas(datastore), request.volume
     steps: list[Step] = [
+        MarkedStill(nas, datastore.parent, volume, "image", request.uuid),
         NothingKeepsSnapshots(nas, (volume,)),
         Announced(nas, volume, f"end of image {request.name}", operation, ends=True),
         NoSnapshotLeft(nas, (volume,)),
@@ -207,7 +208,7 @@ def image_destroy_plan(request: ImageDestroyRequest, datastore: DatastoreRecord,
     ]
     if request.origin:
         steps.append(SnapshotForCopyGone(nas, request.origin, recursive=False, owner=request.uuid))
-    return Plan(DESTROY, subject_of(request.name), tuple(steps), no_return=1)
+    return Plan(DESTROY, subject_of(request.name), tuple(steps), no_return=2)
 
 
 def export_plan(request: ExportRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:

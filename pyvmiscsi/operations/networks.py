@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import Network
@@ -30,6 +31,7 @@ class NetworkRequest:
 
     guest: GuestName
     anchor: DatasetPath
+    uuid: UUID
     name: str
     changes: Mapping[str, str | None]
 
@@ -56,7 +58,7 @@ class NetworkRequest:
         number = len(config.networks)
         added = Network(number, emulation, switch, mac or _unlike(taken, record, number))
         after = write_guest(config.pinned().with_network(added).pinned(), conf)
-        return cls(record.name, record.anchor, added.key, conf.changes_to(after))
+        return cls(record.name, record.anchor, record.uuid, added.key, conf.changes_to(after))
 
     @classmethod
     def to_remove(cls, record: GuestRecord, conf: ConfText, number: int) -> Self:
@@ -64,12 +66,13 @@ class NetworkRequest:
         if number >= len(parse_guest(record.name, conf).networks):
             raise NotFoundError(f"guest {record.name}: has no network{number}")
         after = without_device(record.name, conf, "network", number)
-        return cls(record.name, record.anchor, f"network{number}", conf.changes_to(after))
+        return cls(record.name, record.anchor, record.uuid, f"network{number}", conf.changes_to(after))
 
     def as_json(self) -> dict[str, Any]:
         return {
             "guest": str(self.guest),
             "anchor": str(self.anchor),
+            "uuid": str(self.uuid),
             "name": self.name,
             "changes": [list(change) for change in self.changes.items()],
         }
@@ -77,7 +80,7 @@ class NetworkRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         anchor = DatasetPath.parse(data["anchor"])
-        return cls(GuestName.parse(data["guest"]), anchor, data["name"], dict(data["changes"]))
+        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), data["name"], dict(data["changes"]))
 
 
 def add_network_plan(request: NetworkRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:

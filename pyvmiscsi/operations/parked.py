@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.model import DatastoreRecord, Inventory, Marks
+from pyvmiscsi.model import DatastoreRecord, Inventory, Marks, Volume
 from pyvmiscsi.names import DatasetPath, GuestName, Iqn, Serial, SnapshotPath
 from pyvmiscsi.operations.destroy import DoomedDisk
 from pyvmiscsi.operations.guests import TRASH
 from pyvmiscsi.plan.intent import Intent, mark, read_intents, read_mark
+from pyvmiscsi.steps.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class ParkedRecord:
     origins: tuple[SnapshotPath, ...]
     """What its disks are clones of."""
     strangers: tuple[DatasetPath, ...]
-    """What else stands below its dataset."""
+    """What stands below its dataset and is no disk of it, or at a disk's place and was not made for it."""
     intents: tuple[Intent, ...]
 
 
@@ -127,12 +128,18 @@ def _record_of(parked: Parked, anchor: DatasetPath, marks: Marks, inventory: Inv
     own = {anchor, *(disk.was.volume for disk in parked.disks)}
     volumes = [volume for volume in inventory.volumes if volume.path in own]
     places = [*(one.path for one in inventory.datasets), *(one.path for one in inventory.volumes)]
+    others = {volume.path for volume in volumes if volume.path != anchor and _maker_of(volume) != parked.uuid}
     origins = {SnapshotPath.parse(volume.origin) for volume in volumes if volume.origin}
     return ParkedRecord(
         parked=parked,
         anchor=anchor,
         size=sum(volume.size.bytes for volume in volumes),
         origins=tuple(sorted(origins, key=str)),
-        strangers=tuple(sorted(path for path in places if path.is_below(anchor) and path not in own)),
+        strangers=tuple(sorted({path for path in places if path.is_below(anchor) and path not in own} | others)),
         intents=read_intents(anchor, marks),
     )
+
+
+def _maker_of(volume: Volume) -> UUID | None:
+    signature = Signature.in_marks(volume.path, volume.marks)
+    return None if signature is None else signature.guest

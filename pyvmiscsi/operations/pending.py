@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
+from uuid import UUID
 
 from pyvmiscsi.errors import UnsupportedError
 from pyvmiscsi.model import DatastoreRecord
@@ -106,10 +107,11 @@ class _Request(Protocol):
 
 
 class _OnItsGuest(_Request, Protocol):
-    """Of those that say the guest's uuid, too, that is compared as well."""
-
     @property
     def guest(self) -> GuestName: ...
+
+    @property
+    def uuid(self) -> UUID: ...
 
     @property
     def anchor(self) -> DatasetPath: ...
@@ -143,7 +145,7 @@ def _signing(request: type[R], plan: _SigningPlan[R], journal: _Journal[R]) -> _
 
 
 def _on_its_guest(request: _OnItsGuest, datastore: DatastoreRecord, scene: Scene) -> Journal:
-    return change_journal(request.anchor, datastore, scene, owned_by(request.guest, getattr(request, "uuid", None)))
+    return change_journal(request.anchor, datastore, scene, owned_by(request.guest, request.uuid))
 
 
 def _making(intent: Intent, datastore: DatastoreRecord, scene: Scene) -> tuple[Plan, Journal]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord
@@ -40,6 +41,7 @@ class PromoteRequest:
 
     guest: GuestName
     anchor: DatasetPath
+    uuid: UUID
     disks: tuple[PromotedDisk, ...]
 
     @classmethod
@@ -64,16 +66,17 @@ class PromoteRequest:
                         hint=f"pyvmiscsi vm snapshot --destroy {record.name}@{name}, or rename it on the nas",
                     )
             disks.append(PromotedDisk(path, origin, moving))
-        return cls(record.name, record.anchor, tuple(disks))
+        return cls(record.name, record.anchor, record.uuid, tuple(disks))
 
     def as_json(self) -> dict[str, Any]:
         disks = [disk.as_json() for disk in self.disks]
-        return {"guest": str(self.guest), "anchor": str(self.anchor), "disks": disks}
+        return {"guest": str(self.guest), "anchor": str(self.anchor), "uuid": str(self.uuid), "disks": disks}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         disks = tuple(PromotedDisk.from_json(disk) for disk in data["disks"])
-        return cls(GuestName.parse(data["guest"]), DatasetPath.parse(data["anchor"]), disks)
+        anchor = DatasetPath.parse(data["anchor"])
+        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), disks)
 
 
 def promote_plan(request: PromoteRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from pyvmiscsi.errors import BusyError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord, DiskProof
@@ -26,6 +27,7 @@ class ResizeRequest:
 
     guest: GuestName
     anchor: DatasetPath
+    uuid: UUID
     disk: DiskName
     volume: DatasetPath
     size: Size
@@ -73,6 +75,7 @@ class ResizeRequest:
         return cls(
             guest=record.name,
             anchor=record.anchor,
+            uuid=record.uuid,
             disk=name,
             volume=there.path,
             size=size,
@@ -92,6 +95,7 @@ class ResizeRequest:
         return {
             "guest": str(self.guest),
             "anchor": str(self.anchor),
+            "uuid": str(self.uuid),
             "disk": str(self.disk),
             "volume": str(self.volume),
             "size": self.size.bytes,
@@ -109,6 +113,7 @@ class ResizeRequest:
         return cls(
             guest=GuestName.parse(data["guest"]),
             anchor=DatasetPath.parse(data["anchor"]),
+            uuid=UUID(data["uuid"]),
             disk=DiskName.parse(data["disk"]),
             volume=DatasetPath.parse(data["volume"]),
             size=Size(data["size"]),

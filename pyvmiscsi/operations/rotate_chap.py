@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from pyvmiscsi.errors import ConflictError, RuleError
 from pyvmiscsi.model import Credential, DatastoreRecord, Target
@@ -45,6 +46,7 @@ class RotateChapRequest:
 
     guest: GuestName
     anchor: DatasetPath
+    uuid: UUID
     tag: int
     user: str
     mutual: bool
@@ -76,6 +78,7 @@ class RotateChapRequest:
         return cls(
             guest=record.name,
             anchor=record.anchor,
+            uuid=record.uuid,
             tag=account.tag,
             user=account.user,
             mutual=account.is_mutual,
@@ -90,6 +93,7 @@ class RotateChapRequest:
         return {
             "guest": str(self.guest),
             "anchor": str(self.anchor),
+            "uuid": str(self.uuid),
             "tag": self.tag,
             "user": self.user,
             "mutual": self.mutual,
@@ -102,6 +106,7 @@ class RotateChapRequest:
         return cls(
             guest=GuestName.parse(data["guest"]),
             anchor=DatasetPath.parse(data["anchor"]),
+            uuid=UUID(data["uuid"]),
             tag=int(data["tag"]),
             user=str(data["user"]),
             mutual=bool(data["mutual"]),

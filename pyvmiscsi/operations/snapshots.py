@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
+from uuid import UUID
 
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord
@@ -31,6 +32,7 @@ class SnapshotRequest:
 
     guest: GuestName
     anchor: DatasetPath
+    uuid: UUID
     name: SnapshotName
     expiry: Expiry | None = None
     """Until when it is to be kept, if that is known when it is taken."""
@@ -39,6 +41,7 @@ class SnapshotRequest:
         return {
             "guest": str(self.guest),
             "anchor": str(self.anchor),
+            "uuid": str(self.uuid),
             "name": str(self.name),
             "expiry": self.expiry.as_json() if self.expiry else None,
         }
@@ -48,6 +51,7 @@ class SnapshotRequest:
         return cls(
             guest=GuestName.parse(data["guest"]),
             anchor=DatasetPath.parse(data["anchor"]),
+            uuid=UUID(data["uuid"]),
             name=SnapshotName.parse(data["name"]),
             expiry=Expiry.from_json(data["expiry"]) if data["expiry"] else None,
         )
@@ -59,6 +63,7 @@ class RollbackRequest:
 
     guest: GuestName
     anchor: DatasetPath
+    uuid: UUID
     name: SnapshotName
     volumes: tuple[tuple[DatasetPath, Size], ...]
     """Each with the size that it has, and keeps."""
@@ -78,12 +83,13 @@ class RollbackRequest:
     ) -> Self:
         volumes = tuple((disk.volume.path, disk.volume.size) for disk in record.disks)
         targets = tuple(disk.target.iqn for disk in record.disks if disk.target)
-        return cls(record.name, record.anchor, name, volumes, targets, newer, configuration)
+        return cls(record.name, record.anchor, record.uuid, name, volumes, targets, newer, configuration)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "guest": str(self.guest),
             "anchor": str(self.anchor),
+            "uuid": str(self.uuid),
             "name": str(self.name),
             "volumes": [[str(volume), size.bytes] for volume, size in self.volumes],
             "targets": [str(target) for target in self.targets],
@@ -96,6 +102,7 @@ class RollbackRequest:
         return cls(
             guest=GuestName.parse(data["guest"]),
             anchor=DatasetPath.parse(data["anchor"]),
+            uuid=UUID(data["uuid"]),
             name=SnapshotName.parse(data["name"]),
             volumes=tuple((DatasetPath.parse(volume), Size(size)) for volume, size in data["volumes"]),
             targets=tuple(Iqn.parse(target) for target in data["targets"]),

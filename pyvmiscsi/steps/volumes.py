@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
+from uuid import UUID
 
-from pyvmiscsi.errors import BusyError
+from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import Snapshot, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import mark, read_mark
@@ -57,6 +58,38 @@ class VolumeExists:
         found = self.nas.find_volume(self.volume.path)
         if found is not None and Signature.in_marks(found.path, found.marks) == self.signature:
             self.nas.delete_volume(self.volume.path)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedStill:
+    """The volume is the one that was looked at, by the uuid in its mark; or there is none any more."""
+
+    nas: Nas
+    parent: DatasetPath
+    path: DatasetPath
+    mark: str
+    uuid: UUID
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.path} still the {self.mark} {self.uuid}"
+
+    def holds(self) -> bool:
+        """By an inventory, which is never remembered from before the operation began."""
+        found = next((one for one in self.nas.inventory(self.parent).volumes if one.path == self.path), None)
+        if found is None:
+            return True
+        content = read_mark(self.path, self.mark, found.marks)
+        return content is not None and content.get("uuid") == str(self.uuid)
+
+    def make(self) -> None:
+        raise ConflictError(
+            f"volume {self.path}: somebody made another {self.mark} of this name just now", hint="look, and begin again"
+        )
+
+    def undo(self) -> None:
+        """Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

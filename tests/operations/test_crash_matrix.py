@@ -63,7 +63,8 @@ def addition(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
 
 
 def snapshot(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperation:
-    request = SnapshotRequest(GUEST, datastore.anchor_of(GUEST), SnapshotName("monday"))
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    request = SnapshotRequest(GUEST, record.anchor, record.uuid, SnapshotName("monday"))
     intent = Intent("5a01", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
     return planned(intent, datastore, scene)
 
@@ -203,7 +204,8 @@ def _prepare_rollback(scene: FakeScene, datastore: DatastoreRecord) -> None:
     """A snapshot of two written disks and their configuration, all of which changed since."""
     volumes = [datastore.volume_of(GUEST, DiskName(number)) for number in range(len(DISKS))]
     scene.store.contents |= dict.fromkeys(volumes, OLD)
-    request = SnapshotRequest(GUEST, datastore.anchor_of(GUEST), SnapshotName("sunday"))
+    record = next(record for record in _records(scene, datastore) if record.name == GUEST)
+    request = SnapshotRequest(GUEST, record.anchor, record.uuid, SnapshotName("sunday"))
     intent = Intent("5a00", "snapshot", str(GUEST), request.as_json(), "root@control", "2026-11-22T10:30:00Z")
     execute(planned(intent, datastore, scene.another()))
     scene.store.contents |= dict.fromkeys(volumes, NEW)

@@ -180,3 +180,15 @@ def test_previews_change_nothing(world: World) -> None:
     assert parked.preview_restore("web2").no_return is None
     assert parked.preview_empty().no_return == "end of parked guest web1 announced"
     assert world.nas.state() == before
+
+
+def test_a_volume_that_took_a_parked_disks_place_is_not_let_go_with_it(world: World) -> None:
+    guest = world.site().datastore().guest("web1")
+    path = guest.record().disks[1].volume.path
+    guest.park(7)
+    world.nas.delete_volume(path)
+    world.nas.create_volume(world.volume(path))
+    before = world.nas.state()
+    with pytest.raises(ConflictError, match="is no disk of it"):
+        world.site().trash().find("web1").empty()
+    assert world.nas.state() == before

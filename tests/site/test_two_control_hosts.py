@@ -114,8 +114,15 @@ def test_a_guest_restored_while_somebody_is_asked_whether_to_let_it_go_stays(wor
     assert world.nas.state() == before
 
 
-def test_a_guest_of_the_same_name_made_meanwhile_is_not_destroyed(world: World) -> None:
+@pytest.mark.parametrize("verb", ["destroy", "resize", "snapshot", "rotate"])
+def test_a_guest_of_the_same_name_made_meanwhile_is_left_alone(world: World, verb: str) -> None:
     guest = world.site().datastore().create(web1("1G"))
+    verbs: dict[str, Callable[[], object]] = {
+        "destroy": guest.destroy,
+        "resize": lambda: guest.resize("disk0", Size.parse("2G")),
+        "snapshot": lambda: guest.snapshot("tuesday"),
+        "rotate": guest.rotate_chap,
+    }
     after: list[object] = []
 
     def replaced() -> None:
@@ -126,7 +133,23 @@ def test_a_guest_of_the_same_name_made_meanwhile_is_not_destroyed(world: World) 
 
     meanwhile(world, "change_marks", replaced)
     with pytest.raises(ConflictError):
-        guest.destroy()
+        verbs[verb]()
+    assert [world.nas.state()] == after
+
+
+def test_an_image_of_the_same_name_made_meanwhile_is_not_destroyed(world: World) -> None:
+    guest = world.site().datastore().create(web1("1G"))
+    guest.make_image("debian")
+    after: list[object] = []
+
+    def replaced() -> None:
+        world.site().datastore().image("debian").destroy()
+        world.site().datastore().guest("web1").make_image("debian")
+        after.append(world.nas.state())
+
+    meanwhile(world, "change_marks", replaced)
+    with pytest.raises(ConflictError, match="another image of this name"):
+        world.site().datastore().image("debian").destroy()
     assert [world.nas.state()] == after
 
 

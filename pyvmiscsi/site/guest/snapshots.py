@@ -53,7 +53,7 @@ class Snapshots(GuestAccess):
         refuse_several_moments(record, self.datastore)
         chosen = SnapshotName.parse(name) if name else default_name(datetime.now().astimezone())
         expiry = Expiry(record.uuid, datetime.now(UTC) + keep) if keep else None
-        request = SnapshotRequest(self.name, record.anchor, chosen, expiry)
+        request = SnapshotRequest(self.name, record.anchor, record.uuid, chosen, expiry)
         if scene.nas(self.datastore).find_snapshot(record.anchor, chosen) is not None:
             raise AlreadyExistsError(f"snapshot {self.name}@{chosen}: is there already", hint="choose another name")
         intent = new_intent(SNAPSHOT, str(self.name), request.as_json())
@@ -104,7 +104,7 @@ class Snapshots(GuestAccess):
             )
         going = {f"{path}@{chosen}" for path in (record.anchor, *(disk.volume.path for disk in record.at_home))}
         self._refuse_kept(going, record, scene)
-        request = SnapshotRequest(self.name, record.anchor, chosen)
+        request = SnapshotRequest(self.name, record.anchor, record.uuid, chosen)
         intent = new_intent(FORGET, str(self.name), request.as_json())
         self._execute(planned(intent, self.datastore, scene), run)
 
