@@ -56,6 +56,7 @@ def page(played: Sequence[Played], on: date, part: float = 1.0, left: Sequence[s
     return "\n".join(
         [
             *_HEAD,
+            "",
             f"The latest run, {on.isoformat()}, {whole}:",
             f"**{cases} cases, {failures} failures**; {bound(cases, failures)}.",
             "",
