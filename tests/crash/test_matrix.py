@@ -12,7 +12,7 @@ from tests.crash.scenarios import SCENARIOS, Scenario
 
 pytestmark = pytest.mark.crash
 
-SAMPLE = 0.05
+SAMPLE = 0.02
 """Of the cases that are not always played. `make crash` plays all of them."""
 SEED = 20261122
 

@@ -6,10 +6,9 @@ button, so they are stopped by force.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -20,8 +19,6 @@ from pyvmiscsi.lab.pytest_plugin import LabFactory
 from pyvmiscsi.site import Site
 from pyvmiscsi.waiting import wait_for
 from tests.e2e.command import Command
-
-When = Literal["before", "after"]
 
 FORCED = ("--force", "--deadline", "0")
 
@@ -121,31 +118,6 @@ def test_a_missing_switch_is_named_and_nothing_stays(command: Command, new_name:
     assert command.json("vm", "info", guest)["disks"][0]["sessions"] == []
     assert pending_of(command, guest) == []
     command.ok("vm", "destroy", guest, "--yes")
-
-
-@pytest.mark.crash
-@pytest.mark.parametrize("ending", ["resume", "rewind"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["take run.lock", "log in to a target", "daemon"])
-def test_a_start_killed_at_any_step_is_finished_or_taken_back(
-    lab: Lab, made: str, *, step: str, when: When, ending: str
-) -> None:
-    command = Command(lab.site_file)
-    with control_of(lab, "hv1") as host:
-        fault = host.fault(step, when=when, action="hang")
-        with command.start("vm", "start", made, "--host", "hv1") as process:
-            host.wait_for_fault(fault, 60.0)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-        host.clear()
-    for operation in pending_of(command, made):
-        command.run("ops", ending, operation["id"])
-    if row_of(command, made)["state"] == "Running":
-        command.ok("vm", "stop", made, *FORCED)
-    assert row_of(command, made)["state"] == "Stopped"
-    assert pending_of(command, made) == []
-    assert command.json("vm", "info", made)["disks"][0]["sessions"] == []
-    command.ok("vm", "start", made, "--host", "hv2")
 
 
 def test_a_target_killed_under_a_writing_guest_hangs_nothing(lab_factory: LabFactory, tmp_path: Path) -> None:
