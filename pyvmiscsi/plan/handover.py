@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pyvmiscsi.errors import NasUnansweredError
+from pyvmiscsi.errors import NasUnansweredError, PyvmiscsiError
 from pyvmiscsi.model import Marks
 from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
 from pyvmiscsi.plan.journal import Anchor, ChangeJournal, Owner, is_owned, refuse_others
@@ -59,7 +59,13 @@ class MoveJournal:
             with suppress(NasUnansweredError):  # a mark that stays does no harm, and `ops list` shows it
                 self.old.change_marks(dict.fromkeys(self._marks_of(intent)))
             refuse_others(intent, others)
-        self.old.change_marks(self.meanwhile)
+        try:
+            self.old.change_marks(self.meanwhile)
+        except NasUnansweredError:
+            raise  # whoever asked looks whether the operation is open
+        except PyvmiscsiError:
+            self.withdraw(intent)
+            raise
 
     def close(self, intent: Intent) -> None:
         self._end(intent, self.after)

@@ -229,3 +229,22 @@ def test_a_directory_of_another_guest_of_that_name_is_not_taken_along(world: Wor
         guest.rename("web2") if verb == "rename" else guest.park(7)
     assert conf.exists()
     assert world.nas.state() == before
+
+
+def test_a_rename_that_the_nas_refuses_at_once_leaves_no_operation_behind(world: World) -> None:
+    guest = world.site().datastore().create(web1("1G"))
+    before = world.nas.state()
+    seen: list[Call] = []
+
+    def refuse_the_second(call: Call) -> None:
+        if call.when == "before" and call.method == "change_marks":
+            seen.append(call)
+            if len(seen) == 2:
+                raise BusyError("dataset: Device or resource busy")
+
+    world.nas.watch = refuse_the_second
+    with pytest.raises(BusyError, match="resource busy"):
+        guest.rename("web2")
+    world.nas.watch = nothing
+    assert world.site().operations() == ()
+    assert world.nas.state() == before
