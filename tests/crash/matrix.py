@@ -263,12 +263,13 @@ class Theatre:
     def _is_settled(self, rehearsal: Rehearsal, case: Case, before: Facts, ended: Ended) -> bool:
         """Whether the command did all of it, or nothing, and said so. No intent is left in either world."""
         facts = self.world.facts()
-        is_done, is_undone = facts.likeness == rehearsal.clean.likeness, facts == before
+        is_done = facts.likeness == rehearsal.clean.likeness
+        is_undone = facts.without(rehearsal.staying).lines == before.lines
         if case.fate.kills:
             return is_done or is_undone
-        if is_done:
-            return ended.status == 0 or _UNSURE in ended.err  # it could not look any more, and said so
-        return is_undone and ended.status != 0
+        if is_done and (ended.status == 0 or _UNSURE in ended.err):  # it could not look any more, and said so
+            return True
+        return is_undone and ended.status != 0  # of an export both are so: a whole file stays
 
     def _astray(self, rehearsal: Rehearsal, before: Facts, ended: Ended) -> str:
         """How the world differs from what the command said it left."""
