@@ -118,7 +118,6 @@ class _OnItsGuest(_Request, Protocol):
 
 
 R = TypeVar("R", bound=_Request)
-G = TypeVar("G", bound=_OnItsGuest)
 
 _Plan = Callable[[R, DatastoreRecord, Scene], Plan]
 _SigningPlan = Callable[[R, DatastoreRecord, Scene, str], Plan]

@@ -12,7 +12,16 @@ from pyvmiscsi.units import Size
 
 
 @dataclass(frozen=True, slots=True)
-class DiskView:
+class View:
+    """Anything that is answered."""
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, in words of JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskView(View):
     """A disk from the guest's side to the nas's: sizes in bytes, `sessions` are initiator names on the nas."""
 
     name: str
@@ -43,7 +52,7 @@ class DiskView:
 
 
 @dataclass(frozen=True, slots=True)
-class GuestView:
+class GuestView(View):
     """A guest in one view. `state` is vm-bhyve's word: `Running`, `Stopped` or `Locked`; `host` says where."""
 
     name: str
@@ -59,12 +68,9 @@ class GuestView:
     operations: tuple[str, ...]
     """Ids of unfinished operations on it."""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class ResizedView:
+class ResizedView(View):
     """A disk that has grown: its size in bytes, and the hosts that see it."""
 
     guest: str
@@ -78,12 +84,9 @@ class ResizedView:
     def size_text(self) -> str:
         return str(Size(self.size))
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class DatastoreView:
+class DatastoreView(View):
     """A datastore as the site file has it."""
 
     name: str
@@ -98,12 +101,9 @@ class DatastoreView:
     hosts: tuple[str, ...]
     default: bool
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class DatastoreContentView:
+class DatastoreContentView(View):
     """What a nas has in a datastore; sizes in bytes."""
 
     guests: tuple[str, ...]
@@ -117,12 +117,9 @@ class DatastoreContentView:
     others: tuple[str, ...]
     """Datasets and volumes that are ours and no guest's: images, what is in the trash, what was kept."""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class ConfigPathView:
+class ConfigPathView(View):
     """A datastore's config path as a host has it. `state` is `there`, `missing` or `no answer`."""
 
     host: str
@@ -130,12 +127,9 @@ class ConfigPathView:
     guests: tuple[str, ...] = ()
     """Those with a configuration there: hosts that differ do not share the directory."""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class DatastoreDetailView:
+class DatastoreDetailView(View):
     """A datastore, what is in it and where it is seen."""
 
     datastore: DatastoreView
@@ -147,12 +141,9 @@ class DatastoreDetailView:
         """Whether all hosts that answered have the same guests in the config path."""
         return len({one.guests for one in self.hosts if one.state != "no answer"}) <= 1
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class HostDatastoreView:
+class HostDatastoreView(View):
     """A datastore as a host's vm-bhyve has it, as the site has it, or as both do."""
 
     host: str
@@ -167,24 +158,18 @@ class HostDatastoreView:
     datastore: str | None
     """The site's name for it; None when it is not one of the site."""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class SiteChangeView:
+class SiteChangeView(View):
     """A change of the site file, and what was done for it, a sentence each; none when all was so already."""
 
     datastore: str
     file: str
     done: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class CloneView:
+class CloneView(View):
     """A volume that is a clone or has clones; `depth` counts what stands between it and one that is no clone."""
 
     datastore: str
@@ -203,9 +188,6 @@ class CloneView:
             return f"image {self.image}"
         return f"{self.guest}:{self.disk}" if self.guest else self.volume
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def clone_view(one: Descendant, datastore: DatastoreRecord) -> CloneView:
     """A volume of the tree for those who look at it."""
@@ -214,7 +196,7 @@ def clone_view(one: Descendant, datastore: DatastoreRecord) -> CloneView:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageView:
+class ImageView(View):
     """An image: sizes in bytes, `created` is ISO 8601, UTC."""
 
     name: str
@@ -241,12 +223,9 @@ class ImageView:
     def size_text(self) -> str:
         return str(Size(self.size))
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class SnapshotView:
+class SnapshotView(View):
     """A snapshot of a guest; `created` and `expires` are ISO 8601, UTC. Without expiry it stays until deleted."""
 
     guest: str
@@ -254,12 +233,9 @@ class SnapshotView:
     created: str
     expires: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class ParkedView:
+class ParkedView(View):
     """A guest in the trash; `label` finds it, `until` (ISO 8601, UTC) is when it may go, `size` is in bytes."""
 
     label: str
@@ -277,12 +253,9 @@ class ParkedView:
     def size_text(self) -> str:
         return str(Size(self.size))
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class PrunedView:
+class PrunedView(View):
     """A snapshot that has expired: gone, unless something kept it (`clone tank/vm/web2/disk0`, `hold truenas`)."""
 
     guest: str
@@ -290,12 +263,9 @@ class PrunedView:
     expired: str
     kept_by: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
-class OperationView:
+class OperationView(View):
     """An unfinished operation: what, on which guest, by whom, since when, and whether it can still be taken back."""
 
     id: str
@@ -304,6 +274,3 @@ class OperationView:
     datastore: str
     by: str
     since: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
