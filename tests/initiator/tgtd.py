@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyvmiscsi.errors import PyvmiscsiError
 from pyvmiscsi.names import Portal
 from pyvmiscsi.waiting import wait_for
 
@@ -138,7 +141,27 @@ class Target:
         return self.daemon.admin("--op", "show", "--mode", "conn", "--tid", str(self.number))
 
     def delete(self) -> None:
-        self.daemon.admin("--op", "delete", "--force", "--mode", "target", "--tid", str(self.number))
+        """Take it away under its sessions: forced or not, tgtd refuses while a command is in flight."""
+        target = ("--mode", "target", "--tid", str(self.number))
+
+        def gone() -> bool:
+            try:
+                self.daemon.admin("--op", "delete", "--force", *target)
+            except RuntimeError as refused:
+                if "still active" not in str(refused):
+                    raise
+                self.cut()
+                return False
+            return True
+
+        wait_for(gone, what=f"{self.iqn} is gone", deadline=20)
+
+    def cut(self) -> None:
+        """End every connection to it, as a target that was restarted would have."""
+        for session, connection in re.findall(r"^Session: (\d+)\n\s*Connection: (\d+)", self.sessions(), re.MULTILINE):
+            which = ("--tid", str(self.number), "--sid", session, "--cid", connection)
+            with contextlib.suppress(RuntimeError):  # it has gone by itself meanwhile
+                self.daemon.admin("--op", "delete", "--mode", "conn", *which)
 
 
 def free_port() -> int:
@@ -156,3 +179,25 @@ def running(directory: Path) -> Iterator[Tgtd]:
         yield daemon
     finally:
         daemon.close()
+
+
+@contextlib.contextmanager
+def busy(command: Callable[[], object]) -> Iterator[None]:
+    """Within the block commands follow each other without a pause, until the session is lost."""
+    under_way, over = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        with contextlib.suppress(PyvmiscsiError):
+            while not over.is_set():
+                command()
+                under_way.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        if not under_way.wait(20):
+            raise RuntimeError("no command was answered in 20 s")
+        yield
+    finally:
+        over.set()
+        thread.join()

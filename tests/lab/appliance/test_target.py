@@ -12,6 +12,7 @@ import pytest
 from pyvmiscsi.errors import PyvmiscsiError
 from pyvmiscsi.initiator.libiscsi import Session, default_initiator
 from pyvmiscsi.names import Iqn, Portal
+from tests.initiator.tgtd import busy
 from tests.lab.appliance.conftest import Bench, Refused, tool
 
 MIB = 1 << 20
@@ -235,6 +236,13 @@ def test_what_is_in_use_is_refused_unless_forced(nas: Bench) -> None:
         assert nas.control.sessions() == []
         with pytest.raises(PyvmiscsiError):
             held.capacity(1)
+
+
+def test_a_target_is_deleted_under_commands_in_flight(nas: Bench) -> None:
+    made = nas.lun()
+    with session(nas) as held, busy(lambda: held.read(1, sector=0, count=2048)):
+        assert nas.call("iscsi.target.delete", made["target"]["id"], True) is True
+        assert nas.control.sessions() == []
 
 
 def test_deleting_the_volume_cuts_its_session(nas: Bench) -> None:

@@ -188,7 +188,7 @@ class Tgt:
 
     def _remove_target(self, iqn: str) -> None:
         tid = self._tids.pop(iqn)
-        self._ask(f"delete target {iqn}", Mode.TARGET, Op.DELETE, tid=tid, force=True)
+        self._take_away(f"target {iqn}", Mode.TARGET, tid, force=True)
 
     def _keep_accounts(self, exports: Mapping[str, Export]) -> None:
         """Accounts exist globally: new ones are made before they are bound, changed ones are made anew."""
@@ -281,11 +281,14 @@ class Tgt:
         self._ask(f"describe unit {lun}", Mode.UNIT, Op.UPDATE, tid=tid, lun=lun, words_=f"targetOps {told},")
 
     def _remove_unit(self, iqn: str, tid: int, lun: int) -> None:
-        """Take a unit away, cutting the sessions that keep it busy."""
+        self._take_away(f"LUN {lun} of {iqn}", Mode.UNIT, tid, lun=lun)
+
+    def _take_away(self, what: str, mode: Mode, tid: int, *, lun: int | None = None, force: bool = False) -> None:
+        """Delete a target or a unit, cutting the sessions that keep it busy: forced or not, tgtd waits for commands."""
 
         def gone() -> bool:
             try:
-                self._ask(f"delete unit {lun}", Mode.UNIT, Op.DELETE, tid=tid, lun=lun)
+                self._ask(f"delete {what}", mode, Op.DELETE, tid=tid, lun=lun, force=force)
             except TgtError as error:
                 if error.number in words.NOT_THERE:
                     return True
@@ -295,7 +298,7 @@ class Tgt:
                 return False
             return True
 
-        wait_for(gone, what=f"LUN {lun} of {iqn} gone", deadline=_PARTING)
+        wait_for(gone, what=f"{what} gone", deadline=_PARTING)
 
     def _cut(self, tid: int) -> None:
         listing = self._ask("look", Mode.TARGET, Op.SHOW)
