@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Zeros:
+    """So many zeros, which nobody had to read."""
+
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+
+Piece: TypeAlias = bytes | bytearray | Zeros
+"""Some bytes of a disk; `len` tells how many."""
 
 
 class Content(Protocol):
@@ -26,10 +40,11 @@ class Content(Protocol):
     def total(self) -> int | None:
         """How far it will go, where that is known."""
 
-    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
-        """Everything in order, in pieces of `length` bytes, the last as long as what is left.
+    def pieces(self, length: int) -> Iterator[Piece]:
+        """Everything in order, in whole sectors: data in pieces of at most `length` bytes, zeros in runs of any length.
 
-        Runs in a thread of its own. Raises ImageError, DownloadError or IscsiError.
+        Data may be zero as well: `Zeros` are what the source knows to be zero without reading it. Runs in a thread of
+        its own. Raises ImageError, DownloadError or IscsiError.
         """
 
 

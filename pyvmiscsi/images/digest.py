@@ -8,8 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from pyvmiscsi.images.content import Piece, Zeros
+
 _BEHIND = 16
 """How many pieces are kept until they are hashed."""
+_SOME_ZEROS = memoryview(bytes(1024 * 1024))
 
 
 class Digest:
@@ -28,11 +31,18 @@ class Digest:
     ) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def add(self, piece: bytes | bytearray) -> None:
+    def add(self, piece: Piece) -> None:
         """The next piece; it must not be changed any more."""
-        self._behind.append(self._thread.submit(self._sha256.update, piece))
+        if isinstance(piece, Zeros):
+            self._behind.append(self._thread.submit(self._add_zeros, piece.length))
+        else:
+            self._behind.append(self._thread.submit(self._sha256.update, piece))
         if len(self._behind) > _BEHIND:
             self._behind.popleft().result()
+
+    def _add_zeros(self, length: int) -> None:
+        for start in range(0, length, len(_SOME_ZEROS)):
+            self._sha256.update(_SOME_ZEROS[: length - start])
 
     def hexdigest(self) -> str:
         """Of all pieces so far."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyvmiscsi.errors import ImageError, ProofError
 from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Written
+from pyvmiscsi.images.content import Content, Written, Zeros
 from pyvmiscsi.images.digest import Digest
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
@@ -38,7 +38,7 @@ def fill(device: BlockDevice, content: Content, *, fresh: bool, progress: Progre
                 progress(content.done, content.total)
                 digest.add(piece)
                 offset, length = length, length + len(piece)
-                if not is_zero(piece):
+                if not isinstance(piece, Zeros) and not is_zero(piece):
                     yield offset, piece
 
         while not ahead.is_over:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pyvmiscsi.images.content import Piece
 from pyvmiscsi.images.pieces import pieces
 from pyvmiscsi.ports import BlockDevice
 
@@ -24,7 +25,7 @@ class LunContent:
     def total(self) -> int:
         return self.length
 
-    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
+    def pieces(self, length: int) -> Iterator[Piece]:
         for piece in pieces(self._device.read_stream(self.length, 0), length):
             self.done += len(piece)
             yield piece

@@ -8,9 +8,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from pyvmiscsi.images.content import Piece, Zeros
 from pyvmiscsi.images.formats import Format
 
 _MOST_THREADS = 8
+_SOME_ZEROS = bytes(1024 * 1024)
 
 
 class Packer(Protocol):
@@ -21,12 +23,18 @@ class Packer(Protocol):
     def flush(self) -> bytes: ...
 
 
-def packed(pieces: Iterable[bytes | bytearray], kind: Format) -> Iterator[bytes]:
+def packed(pieces: Iterable[Piece], kind: Format) -> Iterator[bytes]:
     """The pieces as one frame, with a checksum of what is in it; raw and qcow2 are not packed."""
     packer = _packer(kind)
     for piece in pieces:
-        yield packer.compress(piece)
+        for data in _spelt_out(piece) if isinstance(piece, Zeros) else (piece,):
+            yield packer.compress(data)
     yield packer.flush()
+
+
+def _spelt_out(zeros: Zeros) -> Iterator[bytes]:
+    for start in range(0, zeros.length, len(_SOME_ZEROS)):
+        yield _SOME_ZEROS[: zeros.length - start]
 
 
 def _packer(kind: Format) -> Packer:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
 from pyvmiscsi.images import qemu
 from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Written
+from pyvmiscsi.images.content import Content, Piece, Written, Zeros
 from pyvmiscsi.images.digest import Digest
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.packing import packed
@@ -43,7 +43,7 @@ def save(content: Content, path: Path, kind: Format, *, replace: bool = False, p
     with _in_place(path, replace=replace) as part, Digest() as digest:
         length = 0
 
-        def pieces() -> Iterator[bytes | bytearray]:
+        def pieces() -> Iterator[Piece]:
             nonlocal length
             for piece in _watched(content, progress):
                 digest.add(piece)
@@ -60,12 +60,12 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
 
 
-def _write(part: Path, pieces: Iterator[bytes | bytearray], kind: Format, length: int | None) -> str | None:
+def _write(part: Path, pieces: Iterator[Piece], kind: Format, length: int | None) -> str | None:
     """The SHA-256 of the file, for those that are packed."""
     if kind is Format.QCOW2:
         qemu.create(part, length or 0)
         with qemu.served(part, f"image {part}", read_only=False) as export:
-            export.write_all((at, piece) for at, piece in _placed(pieces) if not is_zero(piece))
+            export.write_all(_data(pieces))
         return None
     with part.open("xb") as file:
         if kind is Format.RAW:
@@ -78,24 +78,30 @@ def _write(part: Path, pieces: Iterator[bytes | bytearray], kind: Format, length
         return digest.hexdigest()
 
 
-def _write_sparse(file: BinaryIO, pieces: Iterator[bytes | bytearray]) -> None:
+def _write_sparse(file: BinaryIO, pieces: Iterator[Piece]) -> None:
     end = 0
     for at, piece in _placed(pieces):
         end = at + len(piece)
-        if not is_zero(piece):
+        if not isinstance(piece, Zeros) and not is_zero(piece):
             file.seek(at)
             file.write(piece)
     file.truncate(end)
 
 
-def _placed(pieces: Iterator[bytes | bytearray]) -> Iterator[tuple[int, bytes | bytearray]]:
+def _data(pieces: Iterator[Piece]) -> Iterator[tuple[int, bytes | bytearray]]:
+    for at, piece in _placed(pieces):
+        if not isinstance(piece, Zeros) and not is_zero(piece):
+            yield at, piece
+
+
+def _placed(pieces: Iterator[Piece]) -> Iterator[tuple[int, Piece]]:
     at = 0
     for piece in pieces:
         yield at, piece
         at += len(piece)
 
 
-def _watched(content: Content, progress: Progress) -> Iterator[bytes | bytearray]:
+def _watched(content: Content, progress: Progress) -> Iterator[Piece]:
     """The pieces, read ahead; whoever watches is told also while there is none."""
     with Ahead(content.pieces(PIECE)) as ahead:
         while not ahead.is_over:

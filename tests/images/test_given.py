@@ -17,6 +17,7 @@ from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.given import place_of
 from pyvmiscsi.images.image import open_image
 from tests.config import https
+from tests.images.disks import spelt_out
 from tests.images.packing import packed
 from tests.images.web import Answer, serving
 
@@ -41,7 +42,7 @@ def web() -> Iterator[str]:
 
 def read(place: str) -> bytes:
     with open_image(place) as content:
-        return b"".join(content.pieces(4096))
+        return spelt_out(content.pieces(4096))
 
 
 @pytest.mark.parametrize("path", ["disk.raw", "disk.gz", "disk.raw?token=1", "moved", "encoded.gz"])

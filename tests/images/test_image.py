@@ -11,6 +11,7 @@ import pytest
 from pyvmiscsi.errors import ImageError, InputError, NotFoundError
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
+from tests.images.disks import spelt_out
 from tests.images.packing import PACKED, SUFFIX, packed
 
 DISK = bytes(4096) + os.urandom(10_240) + bytes(2048)
@@ -27,7 +28,7 @@ def put(folder: Path, kind: Format, disk: bytes = DISK) -> Path:
 
 def read(place: Path | str, sha256: str | None = None) -> bytes:
     with open_image(str(place), sha256=sha256) as content:
-        return b"".join(content.pieces(4096))
+        return spelt_out(content.pieces(4096))
 
 
 @kinds
@@ -57,7 +58,7 @@ def test_refuses_another_sha256_before_the_last_piece(kind: Format, tmp_path: Pa
     place = put(tmp_path, kind)
     with pytest.raises(ImageError, match="its SHA-256 is"), open_image(str(place), sha256="0" * 64) as content:
         for piece in content.pieces(4096):
-            got += piece
+            got += spelt_out([piece])
     assert len(got) < len(DISK)
 
 

@@ -13,6 +13,7 @@ import pytest
 from pyvmiscsi.errors import ImageError, UnsupportedError
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.qcow2 import Qcow2Header
+from tests.images.disks import spelt_out
 from tests.images.web import Answer, serving
 
 MIB = 1 << 20
@@ -44,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(place: Path | str, length: int = MIB // 2, sha256: str | None = None) -> bytes:
     with open_image(str(place), sha256=sha256) as content:
-        return b"".join(content.pieces(length))
+        return spelt_out(content.pieces(length))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def read(place: Path | str, length: int = MIB // 2, sha256: str | None = None) -
 def test_is_the_disk_in_it(folder: Path, name: str) -> None:
     with open_image(str(folder / name)) as content:
         assert content.length == content.total == len(DISK)
-        assert b"".join(content.pieces(MIB // 2)) == DISK
+        assert spelt_out(content.pieces(MIB // 2)) == DISK
         assert content.done == len(DISK)
 
 
@@ -77,7 +78,7 @@ def test_is_copied_from_the_web_first_and_the_copy_goes(
         open_image(f"{web}/disk.qcow2", progress=lambda *now: told.append(now)) as content,
     ):
         assert list(tmp_path.rglob("*.qcow2"))
-        assert b"".join(content.pieces(MIB)) == DISK
+        assert spelt_out(content.pieces(MIB)) == DISK
     assert told[-1] == (len(data), len(data))
     assert list(tmp_path.iterdir()) == []
 

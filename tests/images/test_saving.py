@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pyvmiscsi.errors import AlreadyExistsError, InputError, InterruptedOperation
+from pyvmiscsi.images.content import Piece, Written, Zeros
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.saving import part_of, save
 from tests.fakes.luns import MemoryLun
+from tests.images.disks import spelt_out
 
 MIB = 1 << 20
 DISK = bytes(MIB) + os.urandom(MIB // 4) + bytes(MIB) + os.urandom(512) + bytes(MIB)
@@ -28,7 +31,7 @@ def lun() -> LunContent:
 
 def read(path: Path, sha256: str | None = None) -> bytes:
     with open_image(str(path), sha256=sha256) as content:
-        return b"".join(content.pieces(MIB))
+        return spelt_out(content.pieces(MIB))
 
 
 @formats
@@ -39,6 +42,27 @@ def test_what_is_read_again_is_the_disk(kind: Format, tmp_path: Path) -> None:
     assert (saved.file_sha256 is None) == (kind is Format.QCOW2)
     assert read(path, saved.file_sha256) == DISK
     assert list(tmp_path.iterdir()) == [path]
+
+
+class WithHoles:
+    """Content whose source knows where nothing is."""
+
+    name, length, total, done = "image disk", len(DISK), len(DISK), 0
+
+    def pieces(self, _length: int) -> Iterator[Piece]:
+        yield Zeros(MIB)
+        yield DISK[MIB : MIB + MIB // 4]
+        yield Zeros(MIB)
+        yield DISK[2 * MIB + MIB // 4 : -MIB]
+        yield Zeros(MIB)
+
+
+@formats
+def test_holes_of_the_source_are_zeros(kind: Format, tmp_path: Path) -> None:
+    path = tmp_path / f"disk.{kind}"
+    saved = save(WithHoles(), path, kind)
+    assert saved.disk == Written(len(DISK), hashlib.sha256(DISK).hexdigest())
+    assert read(path) == DISK
 
 
 @pytest.mark.parametrize("kind", [Format.RAW, Format.QCOW2])
