@@ -12,7 +12,7 @@ from pyvmiscsi.model import DatastoreRecord, Target, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Lun, SnapshotPath
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_with, refuse_elsewhere
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_with, refuse_elsewhere, refuse_fellows
 from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.plan.handover import HandoverJournal
 from pyvmiscsi.plan.intent import mark
@@ -155,12 +155,16 @@ def refuse_lost(record: GuestRecord) -> None:
 
 
 def refuse_others(record: GuestRecord, disk: GuestDisk) -> None:
-    """ConflictError when a disk's volume was not made for the guest, or is offered by somebody else's extent too."""
+    """ConflictError when a disk's volume was not made for the guest, or somebody else's extent offers it too.
+
+    Also when its target offers an extent that is no disk's of the guest: that would lose its target.
+    """
     if disk.other_extents:
         raise ConflictError(
             f"volume {disk.volume.path}: also offered by extent {disk.other_extents[0]}",
             hint="somebody may use it: delete that extent on the nas first",
         )
+    refuse_fellows(record, disk)
     signature = Signature.in_marks(disk.volume.path, disk.volume.marks)
     if disk.volume.path != record.anchor and (signature is None or signature.guest != record.uuid):
         raise ConflictError(

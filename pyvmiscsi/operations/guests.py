@@ -88,6 +88,8 @@ class GuestDisk:
     sessions: tuple[NasSession, ...] = ()
     other_extents: tuple[str, ...] = ()
     """Names of further extents that offer the same volume: nobody should have made them."""
+    fellows: tuple[str, ...] = ()
+    """Names of further extents that its target offers: an administrator gave it more LUNs, or it is another's."""
     elsewhere: DatastoreRecord | None = None
     """The datastore it is in, when that is not its guest's."""
 
@@ -190,6 +192,9 @@ class _Exports:
         for extent in inventory.extents:
             self._extents[extent.volume].append(extent)
         self._mappings = {mapping.extent: mapping for mapping in inventory.mappings}
+        self._offered: defaultdict[Iqn, list[str]] = defaultdict(list)
+        for mapping in inventory.mappings:
+            self._offered[mapping.target].append(mapping.extent)
         self._targets = {target.iqn: target for target in inventory.targets}
         self._sessions: defaultdict[Iqn, list[NasSession]] = defaultdict(list)
         for session in inventory.sessions:
@@ -202,7 +207,9 @@ class _Exports:
         target = self._targets.get(mapping.target if mapping else datastore.target_of(guest, name))
         logins = tuple(self._sessions[target.iqn]) if target else ()
         rivals = tuple(extent.name for extent in others)
-        return GuestDisk(name, volume, own, target, mapping, logins, rivals)
+        offered = self._offered[target.iqn] if target else []
+        fellows = tuple(sorted(extent for extent in offered if own is None or extent != own.name))
+        return GuestDisk(name, volume, own, target, mapping, logins, rivals, fellows)
 
 
 def with_visitors(record: GuestRecord, datastore: DatastoreRecord, inventory: Inventory) -> GuestRecord:
@@ -235,6 +242,17 @@ def refuse_elsewhere(record: GuestRecord, why: str) -> None:
             f"guest {record.name}: {disk} is in datastore {datastore}, {why}",
             hint="of a guest whose disks are all in its own datastore, that can be done",
         )
+
+
+def refuse_fellows(record: GuestRecord, disk: GuestDisk) -> None:
+    """ConflictError when a disk's target offers an extent that is no disk's of the guest."""
+    own = {other.extent.name for other in record.disks if other.extent}
+    for extent in disk.fellows:
+        if extent not in own and disk.target:
+            raise ConflictError(
+                f"target {disk.target.iqn}: it offers extent {extent} too, which is not {record.name}'s",
+                hint="give that extent another target on the nas first",
+            )
 
 
 def _strangers(

@@ -15,7 +15,7 @@ from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn
 from pyvmiscsi.operations.anchors import anchor_at
-from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_with, refuse_elsewhere
+from pyvmiscsi.operations.guests import GuestDisk, GuestMark, GuestRecord, owned_with, refuse_elsewhere, refuse_fellows
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.handover import HandoverJournal, MoveJournal
 from pyvmiscsi.plan.intent import Intent
@@ -94,10 +94,12 @@ class RenameRequest:
     ) -> Self:
         """What the guest would be named; `place` is where its volumes go, None when they stay.
 
-        InputError when a name would be too long; ConflictError when somebody else's extent offers a volume of it.
+        InputError when a name would be too long; ConflictError when somebody else's extent offers a volume of it, or
+        a target of it offers somebody else's extent.
         """
         refuse_elsewhere(record, "and would keep its name there")
         for disk in record.disks:
+            refuse_fellows(record, disk)
             if place is not None and disk.other_extents:
                 raise ConflictError(
                     f"volume {disk.volume.path}: also offered by extent {disk.other_extents[0]}",

@@ -12,6 +12,7 @@ from pyvmiscsi.model import Dataset, Extent, Inventory, Mapping, NasSession, Tar
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Lun, Serial
 from pyvmiscsi.operations.destroy import DestroyRequest
 from pyvmiscsi.operations.guests import GuestMark, clones_of, guest_records
+from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.units import Size
 from tests.fakes.nas import BASENAME
 from tests.operations.scenes import datastore_in
@@ -83,6 +84,39 @@ def test_a_volume_that_another_extent_offers_too_is_not_destroyed(tmp_path: Path
     assert record.disks[0].extent == extents[1]
     with pytest.raises(ConflictError, match="backup"):
         DestroyRequest.of(record, datastore_in(tmp_path))
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["its-own-target", "the-target-of-its-name"])
+def test_a_target_that_offers_anothers_extent_is_not_taken_away(own: bool, tmp_path: Path) -> None:
+    """As where somebody withdrew the guest's exports, and made a guest of its name in another datastore of the nas."""
+    path, theirs = DatasetPath("tank/vm/web1/disk0"), DatasetPath("tank/other/web1/disk0")
+    inventory = Inventory(
+        datasets=(marked("tank/vm/web1", "web1"),),
+        volumes=(Volume(path, GIB),),
+        extents=(Extent("theirs", theirs, Serial("T0")), *((Extent("web1-disk0", path, Serial("S0")),) if own else ())),
+        targets=(Target(IQN, 1),),
+        mappings=(Mapping(IQN, "theirs", Lun(2)), *((Mapping(IQN, "web1-disk0", Lun(1)),) if own else ())),
+    )
+    (record,) = guest_records(datastore_in(tmp_path), inventory)
+    with pytest.raises(ConflictError, match="offers extent theirs too"):
+        DestroyRequest.of(record, datastore_in(tmp_path))
+
+
+def test_one_target_may_offer_several_disks_of_a_guest(tmp_path: Path) -> None:
+    paths = [DatasetPath(f"tank/vm/web1/disk{number}") for number in (0, 1)]
+    owner = marked("tank/vm/web1", "web1")
+    mark = GuestMark.in_marks(owner.path, owner.marks)
+    assert mark is not None
+    signed = [Signature(mark.uuid, "c0ffee01").as_marks(path) for path in paths]
+    inventory = Inventory(
+        datasets=(owner,),
+        volumes=tuple(Volume(path, GIB, marks=marks) for path, marks in zip(paths, signed, strict=True)),
+        extents=tuple(Extent(f"web1-disk{number}", path, Serial(f"S{number}")) for number, path in enumerate(paths)),
+        targets=(Target(IQN, 1),),
+        mappings=tuple(Mapping(IQN, f"web1-disk{number}", Lun(number)) for number in (0, 1)),
+    )
+    (record,) = guest_records(datastore_in(tmp_path), inventory)
+    assert len(DestroyRequest.of(record, datastore_in(tmp_path)).disks) == 2
 
 
 def test_clones_of_a_volume_are_told_from_those_of_one_whose_name_begins_alike() -> None:
