@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pyvmiscsi.model import (
     AccessGroups,
@@ -300,6 +300,14 @@ class Initiator(Protocol):
         """Log out of every session to this target and see it gone; BusyError while the disk is open."""
 
 
+class Span(NamedTuple):
+    """A part of a LUN; one that is not `allocated` reads as zeros, and nothing is kept for it."""
+
+    offset: int
+    length: int
+    allocated: bool
+
+
 class BlockDevice(Protocol):
     """A LUN opened for reading and writing in whole sectors."""
 
@@ -331,6 +339,12 @@ class BlockDevice(Protocol):
 
     def write_zeros(self, length: int, offset: int) -> None:
         """Make `length` bytes from `offset` read as zeros; the nas lets go of them where it can."""
+
+    def allocation(self, length: int, offset: int) -> Iterator[Span]:
+        """`length` bytes from `offset` in order: which have data, and which read as zeros without being read.
+
+        All has data where the LUN does not tell. It is what was so when it was asked: nobody else may write meanwhile.
+        """
 
     def tend(self, seconds: float = 0.0) -> bool:
         """Keep the session alive while nothing is read or written; whether it is alive."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pyvmiscsi.model import Credential, Extent, Volume
 from pyvmiscsi.names import LunAddress
-from pyvmiscsi.ports import B
+from pyvmiscsi.ports import B, Span
 from pyvmiscsi.units import MIB, Size
 from tests.fakes.nas import FakeNas
 
@@ -41,6 +41,9 @@ class FakeLun:
 
     def write_zeros(self, length: int, offset: int) -> None:
         self.pwrite(bytes(length), offset)
+
+    def allocation(self, length: int, offset: int) -> Iterator[Span]:
+        yield Span(offset, length, allocated=True)
 
     def tend(self, seconds: float = 0.0) -> bool:  # noqa: ARG002 - the port's
         return True

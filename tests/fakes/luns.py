@@ -10,6 +10,7 @@ from typing import TypeVar
 from pyvmiscsi.errors import InputError, LoginError, ScsiError
 from pyvmiscsi.model import Credential, Extent, Mapping, NasSession, Target, Volume
 from pyvmiscsi.names import DatasetPath, LunAddress
+from pyvmiscsi.ports import Span
 from pyvmiscsi.units import SECTOR, Size
 from tests.fakes.nas import FakeNas
 
@@ -65,6 +66,12 @@ class MemoryLun:
         self.pwrite(bytes(length), offset)
         self.written.pop()
         self.zeroed += length
+
+    def allocation(self, length: int, offset: int) -> Iterator[Span]:
+        """Tells of each piece of 4 KiB by itself."""
+        for at in range(offset, offset + length, PIECE):
+            piece = self.data[at : min(at + PIECE, offset + length)]
+            yield Span(at, len(piece), allocated=any(piece))
 
     def tend(self, seconds: float = 0.0) -> bool:  # noqa: ARG002 - the port's
         return True

@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from pyvmiscsi.errors import DeadlineError, InputError, LoginError, ProofError, ScsiError, SessionLostError
-from pyvmiscsi.initiator.libiscsi import cdb, sense
+from pyvmiscsi.initiator.libiscsi import allocation, cdb, facts, sense, shapes
 from pyvmiscsi.initiator.libiscsi.connection import Buffer, LibraryFaultError, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
-from pyvmiscsi.initiator.libiscsi.shapes import BlockLimits, Capacity
+from pyvmiscsi.initiator.libiscsi.shapes import LbaExtent
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import LunAddress
+from pyvmiscsi.ports import Span
 from pyvmiscsi.units import Size
 from pyvmiscsi.waiting import wait_for
 
@@ -41,6 +42,8 @@ EDGE = 64 * 1024
 """How much is read again of where such a span begins and ends, to see whether it was done."""
 IO_SECONDS = 60.0
 """How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
+
+_LBA_STATUS = 8 + 16 * 256  # bytes of one answer to GET LBA STATUS
 
 MEND_SECONDS = 30.0
 """How long a target may take to come back after a session was lost."""
@@ -102,18 +105,13 @@ class LibiscsiDevice:
             raise
 
     def _look(self, address: LunAddress, deadline: float) -> None:
-        session = self._session
-        session.settle(self._lun, deadline=deadline)
-        inquiry = session.inquiry(self._lun)
-        if not inquiry.is_disk:
-            raise ProofError(f"{address}: no disk there, device type {inquiry.device_type}")
-        capacity = session.capacity(self._lun)
-        self._size, self._sector = Size(capacity.size), Size(capacity.sector)
-        self._serial = session.serial(self._lun)
-        limits = self._limits()
-        longest = limits.max_transfer * capacity.sector if limits else 0
-        self._piece = min(PIECE, longest or PIECE) // capacity.sector * capacity.sector
-        self._lets_go = self._longest_zeros(limits, capacity) // LET_GO_UNIT * LET_GO_UNIT
+        self._session.settle(self._lun, deadline=deadline)
+        found = facts.look(self._session, address)
+        self._size, self._sector, self._serial = found.size, found.sector, found.serial
+        sector = found.sector.bytes
+        self._piece = min(PIECE, found.longest_transfer) // sector * sector
+        self._lets_go = min(LET_GO, found.longest_let_go) // LET_GO_UNIT * LET_GO_UNIT
+        self._tells_holes = found.reads_zeros
 
     def close(self) -> None:
         """Log out."""
@@ -212,6 +210,30 @@ class LibiscsiDevice:
         end = offset + length
         return ((at, min(longest, end - at)) for at in range(offset, end, longest))
 
+    def allocation(self, length: int, offset: int) -> Iterator[Span]:
+        """Which of `length` bytes from `offset` have data; all of them on a LUN that does not tell (GET LBA STATUS).
+
+        Nor is it believed of a LUN that does not promise zeros where it has let go of something (LBPRZ).
+        """
+        self._check(length, offset)
+        if not length:
+            return iter(())
+        if not self._tells_holes:
+            return iter((Span(offset, length, allocated=True),))
+        sector = self._sector.bytes
+        return allocation.spans(self._lba_extents, offset // sector, (offset + length) // sector, sector)
+
+    def _lba_extents(self, sector: int) -> tuple[LbaExtent, ...]:
+        answer = bytearray(_LBA_STATUS)
+        try:
+            self._run((Task(self._lun, cdb.lba_status(sector, len(answer)), into=answer),))
+        except ScsiError as error:
+            if error.key != sense.ILLEGAL_REQUEST:
+                raise
+            self._tells_holes = False
+            return ()
+        return shapes.lba_extents(bytes(answer))
+
     def tend(self, seconds: float = 0.0) -> bool:
         """Answer the target's pings for up to `seconds`, or until something came; whether the session is alive."""
         return self._session.tend(seconds)
@@ -296,23 +318,3 @@ class LibiscsiDevice:
             raise InputError(f"{self._name}: {length} bytes at {offset} are not whole sectors of {self._sector}")
         if offset < 0 or offset + length > self._size.bytes:
             raise InputError(f"{self._name}: {length} bytes at {offset} are beyond its end at {self._size.bytes}")
-
-    def _limits(self) -> BlockLimits | None:
-        try:
-            return self._session.block_limits(self._lun)
-        except ScsiError:  # the page is optional
-            return None
-
-    def _longest_zeros(self, limits: BlockLimits | None, capacity: Capacity) -> int:
-        """How many bytes one WRITE SAME may let go of; 0 when the LUN does not promise that they read as zeros then.
-
-        SBC-3 5.44 and 6.6.4: blocks that are let go of read as zeros only where LBPRZ is set.
-        """
-        try:
-            provisioning = self._session.provisioning(self._lun)
-        except ScsiError:  # the page is optional
-            return 0
-        if not (provisioning.write_same_unmap and (provisioning.reads_zeros or capacity.reads_zeros)):
-            return 0
-        longest = limits.max_write_same * capacity.sector if limits else 0
-        return min(LET_GO, longest or LET_GO)

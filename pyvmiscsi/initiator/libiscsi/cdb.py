@@ -27,6 +27,11 @@ def read_capacity(length: int = 32) -> bytes:
     return struct.pack(">BBQIBx", 0x9E, 0x10, 0, length, 0)
 
 
+def lba_status(sector: int, length: int) -> bytes:
+    """GET LBA STATUS(16) from `sector` on (SBC-3 5.5)."""
+    return struct.pack(">BBQIxx", 0x9E, 0x12, sector, length)
+
+
 def read(sector: int, count: int) -> bytes:
     """READ(16) (SBC-3 5.13)."""
     return struct.pack(">BBQIxx", 0x88, 0, sector, count)

@@ -26,6 +26,7 @@ from pyvmiscsi.initiator.libiscsi.connection import Buffer, Connection, Found, T
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Iqn, Portal
 
+_LBA_STATUS = 8 + 16 * 256
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
 
 
@@ -192,6 +193,13 @@ class Session:
     def capacity(self, lun: int) -> shapes.Capacity:
         """READ CAPACITY(16): sectors, bytes per logical and per physical sector."""
         return shapes.Capacity.parse(self._ask(cdb.read_capacity(), lun, 32))
+
+    def lba_status(self, lun: int, sector: int, *, deadline: float = 30.0) -> tuple[shapes.LbaExtent, ...]:
+        """GET LBA STATUS: which sectors from `sector` on have data, as far as the LUN tells in one answer.
+
+        Ask again from the end of the last one. ScsiError (ILLEGAL REQUEST) where a target does not know the command.
+        """
+        return shapes.lba_extents(self._ask(cdb.lba_status(sector, _LBA_STATUS), lun, _LBA_STATUS, deadline=deadline))
 
     # reading and writing
 

@@ -169,6 +169,33 @@ class Capacity:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LbaExtent:
+    """Sectors that follow each other and are stored in the same way (SBC-3 5.5.2, a descriptor of GET LBA STATUS)."""
+
+    sector: int
+    count: int
+    status: int
+    """0 mapped, or not known; 1 deallocated; 2 anchored, which has a place but no data."""
+
+    @property
+    def allocated(self) -> bool:
+        """Whether there may be data."""
+        return self.status not in (1, 2)
+
+
+def lba_extents(data: bytes) -> tuple[LbaExtent, ...]:
+    """GET LBA STATUS: the extents from the sector that was asked for, as many as the target told and the answer holds.
+
+    Its length counts from behind itself, so it is 4 more than the descriptors.
+    """
+    end = min(4 + _number(data, 0, 4), len(data))
+    return tuple(
+        LbaExtent(_number(data, at, 8), _number(data, at + 8, 4), _number(data, at + 12, 1) & 0x0F)
+        for at in range(8, end - 15, 16)
+    )
+
+
 def luns(data: bytes) -> tuple[int, ...]:
     """REPORT LUNS: the numbers, in the order the target lists them (SAM-5 4.7: peripheral and flat addresses)."""
     end = 8 + _number(data, 0, 4)

@@ -11,7 +11,7 @@ import pytest
 from pyvmiscsi.errors import InputError, ProofError
 from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, LibiscsiDevice, cdb
 from pyvmiscsi.names import Iqn, Lun, LunAddress
-from pyvmiscsi.ports import BlockAccess
+from pyvmiscsi.ports import BlockAccess, Span
 from pyvmiscsi.units import Size
 from tests.initiator.tgtd import Target, Tgtd
 
@@ -117,6 +117,41 @@ def test_zeros_are_written_where_a_lun_does_not_keep_its_word(
     device.pwrite(os.urandom(16 * MIB), 0)
     device.write_zeros(16 * MIB, 0)
     assert file.read_bytes() == bytes(16 * MIB)
+
+
+def test_tells_what_has_data_in_as_few_parts_as_can_be(device: LibiscsiDevice, file: Path) -> None:
+    assert list(device.allocation(16 * MIB, 0)) == [Span(0, 16 * MIB, allocated=False)]
+    device.pwrite(os.urandom(2 * MIB), 4 * MIB)
+    device.pwrite(os.urandom(4096), 16 * MIB - 4096)
+    whole = list(device.allocation(16 * MIB, 0))
+    assert whole == [
+        Span(0, 4 * MIB, allocated=False),
+        Span(4 * MIB, 2 * MIB, allocated=True),
+        Span(6 * MIB, 10 * MIB - 4096, allocated=False),
+        Span(16 * MIB - 4096, 4096, allocated=True),
+    ]
+    assert list(device.allocation(MIB, 5 * MIB + 512)) == [
+        Span(5 * MIB + 512, MIB - 512, allocated=True),
+        Span(6 * MIB, 512, allocated=False),
+    ]
+    assert list(device.allocation(0, 0)) == []
+    assert file.read_bytes()[: 4 * MIB] == bytes(4 * MIB)
+
+
+def test_all_has_data_where_the_lun_refuses_to_tell(
+    device: LibiscsiDevice, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert file.stat().st_blocks == 0
+    asked: list[int] = []
+
+    def unknown(sector: int, _length: int) -> bytes:
+        asked.append(sector)
+        return bytes([0x9E, 0x1F]) + bytes(14)
+
+    monkeypatch.setattr(cdb, "lba_status", unknown)
+    for _ in range(2):
+        assert list(device.allocation(16 * MIB, 0)) == [Span(0, 16 * MIB, allocated=True)]
+    assert asked == [0]
 
 
 def test_reads_ahead_in_order(device: LibiscsiDevice) -> None:

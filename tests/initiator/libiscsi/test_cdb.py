@@ -17,6 +17,7 @@ from pyvmiscsi.initiator.libiscsi import cdb
         (cdb.inquiry_page(0x83, 0x0400), "12 01 83 04 00 00"),
         (cdb.report_luns(0x1000), "a0 00 00 00 00 00 00 00 10 00 00 00"),
         (cdb.read_capacity(32), "9e 10 00 00 00 00 00 00 00 00 00 00 00 20 00 00"),
+        (cdb.lba_status(0x0102030405060708, 0x1008), "9e 12 01 02 03 04 05 06 07 08 00 00 10 08 00 00"),
         (cdb.read(0x0102030405060708, 0x0A0B), "88 00 01 02 03 04 05 06 07 08 00 00 0a 0b 00 00"),
         (cdb.write(0x0102030405060708, 0x0A0B), "8a 00 01 02 03 04 05 06 07 08 00 00 0a 0b 00 00"),
         (cdb.synchronize_cache(), "35 00 00 00 00 00 00 00 00 00"),

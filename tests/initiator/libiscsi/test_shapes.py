@@ -53,6 +53,20 @@ def test_capacity_counts_logical_and_physical_sectors() -> None:
     assert (capacity.thin, capacity.reads_zeros, capacity.first_aligned) == (True, True, 0)
 
 
+def test_lba_extents_end_where_the_length_or_the_answer_ends() -> None:
+    extents = [
+        struct.pack(">QIBxxx", 0, 2048, 1),
+        struct.pack(">QIBxxx", 2048, 8, 0xF0),
+        struct.pack(">QIBxxx", 9, 1, 2),
+    ]
+    data = struct.pack(">I4x", 4 + 16 * 3) + b"".join(extents)
+    found = shapes.lba_extents(data)
+    assert found == (shapes.LbaExtent(0, 2048, 1), shapes.LbaExtent(2048, 8, 0), shapes.LbaExtent(9, 1, 2))
+    assert [extent.allocated for extent in found] == [False, True, False]
+    assert shapes.lba_extents(data + bytes(64)) == found
+    assert shapes.lba_extents(data[:-1]) == found[:2]
+
+
 def test_luns_are_read_in_both_addressing_forms() -> None:
     entries = [bytes([0, 0]), bytes([0, 7]), bytes([0x41, 0x2C]), bytes([0xC1, 0x01])]
     data = struct.pack(">I4x", 8 * len(entries)) + b"".join(entry.ljust(8, b"\0") for entry in entries)
@@ -89,5 +103,6 @@ def test_no_answer_however_short_breaks_a_reader(data: bytes) -> None:
     shapes.Provisioning.parse(data)
     shapes.Capacity.parse(data)
     shapes.luns(data)
+    shapes.lba_extents(data)
     shapes.Registrations.parse(data)
     shapes.Reservation.parse(data)
