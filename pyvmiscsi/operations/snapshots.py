@@ -141,12 +141,14 @@ def rollback_plan(request: RollbackRequest, datastore: DatastoreRecord, scene: S
     ]
     reversible.append(NobodyLoggedIn(nas, request.targets))
     directory = _directory(request.guest, datastore)
-    reversible.append(NobodyStarts(_host(datastore, scene), request.guest, directory))
+    host = _host(datastore, scene)
+    reversible.append(NobodyStarts(host, request.guest, directory))
     steps: list[Step] = [Announced(nas, request.anchor, f"rollback to @{request.name}", operation)]
     steps += [SnapshotGone(nas, path, name, recursive=False) for path, name in request.newer]
     steps += [VolumeRolledBack(nas, path, request.name, size, operation) for path, size in request.volumes]
+    steps += [KeptConfigurationGone(host, directory, name) for name in sorted({str(name) for _, name in request.newer})]
     if request.configuration:
-        steps.append(ConfigurationRestored(_host(datastore, scene), directory, str(request.guest), str(request.name)))
+        steps.append(ConfigurationRestored(host, directory, str(request.guest), str(request.name)))
     return Plan(ROLLBACK, f"{request.guest}@{request.name}", (*reversible, *steps), no_return=len(reversible))
 
 

@@ -74,6 +74,7 @@ def test_newer_snapshots_are_named_and_go_only_if_told_to(world: World, guest: G
     guest.rollback("monday", newer=True)
     assert contents(world, guest) == {OLD}
     assert [one.name for one in guest.snapshots()] == ["monday"]
+    assert [one.name for one in (world.directory / "web1" / "snapshots").iterdir()] == ["monday.conf"]
 
 
 def test_a_newer_snapshot_that_a_clone_depends_on_is_named_before_anything_is_touched(
