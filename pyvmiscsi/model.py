@@ -155,6 +155,19 @@ class SessionState:
     connected: bool
     reason: str
     luns: _Mapping[int, str] = field(default_factory=dict)
+    number: int | None = None
+    """The host's own id of it; None where it tells none."""
+    initiator: str = ""
+    """The name under which the host logs in, as the nas sees it; empty where the host does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something on a host that is not as it should be. `fatal` when no disk can be attached before it is changed."""
+
+    text: str
+    hint: str
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,5 +63,11 @@ class FreebsdInitiator:
 
 def _state(row: Row) -> SessionState:
     return SessionState(
-        target=target_name(row), portal=row.portal, connected=row.is_usable, reason=row.reason, luns=dict(row.devices)
+        target=target_name(row),
+        portal=row.portal,
+        connected=row.is_usable,
+        reason=row.reason,
+        luns=dict(row.devices),
+        number=row.number,
+        initiator=row.initiator,
     )

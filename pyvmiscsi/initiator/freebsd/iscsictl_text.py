@@ -42,6 +42,7 @@ class Row:
     """Why it is not connected, as far as the kernel was told; visible until its next try, a minute later."""
     devices: Mapping[int, str]
     """LUN to device: `da0`, or `probe0` while the bus is still being scanned."""
+    initiator: str = ""
 
     @property
     def is_usable(self) -> bool:
@@ -77,6 +78,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
         enabled=entry.get("enable", "Yes") == "Yes",
         reason=str(entry.get("failureReason", "")),
         devices={int(lun["lun"]): str(lun["device"]) for lun in entry.get("devices", {}).get("lun", ())},
+        initiator=str(entry.get("initiator", {}).get("name", "")),
     )
 
 

@@ -32,6 +32,7 @@ def test_three_luns_on_two_sessions() -> None:
     assert web.disk(Lun(1)) == "da0"
     assert web.disk(Lun(0)) is None
     assert two.devices == {1: "da1", 2: "da2"}
+    assert web.initiator == "iqn.1994-09.org.freebsd:hv1.example.net"
 
 
 def test_failures_with_their_reasons() -> None:
