@@ -82,13 +82,18 @@ WRONG = (
 class InitiatorContract:
     """The laws of `ports.Initiator`."""
 
+    @staticmethod
+    def device_of(proof: DiskProof) -> str:
+        """The stable name that this system gives the disk."""
+        return f"/dev/diskid/DISK-{proof.serial}"
+
     def test_attaches_finds_and_detaches(self, world: World, initiator: Initiator) -> None:
         target = iqn("whole-life")
         world.serve(target, serial="5c4ae0d1b2f7-00")
         proof = proof_of(world, target)
         assert initiator.find(proof) is None
         disk = initiator.attach(proof, None)
-        assert (disk.address, disk.device) == (proof.address, "/dev/diskid/DISK-5c4ae0d1b2f7-00")
+        assert (disk.address, disk.device) == (proof.address, self.device_of(proof))
         assert (disk.serial, disk.size, disk.sector) == (proof.serial, SIZE, Size(512))
         assert initiator.find(proof) == disk
         (session,) = of(initiator.sessions(), target)

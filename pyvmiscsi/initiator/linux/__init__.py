@@ -1,0 +1,5 @@
+"""The initiator of a Linux host, driven over `ports.Host`."""
+
+from pyvmiscsi.initiator.linux.initiator import LinuxInitiator
+
+__all__ = ["LinuxInitiator"]

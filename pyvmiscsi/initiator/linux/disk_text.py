@@ -1,0 +1,115 @@
+"""What sysfs says of a disk, and who uses it: the answers of ASK and USES of `scripts`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pyvmiscsi.errors import HostError
+from pyvmiscsi.model import DiskProof
+from pyvmiscsi.units import SECTOR
+
+_UNIT = 512
+"""/sys/block/sdX/size counts these, whatever the disk's own blocks are (Documentation/ABI/stable/sysfs-block)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a disk says it is."""
+
+    serial: str
+    size: int
+    sector: int
+    physical: int
+
+
+def parse_identity(text: str) -> Identity:
+    """The four lines of ASK; HostError when one is missing."""
+    answers = dict(line.split("\t", 1) for line in text.splitlines() if "\t" in line)
+    try:
+        return Identity(
+            serial=parse_serial_page(bytes.fromhex(answers["serial"])),
+            size=int(answers["size"]) * _UNIT,
+            sector=int(answers["logical_block_size"]),
+            physical=int(answers["physical_block_size"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise HostError(f"sysfs does not tell what the disk is: {answers}") from error
+
+
+def parse_serial_page(page: bytes) -> str:
+    """The unit serial number of VPD page 80h (SPC-4 section 7.8.16), without the blanks and NULs that fill it up.
+
+    Empty when there is no such page: the kernel then has an empty file, or none.
+    """
+    if len(page) < 4 or page[1] != 0x80:
+        return ""
+    return page[4 : 4 + int.from_bytes(page[2:4])].decode("ascii", errors="replace").strip(" \0")
+
+
+def differences(proof: DiskProof, identity: Identity) -> Iterator[str]:
+    """What the disk says otherwise than the record, in words."""
+    if identity.serial != proof.serial.text:
+        yield f"its serial is {identity.serial or 'empty'!r}, not {proof.serial.text!r}"
+    if identity.size != proof.size.bytes:
+        yield f"it has {identity.size} bytes, not {proof.size.bytes}"
+    if identity.sector != proof.sector.bytes:
+        yield f"its logical blocks have {identity.sector} bytes, not {proof.sector.bytes}"
+
+
+def remedy(proof: DiskProof, identity: Identity) -> str:
+    """What to do about a disk whose blocks are not 512 bytes; empty when they are."""
+    if identity.sector == proof.sector.bytes or proof.sector != SECTOR:
+        return ""
+    return "guests need 512-byte blocks: make the extent anew with logical block size 512 and write its data again"
+
+
+def uses_of(text: str, disks: Iterable[str]) -> tuple[str, ...]:
+    """Who has these disks open, in words: mounts, swap, device-mapper and the like, processes. See USES.
+
+    What another mount namespace calls by another name is not seen; nor is a process that opened a copy of the node
+    elsewhere than in /dev.
+    """
+    head, _, rest = text.partition("mounts\n")
+    mounts, _, rest = rest.partition("swaps\n")
+    swaps, _, files = rest.partition("files\n")
+    found: list[str] = []
+    numbers: set[str] = set()
+    for line in head.splitlines():
+        match line.split("\t"):
+            case ["held", disk, holder]:
+                found.append(f"{disk} is part of {holder}")
+            case ["number", _disk, number]:
+                numbers.add(number)
+    names = "|".join(re.escape(disk) for disk in disks)
+    if not names:
+        return ()
+    node = re.compile(rf"/dev/(?:{names})[0-9]*")
+    found += (f"{source} is mounted on {place}" for source, place in _mounts(mounts, numbers, node))
+    found += (f"{line.split()[0]} is swap space" for line in swaps.splitlines() if node.match(f"{line} ".split(" ")[0]))
+    found += (f"{path} is open by process {process}" for process, path in _open_files(files) if node.fullmatch(path))
+    return tuple(dict.fromkeys(found))
+
+
+def _mounts(text: str, numbers: set[str], node: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Source and place of what is mounted from these devices (proc(5), mountinfo).
+
+    By device number, and by name too: btrfs shows a number of its own.
+    """
+    for line in text.splitlines():
+        fields, _, behind = line.partition(" - ")
+        words, source = fields.split(), [*behind.split(), "", ""][1]
+        if len(words) > 4 and (words[2] in numbers or node.fullmatch(source)):
+            yield source, words[4]
+
+
+def _open_files(text: str) -> Iterator[tuple[str, str]]:
+    """Process id and path, from `ls -l /proc/[0-9]*/fd`."""
+    process = ""
+    for line in text.splitlines():
+        heading = re.fullmatch(r"/proc/([0-9]+)/fd:", line)
+        if heading:
+            process = heading[1]
+        elif " -> " in line:
+            yield process, line.rpartition(" -> ")[2]
