@@ -26,6 +26,7 @@ from pyvmiscsi.model import (
     Dataset,
     DiskProof,
     Extent,
+    Finding,
     Inventory,
     NasCapabilities,
     NasSession,
@@ -298,6 +299,9 @@ class Initiator(Protocol):
 
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
         """Log out of every session to this target and see it gone; BusyError while the disk is open."""
+
+    def preflight(self) -> tuple[Finding, ...]:
+        """What keeps this host from attaching disks, or will bite later, and what to do; nothing is changed."""
 
 
 class Span(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import LoginError, ProofError, SessionLostError
-from pyvmiscsi.model import AttachedDisk, Credential, DiskProof, NasSession, SessionState
+from pyvmiscsi.model import AttachedDisk, Credential, DiskProof, Finding, NasSession, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn
 from tests.fakes.nas import FakeNas
 
@@ -49,6 +49,9 @@ class MemoryInitiator:
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:  # noqa: ARG002 - the port's
         if self.disks.pop(target, None) is not None:
             self.nas.sessions_now.remove(self._session(target))
+
+    def preflight(self) -> tuple[Finding, ...]:
+        return ()
 
     def _refuse(self, proof: DiskProof, credential: Credential | None) -> None:
         target = self.nas.find_target(proof.address.target)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pyvmiscsi.errors import NotFoundError, ProofError, SessionLostError
-from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, HostRecord, SessionState
+from pyvmiscsi.model import AttachedDisk, Credential, DatastoreRecord, DiskProof, Finding, HostRecord, SessionState
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Portal
 from pyvmiscsi.nas.recall import RecallingNas
 from pyvmiscsi.ports import BlockAccess, Host, Initiator, Nas
@@ -44,6 +44,9 @@ class RememberingInitiator:
 
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:  # noqa: ARG002 - the port's
         self.disks.pop(target, None)
+
+    def preflight(self) -> tuple[Finding, ...]:
+        return ()
 
     @staticmethod
     def _shown(proof: DiskProof) -> AttachedDisk:

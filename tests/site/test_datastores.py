@@ -68,7 +68,7 @@ class Scene:
         connections = site._connections
         connections.connect_nas = lambda record, _warn: self._nas(record.name)
         connections.connect_host = lambda _record: self.host
-        connections.initiator_of = lambda _host: self.initiator
+        connections.initiator_of = lambda _host, _warn: self.initiator
         return site
 
     def _nas(self, name: str) -> Nas:

@@ -1,37 +1,41 @@
 """Logs a host in to one LUN and proves the disk that appears: a story in four steps.
 
-1. What is there already: a live session is used, a dead one taken away, two are refused.
+1. What is there already: a live session is used, a dead one taken away unless its disk is open; two are refused, and
+   so is a target that the host's own /etc/iscsi.conf has.
 2. Log in. A refusal is tried again, because a nas may answer "Not found" for a moment after it made a target; and
    tried by removing and adding, because the kernel itself waits a minute after each refusal.
 3. Wait for the disk: the session is Connected long before its disk can be used.
 4. Proof: one session, both serials, the size and the sector are those of the record.
 
-Whatever this log-in brought about is logged out again when it fails; what was found is left alone.
+Whatever this log-in brought about is logged out again when it fails; what was found alive is left alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
-from pyvmiscsi.errors import DeadlineError, LoginError, ProofError, PyvmiscsiError, SessionLostError
+from pyvmiscsi.errors import BusyError, DeadlineError, LoginError, ProofError, PyvmiscsiError, SessionLostError
 from pyvmiscsi.initiator import reasons
 from pyvmiscsi.initiator.freebsd.geom_text import label_of
-from pyvmiscsi.initiator.freebsd.iscsictl import Identity, Iscsictl
+from pyvmiscsi.initiator.freebsd.iscsictl import Iscsictl
 from pyvmiscsi.initiator.freebsd.iscsictl_text import WAITING, Row, render_conf
+from pyvmiscsi.initiator.freebsd.proof import lack_of_label, proven
 from pyvmiscsi.initiator.freebsd.sight import Sight
 from pyvmiscsi.model import AttachedDisk, Credential, DiskProof
 from pyvmiscsi.ports import Clock
-from pyvmiscsi.units import SECTOR, Size
 from pyvmiscsi.waiting import backoff, wait_for
 
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries after a refusal; one that the configuration causes is final after the last of them."""
 
 ISCSID_SECONDS = 3.0
-"""How long iscsid may leave a login waiting: a running one takes it up in milliseconds."""
+"""How long iscsid may leave a login waiting before it is asked for: a running one takes it up in milliseconds."""
+
+GEOM_SECONDS = 5.0
+"""How long GEOM may take to say which disks are open; when it stands still it never answers."""
 
 LUN_SECONDS, NODE_SECONDS, LABEL_SECONDS = 15.0, 10.0, 3.0
 """From Connected to `daN`, from there to /dev/daN, and from there to its label, which three seconds have covered."""
@@ -42,9 +46,10 @@ T = TypeVar("T")
 class Attachment:
     """One disk on one host, from the first look to the proof."""
 
-    def __init__(self, iscsictl: Iscsictl, clock: Clock, proof: DiskProof) -> None:
+    def __init__(self, iscsictl: Iscsictl, clock: Clock, warn: Callable[[str], None], proof: DiskProof) -> None:
         self._iscsictl = iscsictl
         self._clock = clock
+        self._warn = warn
         self._proof = proof
         self._address = proof.address
         self._label = label_of(proof.serial.text)
@@ -52,17 +57,19 @@ class Attachment:
         self._sight = Sight((), frozenset(), False)
 
     def run(self, credential: Credential | None, deadline: float) -> AttachedDisk:
-        """The proven disk; LoginError, ProofError, DeadlineError, SessionLostError."""
+        """The proven disk; LoginError, ProofError, DeadlineError, SessionLostError, ConflictError, BusyError."""
         end = self._clock.now() + deadline
         conf = render_conf(self._address.target.text, str(self._address.portal), credential)
         self._look()
+        self._sight.refuse_configured(self._address.target, self._what)
         found = self._session()
         if found is not None and found.is_usable:
-            return self._prove(self._await_disk(end))
+            return self._attached(end)
+        if found is not None:
+            self._take_away_the_dead(found)
         try:
-            self._log_out()  # what is dead would come back by itself a minute later, or never
             self._log_in(conf, end)
-            return self._prove(self._await_disk(end))
+            return self._attached(end)
         except BaseException:
             with contextlib.suppress(PyvmiscsiError):
                 self._look()
@@ -72,6 +79,7 @@ class Attachment:
     def find(self) -> AttachedDisk | None:
         """The disk, when it is ready now and proven; None without a live session or before its disk is there."""
         self._look()
+        self._sight.refuse_configured(self._address.target, self._what)
         row = self._session()
         device = row.disk(self._address.lun) if row is not None and row.is_usable else None
         return self._prove(device) if device in self._sight.nodes else None
@@ -93,7 +101,7 @@ class Attachment:
 
         with contextlib.suppress(DeadlineError):
             wait_for(is_grown, what=self._what, deadline=self._left(end), clock=self._clock)
-        return self._proven(device, seen[-1])
+        return proven(self._proof, device, seen[-1], self._what)
 
     # looking
 
@@ -167,7 +175,7 @@ class Attachment:
 
     def _await_login(self, end: float) -> str:
         """Empty once the session is Connected, or why it was refused."""
-        taken_up_by = self._clock.now() + ISCSID_SECONDS
+        asked_at = [self._clock.now() + ISCSID_SECONDS]
 
         def outcome() -> str | None:
             row = self._session()
@@ -175,22 +183,37 @@ class Attachment:
                 return "the session went away"
             if row.is_usable:
                 return ""
-            if row.reason != WAITING:
-                return row.reason or None
-            if self._clock.now() > taken_up_by:
-                raise LoginError(
-                    f"{self._what}: iscsid does not take up the login",
-                    reason=WAITING,
-                    hint="is it running? service iscsid onestatus; sysrc iscsid_enable=YES; service iscsid start",
-                )
-            return None
+            if row.reason == WAITING and asked_at and self._clock.now() > asked_at[0]:
+                asked_at.clear()
+                self._refuse_without_iscsid()
+            return None if row.reason == WAITING else row.reason or None
 
-        return self._watch(
-            outcome,
-            "Connected",
-            self._left(end),
-            hint="the portal gave no answer: check the network between this host and the nas",
-        )
+        try:
+            return self._watch(
+                outcome,
+                "Connected",
+                self._left(end),
+                hint="the portal gave no answer: check the network between this host and the nas",
+            )
+        except DeadlineError:
+            row = self._session()
+            if row is None or row.reason != WAITING:
+                raise
+            raise LoginError(
+                f"{self._what}: iscsid runs, but did not take up the login",
+                reason=WAITING,
+                hint=self._sight.busy_iscsid_hint(),
+            ) from None
+
+    def _refuse_without_iscsid(self) -> None:
+        """LoginError when this host cannot log in to anything; a running iscsid may merely be busy for a minute."""
+        lacking = [finding for finding in self._iscsictl.preflight() if finding.fatal]
+        if lacking:
+            raise LoginError(
+                f"{self._what}: {'; '.join(finding.text for finding in lacking)}",
+                reason=WAITING,
+                hint="; ".join(finding.hint for finding in lacking),
+            )
 
     def _refused(self, reason: str) -> LoginError:
         return LoginError(
@@ -199,6 +222,28 @@ class Attachment:
             permanent=reasons.is_permanent(reason),
             hint=reasons.hint_for(reason),
         )
+
+    def _take_away_the_dead(self, row: Row) -> None:
+        """End a session that would come back by itself a minute later, or never; BusyError while its disk is open.
+
+        Whoever has it open would have I/O errors for good, where waiting may yet bring the disk back. When GEOM does
+        not answer, a dead disk was touched and the whole host stands still: then taking it away is what helps.
+        """
+        with contextlib.suppress(DeadlineError):
+            counts = self._iscsictl.open_counts_beside_the_dead(GEOM_SECONDS)
+            for device in row.devices.values():
+                if device in counts and counts[device].is_open:
+                    raise BusyError(
+                        f"{self._what}: its session is dead ({row.reason or 'no answer'}), and {device} is open "
+                        f"({counts[device]})",
+                        hint="it comes back by itself once the nas answers; to give it up, "
+                        f"iscsictl -R -p {row.portal} -t {row.target}, and then stop what uses it",
+                    )
+        self._log_out()
+        if row.portal != str(self._address.portal):
+            self._warn(
+                f"{self._what}: took away a dead session, made through {row.portal}: {row.reason or 'no answer'}"
+            )
 
     def _log_out(self) -> None:
         """End the session last seen through our portal, or the only one: a redirect may have rewritten its portal.
@@ -239,44 +284,22 @@ class Attachment:
         if self._label:
             with contextlib.suppress(DeadlineError):
                 self._watch(
-                    lambda: self._live_session() is not None and self._sight.has_label,
+                    lambda: bool(self._live_session()) and (self._sight.has_label or self._sight.labels_are_off),
                     f"{self._label} is there",
                     min(LABEL_SECONDS, self._left(end)),
                 )
         return device
 
+    def _attached(self, end: float) -> AttachedDisk:
+        """The proven disk of the live session; a warning where its name is not a lasting one."""
+        device = self._await_disk(end)
+        identity = self._iscsictl.identify(self._live_session(), device)
+        disk = proven(self._proof, device, identity, self._what)
+        lack = lack_of_label(self._proof, device, identity, labels_are_off=self._sight.labels_are_off)
+        if lack:
+            self._warn(f"{self._what}: used as {disk.device}, a name that lasts as long as this session: {lack}")
+        return disk
+
     def _prove(self, device: str) -> AttachedDisk:
         """The disk, when all that it says of itself is what the record says; ProofError otherwise."""
-        return self._proven(device, self._iscsictl.identify(self._live_session(), device))
-
-    def _proven(self, device: str, identity: Identity) -> AttachedDisk:
-        wrong = list(_differences(self._proof, identity))
-        if wrong:
-            remedy = identity.info.sector != self._proof.sector.bytes and self._proof.sector == SECTOR
-            raise ProofError(f"{self._what}: {device} is not this disk: {'; '.join(wrong)}", hint=_4K if remedy else "")
-        labelled = self._label is not None and self._label.removeprefix("/dev/") in identity.labels
-        return AttachedDisk(
-            address=self._address,
-            device=self._label if self._label and labelled else f"/dev/{device}",
-            serial=self._proof.serial,
-            size=Size(identity.info.size),
-            sector=Size(identity.info.sector),
-            physical=Size(identity.info.stripe),
-        )
-
-
-_4K = (
-    "guests need 512-byte blocks, and bhyve cannot show others as such: "
-    "make the extent anew with logical block size 512 and write its data again"
-)
-
-
-def _differences(proof: DiskProof, identity: Identity) -> Iterator[str]:
-    """What the disk says otherwise than the record, in words."""
-    for teller, serial in (("SCSI", identity.scsi_serial), ("GEOM", identity.geom_serial)):
-        if serial != proof.serial.text:
-            yield f"its serial ({teller}) is {serial or 'empty'!r}, not {proof.serial.text!r}"
-    if identity.info.size != proof.size.bytes:
-        yield f"it has {identity.info.size} bytes, not {proof.size.bytes}"
-    if identity.info.sector != proof.sector.bytes:
-        yield f"its logical blocks have {identity.info.sector} bytes, not {proof.sector.bytes}"
+        return proven(self._proof, device, self._iscsictl.identify(self._live_session(), device), self._what)

@@ -12,10 +12,12 @@ from pyvmiscsi.waiting import backoff, wait_for
 
 
 def detach(iscsictl: Iscsictl, clock: Clock, target: Iqn, deadline: float) -> None:
-    """No session to `target`, through any portal, and none of its disks; BusyError, DeadlineError."""
+    """No session to `target`, through any portal, and none of its disks; BusyError, ConflictError, DeadlineError."""
     end = clock.now() + deadline
     sight = iscsictl.look()
     rows = sight.of(target)
+    if rows:
+        sight.refuse_configured(target, iscsictl.name)
     for row in rows:
         if not row.is_usable:  # looking into it could stop GEOM on this host, taking it away is what helps
             sight = iscsictl.remove(row)

@@ -43,18 +43,18 @@ def parse_diskinfo(line: str) -> DiskInfo:
     return DiskInfo(fields[0], int(fields[1]), int(fields[2]), int(fields[4]))
 
 
-def labels_of(conftxt: str, device: str) -> tuple[str, ...]:
-    """The labels on this disk, `diskid/DISK-…`, from `sysctl -b kern.geom.conftxt` (which ends in a NUL byte).
+def disks_by_label(conftxt: str) -> dict[str, str]:
+    """`diskid/DISK-…` to the disk that it is on, from `sysctl -b kern.geom.conftxt` (which ends in a NUL byte).
 
     A line's first word is how far below a disk it stands. Of two disks with one serial only one has the label.
     """
-    found, disk = [], ""
+    found, disk = dict[str, str](), ""
     for line in conftxt.rstrip("\0").splitlines():
         level, kind, name, *_ = [*line.split(" "), "", ""]
         disk = name if level == "0" else disk
-        if disk == device and kind == "LABEL":
-            found.append(name)
-    return tuple(found)
+        if kind == "LABEL":
+            found[name] = disk
+    return found
 
 
 @dataclass(frozen=True, slots=True)

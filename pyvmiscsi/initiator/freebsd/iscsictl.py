@@ -8,6 +8,7 @@ from pyvmiscsi.errors import CommandError, HostError, SessionLostError
 from pyvmiscsi.initiator.freebsd import geom_text, preflight, scripts
 from pyvmiscsi.initiator.freebsd.iscsictl_text import NICKNAME, Row
 from pyvmiscsi.initiator.freebsd.sight import Sight
+from pyvmiscsi.model import Finding
 from pyvmiscsi.ports import Completed, Host
 
 _HINTS = (
@@ -24,8 +25,8 @@ class Identity:
     scsi_serial: str
     geom_serial: str
     info: geom_text.DiskInfo
-    labels: tuple[str, ...]
-    """`diskid/DISK-…` on this very disk."""
+    disks_by_label: dict[str, str]
+    """Every label of the host, `diskid/DISK-…`, to the disk that it is on."""
 
 
 class Iscsictl:
@@ -71,7 +72,7 @@ class Iscsictl:
             scsi_serial=inquiry.strip(),
             geom_serial=ident.strip(),
             info=geom_text.parse_diskinfo(info),
-            labels=geom_text.labels_of(conftxt, device),
+            disks_by_label=geom_text.disks_by_label(conftxt),
         )
 
     def open_counts(self, row: Row, deadline: float) -> dict[str, geom_text.OpenCount]:
@@ -79,8 +80,13 @@ class Iscsictl:
         done = self._host.script(scripts.OPEN_COUNTS, row.target, row.portal, deadline=deadline, ok=_ANY)
         return geom_text.disk_open_counts(self._connected(done, row).stdout)
 
-    def preflight(self) -> tuple[preflight.Finding, ...]:
-        """What is not as it should be on this host."""
+    def open_counts_beside_the_dead(self, deadline: float) -> dict[str, geom_text.OpenCount]:
+        """How often each disk is open, though a session may be dead: DeadlineError when GEOM stands still already."""
+        done = self._host.script(scripts.DISKS_OPEN, deadline=deadline, ok=_ANY)
+        return geom_text.disk_open_counts(self._checked(done).stdout)
+
+    def preflight(self) -> tuple[Finding, ...]:
+        """What is not as it should be on this host, its sessions aside."""
         return preflight.findings(preflight.parse_answers(self._host.script(scripts.PREFLIGHT).text))
 
     def _connected(self, done: Completed, row: Row) -> Completed:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pyvmiscsi.model import Finding
 
 OLDEST = 1102000  # libxo in iscsictl, and the sysctls asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be. `fatal` when no disk can be attached before it is changed."""
-
-    text: str
-    hint: str
-    fatal: bool = False
 
 
 def parse_answers(text: str) -> dict[str, str]:
@@ -40,6 +31,13 @@ def findings(answers: dict[str, str]) -> tuple[Finding, ...]:
             Finding(
                 "iscsictl_enable logs in to everything in /etc/iscsi.conf at boot",
                 "sysrc iscsictl_enable=NO, unless other disks than guests' need it",
+            )
+        )
+    if answers.get("hostname", "-").lower() in ("", "amnesiac", "localhost"):
+        found.append(
+            Finding(
+                "this host has no name of its own, of which its initiator's name is made: the nas cannot tell it apart",
+                "sysrc hostname=NAME; hostname NAME",
             )
         )
     if answers.get("fail_on_disconnection", "0") != "0":

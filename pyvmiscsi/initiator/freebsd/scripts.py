@@ -12,15 +12,30 @@ from __future__ import annotations
 NO_SESSION = 75
 """Status of a script that would have opened disks: the session is not Connected any more."""
 
-_SIGHT = """
+_SIGHT = r"""
 iscsictl --libxo json -L -v || exit
 echo
 cd /dev && echo da*
-if [ -n "$label" ] && [ -e "$label" ]; then echo label; else echo none; fi
+if [ -z "$label" ]; then
+	echo none
+elif [ -e "$label" ]; then
+	echo label
+elif [ "$(sysctl -n kern.geom.label.disk_ident.enable 2>/dev/null)" = 0 ]; then
+	echo off
+else
+	echo none
+fi
+name='[Tt][Aa][Rr][Gg][Ee][Tt][Nn][Aa][Mm][Ee]'
+{
+	sed 's/#.*//; y/;{}/\n\n\n/' /etc/iscsi.conf |
+		sed -n "s/^.*${name}[[:space:]]*=[[:space:]]*\"\{0,1\}\([^\"[:space:]]*\).*/\1/p" | tr '\n' ' '
+} 2>/dev/null
+echo
 """
+"""Of /etc/iscsi.conf only the targets' names are told: their secrets stand beside them."""
 
 LOOK = f"""# look at the sessions
-# $1 the label's path; the answer also tells of disk nodes and of that label
+# $1 the label's path; the answer also tells of disk nodes, of that label, and of the targets in /etc/iscsi.conf
 label=$1
 {_SIGHT}"""
 
@@ -84,6 +99,11 @@ connected "$1" "$2" || exit {NO_SESSION}
 sysctl -b kern.geom.confxml
 """
 
+DISKS_OPEN = """# see which disks are open, though a session is dead
+sysctl -b kern.geom.confxml
+"""
+"""Opens no disk. GEOM answers this until somebody else has opened the dead one: then it waits, and so does this."""
+
 PREFLIGHT = """# see whether this host is ready for iSCSI disks
 say() { printf '%s\\t%s\\n' "$1" "$2"; }
 say release "$(sysctl -n kern.osreldate 2>/dev/null)"
@@ -92,5 +112,6 @@ if service iscsid onestatus >/dev/null 2>&1; then say iscsid yes; else say iscsi
 say iscsid_enable "$(sysrc -n iscsid_enable 2>/dev/null)"
 say iscsictl_enable "$(sysrc -n iscsictl_enable 2>/dev/null)"
 say fail_on_disconnection "$(sysctl -n kern.iscsi.fail_on_disconnection 2>/dev/null)"
+say hostname "$(sysctl -n kern.hostname 2>/dev/null)"
 say disk_ident "$(sysctl -n kern.geom.label.disk_ident.enable 2>/dev/null)"
 """

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.initiator.freebsd import scripts
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, Reply
@@ -58,26 +60,32 @@ class FakeKernel:
         self.served: dict[str, Served] = {}
         self.sessions: list[Session] = []
         self.iscsid_runs = True
+        self.iscsid_busy_until = 0.0
+        """Its children are all held by silent portals until then."""
+        self.labels_are_off = False
+        self.geom_is_frozen = False
+        """Somebody has opened the disk of a dead session."""
+        self.conf: set[str] = set()
+        """The targets in /etc/iscsi.conf."""
         self.started = 0
         self.secrets_seen: list[bytes] = []
         self.disks_touched: list[str] = []
 
     def answer(self, call: Call) -> Reply:
         self.clock.push(0.02)  # a command takes its time
-        match call.script, call.words:
-            case (scripts.LOOK, (label,)):
-                return self._sight(label)
-            case (scripts.ADD, (label, nickname)):
-                return self._add(call.stdin.decode(), nickname) or self._sight_within_a_second(label)
-            case (scripts.REMOVE, (label, target, portal)):
-                return self._remove(target, portal) or self._sight(label)
-            case (scripts.PROVE, (target, portal, device)):
-                return self._prove(target, portal, device)
-            case (scripts.REPROBE, (target, portal, device)):
-                return self._reprobe(target, portal, device)
-            case (scripts.OPEN_COUNTS, (target, portal)):
-                return self._open_counts(target, portal)
-        raise AssertionError(f"a command that the kernel does not know: {call}")
+        verbs: dict[str, Callable[..., Reply]] = {
+            scripts.LOOK: self._sight,
+            scripts.ADD: lambda label, nickname: (
+                self._add(call.stdin.decode(), nickname) or self._sight_within_a_second(label)
+            ),
+            scripts.REMOVE: lambda label, target, portal: self._remove(target, portal) or self._sight(label),
+            scripts.PROVE: self._prove,
+            scripts.REPROBE: self._reprobe,
+            scripts.OPEN_COUNTS: self._open_counts,
+            scripts.DISKS_OPEN: self._disks_open,
+            scripts.PREFLIGHT: self._preflight,
+        }
+        return verbs[call.script](*call.words)
 
     # what a session looks like now
 
@@ -88,7 +96,7 @@ class FakeKernel:
         """Connected or not, and the reason shown."""
         if session.lost is not None:
             return False, session.lost
-        if not self.iscsid_runs or self.age(session) < 0.05:
+        if not self.iscsid_runs or self.age(session) < 0.05 or self.clock.now() < self.iscsid_busy_until:
             return False, "Waiting for iscsid(8)"
         served = self.served.get(session.target)
         if self.age(session) < 0.2 or (served and served.silent):
@@ -98,8 +106,9 @@ class FakeKernel:
         return (False, session.refusal) if session.refusal else (True, "")
 
     def devices(self, session: Session) -> list[dict[str, object]]:
+        """A session that died keeps its devices, and lists them."""
         served = self.served.get(session.target)
-        if not self.state(session)[0] or served is None or not served.shows_lun:
+        if not (self.state(session)[0] or session.lost is not None) or served is None or not served.shows_lun:
             return []
         return [{"lun": served.lun, "device": "probe0" if self.age(session) < 0.3 else f"da{session.unit}"}]
 
@@ -125,16 +134,23 @@ class FakeKernel:
     def _sight(self, label: str) -> Reply:
         nodes = [f"da{session.unit}" for session in self.sessions if self.devices(session) and self.age(session) >= 0.5]
         has_label = any(
-            self.age(session) >= 0.8 and self.served[session.target].shows_label
+            self.age(session) >= 0.8 and self._has_label(session)
             and label == f"/dev/diskid/DISK-{self.served[session.target].serial}"
             for session in self.sessions if self.devices(session)
         )  # fmt: skip
-        shown = f"{self._listing()}\n{' '.join(nodes) or 'da*'}\n{'label' if has_label else 'none'}\n"
+        state = "label" if has_label else "off" if label and self.labels_are_off else "none"
+        shown = f"{self._listing()}\n{' '.join(nodes) or 'da*'}\n{state}\n{''.join(f'{name} ' for name in self.conf)}\n"
         return Reply(shown.encode())
+
+    def _has_label(self, session: Session) -> bool:
+        """Of disks with the same serial the first one has it."""
+        serial = self.served[session.target].serial
+        twins = [other for other in self.sessions if self.devices(other) and self.served[other.target].serial == serial]
+        return self.served[session.target].shows_label and not self.labels_are_off and session is twins[0]
 
     def _sight_within_a_second(self, label: str) -> Reply:
         for _ in range(10):
-            if self._sight(label).stdout.endswith(b"\nlabel\n"):
+            if b"\nlabel\n" in self._sight(label).stdout:
                 break
             self.clock.push(0.1)
         return self._sight(label)
@@ -187,10 +203,17 @@ class FakeKernel:
         sectors = served.size // served.sector
         text = f"{served.serial:>36}\n{served.geom_serial or served.serial}\n"
         text += f"{device}\t{served.sector}\t{served.size}\t{sectors}\t4096\t0\t64\t64\t32\n"
-        text += f"0 DISK {device} {served.size} {served.sector} hd 64 sc 32\n"
-        if served.shows_label and self.age(session) >= 0.8:
-            text += f"1 LABEL diskid/DISK-{served.serial} {served.size} {served.sector} i 0 o 0\n"
-        return Reply(text.encode() + b"\0")
+        return Reply(f"{text}{self._conftxt()}\0".encode())
+
+    def _conftxt(self) -> str:
+        text = ""
+        for session in self.sessions:
+            if self.devices(session):
+                served = self.served[session.target]
+                text += f"0 DISK da{session.unit} {served.size} {served.sector} hd 64 sc 32\n"
+                if self._has_label(session) and self.age(session) >= 0.8:
+                    text += f"1 LABEL diskid/DISK-{served.serial} {served.size} {served.sector} i 0 o 0\n"
+        return text
 
     def _reprobe(self, target: str, portal: str, device: str) -> Reply:
         if self._connected(target, portal) is not None:
@@ -205,6 +228,17 @@ class FakeKernel:
             return Reply(status=scripts.NO_SESSION)
         dead = [session for session in self.sessions if session.target == target and not self.state(session)[0]]
         assert not dead, "GEOM would be frozen"
+        return self._disks_open()
+
+    def _preflight(self) -> Reply:
+        runs = "yes" if self.iscsid_runs else "no"
+        told = {"release": "1400063", "driver": "yes", "iscsid": runs, "iscsid_enable": "YES", "hostname": "hv1"}
+        return Reply("".join(f"{key}\t{value}\n" for key, value in told.items()).encode())
+
+    def _disks_open(self) -> Reply:
+        if self.geom_is_frozen:
+            self.clock.push(5)
+            raise DeadlineError("hv1: sh script: not ended")
         disks = "".join(
             f"<geom><name>da{s.unit}</name><provider><mode>{s.mode}</mode><name>da{s.unit}</name></provider></geom>"
             for s in self.sessions

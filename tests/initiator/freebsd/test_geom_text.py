@@ -93,13 +93,11 @@ def test_broken_xml_is_an_error_of_the_host() -> None:
 
 def test_each_disk_has_its_own_label() -> None:
     text = (GOLDEN / "conftxt.txt").read_text()
-    assert geom_text.labels_of(text, "da0") == ("diskid/DISK-WEB01SER",)
-    assert geom_text.labels_of(text, "da1") == ("diskid/DISK-TWO-A",)
-    assert geom_text.labels_of(text, "ada1") == ()
-    assert geom_text.labels_of(text, "da9") == ()
+    found = geom_text.disks_by_label(text)
+    assert (found["diskid/DISK-WEB01SER"], found["diskid/DISK-TWO-A"]) == ("da0", "da1")
+    assert set(found.values()).isdisjoint({"ada1", "da9"})
 
 
-def test_a_label_on_another_disk_of_the_same_serial_is_not_ours() -> None:
+def test_of_two_disks_with_one_serial_one_has_the_label() -> None:
     text = "0 DISK da7 1024 512 hd 0 sc 0\n0 DISK da0 1024 512 hd 0 sc 0\n1 LABEL diskid/DISK-X 1024 512 i 0 o 0\n\0"
-    assert geom_text.labels_of(text, "da7") == ()
-    assert geom_text.labels_of(text, "da0") == ("diskid/DISK-X",)
+    assert geom_text.disks_by_label(text) == {"diskid/DISK-X": "da0"}

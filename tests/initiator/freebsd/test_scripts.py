@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.initiator.freebsd import scripts
+from pyvmiscsi.initiator.freebsd.sight import Sight
 
 ALL = {name: text for name, text in vars(scripts).items() if name.isupper() and isinstance(text, str)} | {
     "_CONNECTED": scripts._CONNECTED
@@ -25,7 +26,7 @@ def test_is_clean_posix_sh(name: str) -> None:
 
 def run(text: str, tools: Path, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["dash", "-c", text.replace("/var/run/", f"{tools}/"), "sh", *args],  # noqa: S607 - wherever it is installed
+        ["dash", "-c", text.replace("/var/run/", f"{tools}/").replace("/etc/", f"{tools}/"), "sh", *args],  # noqa: S607 - wherever it is installed
         input=stdin, capture_output=True, text=True, check=False, env={"PATH": f"{tools}:/usr/bin:/bin"},
     )  # fmt: skip
 
@@ -105,3 +106,40 @@ def test_the_secret_file_is_for_root_alone_and_gone_afterwards(tmp_path: Path, s
 def test_a_failing_listing_is_a_failing_script(tmp_path: Path) -> None:
     tool(tmp_path, "iscsictl", """echo '{"iscsictl": {}}'; exit 1""")
     assert run(scripts.LOOK, tmp_path, "").returncode == 1
+
+
+CONF = """# old { TargetName = iqn.2005-10.org.freenas.ctl:gone }
+web {
+\ttargetname = "iqn.2005-10.org.freenas.ctl:web" ; chapSecret = "secretsecret1"
+\tTargetAddress = 10.0.0.10
+}
+db { TargetAddress=10.0.0.10; TargetName=iqn.2005-10.org.freenas.ctl:db; tgtChapSecret = "othersecret12" }
+all { SessionType = Discovery TargetAddress = 10.0.0.10 chapSecret = "thirdsecret12" }
+"""
+
+
+def test_a_look_tells_the_targets_of_the_hosts_own_configuration_and_none_of_its_secrets(tmp_path: Path) -> None:
+    tool(tmp_path, "iscsictl", """echo '{"iscsictl": {}}'""")
+    (tmp_path / "iscsi.conf").write_text(CONF)
+    told = run(scripts.LOOK, tmp_path, "")
+    assert Sight.parse(told.stdout).configured == {
+        "iqn.2005-10.org.freenas.ctl:web",
+        "iqn.2005-10.org.freenas.ctl:db",
+    }
+    assert "secret1" not in told.stdout
+
+
+def test_a_host_without_a_configuration_of_its_own_has_none(tmp_path: Path) -> None:
+    tool(tmp_path, "iscsictl", """echo '{"iscsictl": {}}'""")
+    told = run(scripts.LOOK, tmp_path, "")
+    assert (Sight.parse(told.stdout).configured, told.stderr) == (frozenset(), "")
+
+
+@pytest.mark.parametrize(("enabled", "off"), [("0", True), ("1", False)])
+def test_a_label_that_is_not_there_may_be_switched_off(tmp_path: Path, enabled: str, off: bool) -> None:
+    tool(tmp_path, "iscsictl", """echo '{"iscsictl": {}}'""")
+    tool(tmp_path, "sysctl", f'[ "$*" = "-n kern.geom.label.disk_ident.enable" ] && echo {enabled}')
+    seen = Sight.parse(run(scripts.LOOK, tmp_path, "/dev/diskid/DISK-none").stdout)
+    assert (seen.has_label, seen.labels_are_off) == (False, off)
+    assert not Sight.parse(run(scripts.LOOK, tmp_path, "").stdout).labels_are_off
+    assert Sight.parse(run(scripts.LOOK, tmp_path, str(tmp_path)).stdout).has_label
