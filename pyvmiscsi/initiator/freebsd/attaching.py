@@ -22,7 +22,7 @@ from pyvmiscsi.initiator import reasons
 from pyvmiscsi.initiator.freebsd.geom_text import label_of
 from pyvmiscsi.initiator.freebsd.iscsictl import Iscsictl
 from pyvmiscsi.initiator.freebsd.iscsictl_text import WAITING, Row, render_conf
-from pyvmiscsi.initiator.freebsd.proof import lack_of_label, proven
+from pyvmiscsi.initiator.freebsd.proof import CLEARING, lack_of_label, proven, reserved
 from pyvmiscsi.initiator.freebsd.sight import Sight
 from pyvmiscsi.model import AttachedDisk, Credential, DiskProof
 from pyvmiscsi.ports import Clock
@@ -64,12 +64,12 @@ class Attachment:
         self._sight.refuse_configured(self._address.target, self._what)
         found = self._session()
         if found is not None and found.is_usable:
-            return self._attached(end)
+            return self._attached(end, found=True)
         if found is not None:
             self._take_away_the_dead(found)
         try:
             self._log_in(conf, end)
-            return self._attached(end)
+            return self._attached(end, found=False)
         except BaseException:
             with contextlib.suppress(PyvmiscsiError):
                 self._look()
@@ -290,11 +290,19 @@ class Attachment:
                 )
         return device
 
-    def _attached(self, end: float) -> AttachedDisk:
-        """The proven disk of the live session; a warning where its name is not a lasting one."""
+    def _attached(self, end: float, *, found: bool) -> AttachedDisk:
+        """The proven disk of the live session; a warning where its name is not a lasting one.
+
+        A reservation is never that of a session just made, for each is a new initiator port: what the guest wrote
+        would come back as an ordinary I/O error. BusyError then; of a session found it may be its own: a warning.
+        """
         device = self._await_disk(end)
         identity = self._iscsictl.identify(self._live_session(), device)
         disk = proven(self._proof, device, identity, self._what)
+        if identity.reservation and not found:
+            raise BusyError(f"{self._what}: {reserved(identity)}", hint=CLEARING)
+        if identity.reservation:
+            self._warn(f"{self._what}: {reserved(identity)}, unless it is by this very session")
         lack = lack_of_label(self._proof, device, identity, labels_are_off=self._sight.labels_are_off)
         if lack:
             self._warn(f"{self._what}: used as {disk.device}, a name that lasts as long as this session: {lack}")

@@ -43,6 +43,12 @@ def parse_diskinfo(line: str) -> DiskInfo:
     return DiskInfo(fields[0], int(fields[1]), int(fields[2]), int(fields[4]))
 
 
+def parse_reservation(text: str) -> str:
+    """What `camcontrol persist -i read_res` tells, `write_exclusive, key 0x1111`; empty for no reservation."""
+    key, kind = re.search(r"Reservation Key: (\S+)", text), re.search(r"Type: (\S+)", text)
+    return f"{kind[1]}, key {key[1]}" if key and kind else ""
+
+
 def disks_by_label(conftxt: str) -> dict[str, str]:
     """`diskid/DISK-…` to the disk that it is on, from `sysctl -b kern.geom.conftxt` (which ends in a NUL byte).
 

@@ -24,6 +24,8 @@ class Identity:
 
     scsi_serial: str
     geom_serial: str
+    reservation: str
+    """`write_exclusive, key 0x1111`; empty without one."""
     info: geom_text.DiskInfo
     disks_by_label: dict[str, str]
     """Every label of the host, `diskid/DISK-…`, to the disk that it is on."""
@@ -64,13 +66,14 @@ class Iscsictl:
 
     def _identity(self, script: str, row: Row, device: str) -> Identity:
         done = self._host.script(script, row.target, row.portal, device, ok=_ANY)
-        lines = self._connected(done, row).text.split("\n", 3)
-        if len(lines) != 4:
+        lines = self._connected(done, row).text.split("\n", 4)
+        if len(lines) != 5:
             raise HostError(f"{self.name}: {device}: camcontrol and diskinfo said only {lines}")
-        inquiry, ident, info, conftxt = lines
+        inquiry, reservation, ident, info, conftxt = lines
         return Identity(
             scsi_serial=inquiry.strip(),
             geom_serial=ident.strip(),
+            reservation=geom_text.parse_reservation(reservation),
             info=geom_text.parse_diskinfo(info),
             disks_by_label=geom_text.disks_by_label(conftxt),
         )

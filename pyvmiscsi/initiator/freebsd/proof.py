@@ -46,6 +46,17 @@ def lack_of_label(proof: DiskProof, device: str, identity: Identity, *, labels_a
     return f"there is no {label}: it goes while the disk is open for writing by another name"
 
 
+def reserved(identity: Identity) -> str:
+    """That somebody holds a SCSI reservation, in words."""
+    return f"it is reserved ({identity.reservation}), and what is written to it comes back as an I/O error"
+
+
+CLEARING = (
+    "stop what reserved it, another host or one of its earlier sessions; if that is gone for good, log in by hand and "
+    "camcontrol persist daN -o register_ignore -K 0x1; camcontrol persist daN -o clear -k 0x1 -E"
+)
+
+
 def _bearer(label: str, identity: Identity) -> str:
     return identity.disks_by_label.get(label.removeprefix("/dev/"), "")
 

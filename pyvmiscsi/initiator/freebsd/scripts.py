@@ -76,9 +76,14 @@ connected() {
 _IDENTITY = f"""
 connected "$1" "$2" || exit {NO_SESSION}
 camcontrol inquiry "$3" -S || exit
+camcontrol persist "$3" -i read_res -E 2>/dev/null | tr '\\n' ' '
+echo
 connected "$1" "$2" || exit {NO_SESSION}
 diskinfo -s "$3" && diskinfo "$3" && sysctl -b kern.geom.conftxt
 """
+
+"""`-E`, because the first persist after somebody else's preempt or release fails, and says nothing (seen on 14.0).
+Reading a reservation may fail where a target knows none: that is none."""
 
 PROVE = f"""# ask a disk what it is
 # $1 target, $2 portal, $3 daN

@@ -34,6 +34,7 @@ class Served:
     shows_lun: bool = True
     shows_label: bool = True
     geom_serial: str = ""
+    reservation: str = "No reservations. "
     login: tuple[str, str] | None = None
     growth: int = 0
     growth_after: int = 0
@@ -201,7 +202,7 @@ class FakeKernel:
         self.disks_touched.append(device)
         served = self.served[target]
         sectors = served.size // served.sector
-        text = f"{served.serial:>36}\n{served.geom_serial or served.serial}\n"
+        text = f"{served.serial:>36}\n{served.reservation}\n{served.geom_serial or served.serial}\n"
         text += f"{device}\t{served.sector}\t{served.size}\t{sectors}\t4096\t0\t64\t64\t32\n"
         return Reply(f"{text}{self._conftxt()}\0".encode())
 

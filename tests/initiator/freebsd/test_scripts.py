@@ -75,8 +75,15 @@ def test_reprobing_comes_before_the_questions_and_its_own_words_are_no_answer(tm
         tool(tmp_path, name, f'echo "{name} $1" >>{tmp_path}/asked; echo "{name} $1"')
     told = run(scripts.REPROBE, tmp_path, "iqn.2005-10.org.freenas.ctl:web01", "10.0.2.2:15100", "da0").stdout
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert asked == ["camcontrol reprobe", "camcontrol inquiry", "diskinfo -s", "diskinfo da0", "sysctl -b"]
-    assert told.splitlines() == asked[1:]
+    assert asked == [
+        "camcontrol reprobe",
+        "camcontrol inquiry",
+        "camcontrol persist",
+        "diskinfo -s",
+        "diskinfo da0",
+        "sysctl -b",
+    ]
+    assert [line.rstrip() for line in told.splitlines()] == asked[1:]
 
 
 def test_another_portal_of_the_same_target_does_not_count(tmp_path: Path) -> None:
