@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pyvmiscsi.errors import HostError
@@ -65,15 +65,16 @@ def remedy(proof: DiskProof, identity: Identity) -> str:
     return "guests need 512-byte blocks: make the extent anew with logical block size 512 and write its data again"
 
 
-def uses_of(text: str, disks: Iterable[str]) -> tuple[str, ...]:
-    """Who has these disks open, in words: mounts, swap, device-mapper and the like, processes. See USES.
+def uses_of(text: str, disks: Collection[str]) -> tuple[str, ...]:
+    """Who has these disks (at least one) open, in words: mounts, swap, device-mapper and the like, processes. See USES.
 
-    What another mount namespace calls by another name is not seen; nor is a process that opened a copy of the node
-    elsewhere than in /dev.
+    Not seen: what opened another node of the disk than the one in /dev, and what the kernel itself has open without
+    being its holder, such as a pool of OpenZFS.
     """
     head, _, rest = text.partition("mounts\n")
     mounts, _, rest = rest.partition("swaps\n")
     swaps, _, files = rest.partition("files\n")
+    node = re.compile(rf"/dev/(?:{'|'.join(map(re.escape, disks))})[0-9]*")
     found: list[str] = []
     numbers: set[str] = set()
     for line in head.splitlines():
@@ -82,12 +83,11 @@ def uses_of(text: str, disks: Iterable[str]) -> tuple[str, ...]:
                 found.append(f"{disk} is part of {holder}")
             case ["number", _disk, number]:
                 numbers.add(number)
-    names = "|".join(re.escape(disk) for disk in disks)
-    if not names:
-        return ()
-    node = re.compile(rf"/dev/(?:{names})[0-9]*")
+            case ["loop", loop, path] if node.fullmatch(path):
+                found.append(f"{path} is behind {loop}")
     found += (f"{source} is mounted on {place}" for source, place in _mounts(mounts, numbers, node))
-    found += (f"{line.split()[0]} is swap space" for line in swaps.splitlines() if node.match(f"{line} ".split(" ")[0]))
+    areas = (line.split()[0] for line in swaps.splitlines() if line.strip())
+    found += (f"{path} is swap space" for path in areas if node.fullmatch(path))
     found += (f"{path} is open by process {process}" for process, path in _open_files(files) if node.fullmatch(path))
     return tuple(dict.fromkeys(found))
 

@@ -8,6 +8,8 @@ from pyvmiscsi.errors import CommandError, ConflictError, SessionLostError
 from pyvmiscsi.initiator.linux import disk_text, preflight, scripts
 from pyvmiscsi.initiator.linux.iscsiadm_text import (
     LOGIN_SECONDS,
+    NOTHING_FOUND,
+    SUCCESS,
     Row,
     Sight,
     parse_sight,
@@ -90,7 +92,7 @@ class Iscsiadm:
     def targets(self, portal: Portal) -> frozenset[str] | None:
         """The names that a portal shows to this host; None when it does not tell."""
         done = self._host.script(scripts.TARGETS, str(portal), deadline=20 + _ANSWER_SECONDS, ok=_ANY)
-        return parse_targets(done.text) if done.status == 0 else None
+        return parse_targets(done.text) if done.status in (SUCCESS, NOTHING_FOUND) else None
 
     def preflight(self) -> tuple[Finding, ...]:
         """What is not as it should be on this host."""

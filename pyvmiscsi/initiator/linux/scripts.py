@@ -28,7 +28,6 @@ So a record that somebody has changed since is not ours any more, and is left al
 """
 
 _READ = """
-tab=$(printf '\\t')
 of() {
 	value=
 	{ IFS= read -r value <"$1"; } 2>/dev/null
@@ -37,6 +36,7 @@ of() {
 """`of FILE` puts its first line into `value`: a builtin, where a process for each attribute would take seconds."""
 
 _SIGHT = f"""{_READ}
+tab=$(printf '\\t')
 for session in /sys/class/iscsi_session/session*; do
 	id=${{session##*/session}}
 	connection=/sys/class/iscsi_connection/connection$id:0
@@ -77,6 +77,7 @@ target=$1
 _RECORDS = f"""
 records() {{
 	for root in /etc/iscsi /var/lib/iscsi; do
+		# shellcheck disable=SC2231 # $1 is a pattern
 		for file in "$root/nodes/$target/"$1 "$root/nodes/$target/"$1,*/default; do
 			[ ! -f "$file" ] || printf '%s\\n' "$file"
 		done
@@ -120,6 +121,7 @@ else
 	iscsiadm -m node -T "$1" -p "$2" -I default -o new >/dev/null || exit
 	made=
 	for file in $(records "$3"); do
+		# shellcheck disable=SC3013 # dash, bash and busybox all know -nt
 		if [ -z "$made" ] || [ "$file" -nt "$made" ]; then made=$file; fi
 	done
 	if [ -z "$made" ]; then
@@ -206,15 +208,22 @@ for disk in $1; do
 		[ ! -e "$file" ] || printf 'number\\t%s\\t%s\\n' "$disk" "$(cat "$file")"
 	done
 done
+for file in /sys/block/loop*/loop/backing_file; do
+	[ ! -e "$file" ] || printf 'loop\t%s\t%s\n' "$(echo "$file" | cut -d / -f 4)" "$(cat "$file")"
+done
 echo mounts
-cat /proc/1/mountinfo
+cat /proc/1/mountinfo || exit
 echo swaps
 cat /proc/swaps
 echo files
+# shellcheck disable=SC2010 # what the links lead to is looked at, not their names
 ls -l /proc/[0-9]*/fd 2>/dev/null | grep -e '^/proc/' -e ' -> /dev/sd'
 exit 0
 """
-"""Nothing of this touches a disk: `ls -l` reads where a link leads, and does not go there."""
+"""Nothing of this touches a disk: `ls -l` reads where a link leads, and does not go there.
+
+The mounts are those of process 1, whatever namespace an SSH session is in.
+"""
 
 TARGETS = """# ask a portal for its targets
 # $1 portal

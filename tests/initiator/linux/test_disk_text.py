@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyvmiscsi.errors import HostError
+from pyvmiscsi.initiator.linux.disk_text import Identity, differences, parse_identity, parse_serial_page, uses_of
+from pyvmiscsi.model import DiskProof
+from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
+from pyvmiscsi.units import Size
+
+PROOF = DiskProof(LunAddress(Portal("10.0.0.10"), Iqn("iqn.2000-01.x:y"), Lun(0)), Serial("5c4ae0d1b2f7-00"), Size(512))
+PAGE = b"\0\x80\0\x0f5c4ae0d1b2f7-00"
+ASKED = f"size\t8\nlogical_block_size\t4096\nphysical_block_size\t16384\nserial\t{PAGE.hex()}\n"
+
+
+class TestIdentity:
+    def test_sizes_are_bytes(self) -> None:
+        # sysfs counts the size in 512-byte units also where the disk's own blocks are longer
+        assert parse_identity(ASKED) == Identity("5c4ae0d1b2f7-00", 4096, 4096, 16384)
+
+    @pytest.mark.parametrize("cut", range(4))
+    def test_what_is_missing_is_an_error(self, cut: int) -> None:
+        with pytest.raises(HostError):
+            parse_identity("".join(line for n, line in enumerate(ASKED.splitlines(keepends=True)) if n != cut))
+
+    def test_every_difference_is_told(self) -> None:
+        told = list(differences(PROOF, Identity("", 1024, 4096, 4096)))
+        assert told == [
+            "its serial is 'empty', not '5c4ae0d1b2f7-00'",
+            "it has 1024 bytes, not 512",
+            "its logical blocks have 4096 bytes, not 512",
+        ]
+        assert list(differences(PROOF, Identity("5c4ae0d1b2f7-00", 512, 512, 0))) == []
+
+
+class TestSerialPage:
+    @pytest.mark.parametrize(
+        ("page", "serial"),
+        [
+            (PAGE, "5c4ae0d1b2f7-00"),
+            (b"\0\x80\0\x14" + b"     5c4ae0d1b2f7-00", "5c4ae0d1b2f7-00"),
+            (b"\0\x80\0\x12" + b"5c4ae0d1b2f7-00\0\0\0", "5c4ae0d1b2f7-00"),
+            (PAGE + b"what follows the page", "5c4ae0d1b2f7-00"),
+            (b"\0\x83\0\x0f5c4ae0d1b2f7-00", ""),
+            (b"", ""),
+        ],
+        ids=["ours", "blanks before", "NULs behind", "longer answer", "another page", "no page"],
+    )
+    def test_holds_the_serial(self, page: bytes, serial: str) -> None:
+        assert parse_serial_page(page) == serial
+
+    @given(st.binary(max_size=40))
+    def test_any_bytes_are_read(self, page: bytes) -> None:
+        parse_serial_page(page)
+
+
+MOUNTINFO = """\
+27 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
+40 27 {mount}
+"""
+NOBODY = "40 27 0:23 / /dev/shm rw,relatime - tmpfs tmpfs rw"
+
+
+def told(
+    *, head: str = "", mount: str = NOBODY.removeprefix("40 27 "), swap: str = "/dev/sda2", link: str = "/dev/sda1"
+) -> str:
+    files = f"/proc/1/fd:\nlrwx------ 1 root root 64 Nov 22 21:00 0 -> /dev/null\n/proc/812/fd:\n… 9 -> {link}\n"
+    swaps = f"Filename\tType\tSize\tUsed\tPriority\n{swap}   partition\t975868\t0\t-2\n"
+    return f"number\tsdb\t8:16\nnumber\tsdb\t8:17\n{head}mounts\n{MOUNTINFO.format(mount=mount)}swaps\n{swaps}files\n{files}"
+
+
+class TestUses:
+    def test_nobody(self) -> None:
+        assert uses_of(told(), ["sdb"]) == ()
+
+    @pytest.mark.parametrize(
+        ("text", "use"),
+        [
+            (told(head="held\tsdb\tdm-3\n"), "sdb is part of dm-3"),
+            (told(head="loop\tloop0\t/dev/sdb2\n"), "/dev/sdb2 is behind loop0"),
+            (told(mount="8:17 / /mnt rw - ext4 /dev/disk/by-label/x rw"), "/dev/disk/by-label/x is mounted on /mnt"),
+            (told(mount="0:52 /@ /mnt rw shared:1 - btrfs /dev/sdb rw"), "/dev/sdb is mounted on /mnt"),
+            (told(swap="/dev/sdb2"), "/dev/sdb2 is swap space"),
+            (told(link="/dev/sdb"), "/dev/sdb is open by process 812"),
+            (told(link="/dev/sdb1"), "/dev/sdb1 is open by process 812"),
+        ],
+        ids=["device-mapper", "loop", "mount by number", "mount by name", "swap", "process", "process on a partition"],
+    )
+    def test_somebody(self, text: str, use: str) -> None:
+        assert uses_of(text, ["sdb"]) == (use,)
+
+    @pytest.mark.parametrize("other", ["/dev/sdba", "/dev/sdb1/x", "/dev/sd", "/tmp/dev/sdb"])
+    def test_of_another_disk_is_none_of_this(self, other: str) -> None:
+        assert uses_of(told(link=other, swap=other, head=f"loop\tloop0\t{other}\n"), ["sdb"]) == ()
