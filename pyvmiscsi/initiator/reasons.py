@@ -27,7 +27,7 @@ LOGIN_STATUS = {
 
 _PERMANENT = re.compile(
     r"Authenticat|Authorization failure|Not found|Target removed|Unsupported|Mutual CHAP failed"
-    r"|malformed address|empty address|Session type not supported"
+    r"|malformed address|empty address|Session type not supported|Service was not recognized|iSER not supported"
 )
 
 _HINTS = (
@@ -35,8 +35,12 @@ _HINTS = (
     (r"Authorization", "allow this initiator's name and address in the target's initiator group"),
     (r"Not found|Target removed", "the nas has no such target, or does not show it to this initiator"),
     (r"refused", "nothing listens there: is the iSCSI service of the nas running, and the portal right?"),
-    (r"Name does not resolve|name resolution|nodename nor servname", "write the portal as an IP address"),
-    (r"timed? ?out|No route|unreachable|is down", "the portal does not answer: check the network between host and nas"),
+    (r"Name does not resolve|name resolution|servname", "write the portal as an IP address"),
+    (r"Service was not recognized|(malformed|empty) address", "write the portal as ADDRESS:PORT"),
+    (r"reset by peer|connection lost", "the nas hung up: its iSCSI service may be restarting, or wants something else"),
+    (r"timed? ?out|timeout|No route|unreachable|is down", "no answer from the portal: check the network to the nas"),
+    (r"Too many connections|Out of resources|Service unavailable|Target error", "the nas cannot serve it just now"),
+    (r"moved", "the nas sends its initiators to another portal: give the datastore that one"),
 )
 
 
