@@ -30,7 +30,7 @@ Description = Annotated[str, typer.Option("--description", "-d", metavar="TEXT",
 NewName = Annotated[ImageName | None, typer.Option("--name", parser=word(ImageName.parse), metavar="IMAGE")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Also of a guest that runs: crash-consistent.")]
 
-_KNOWN_ENDINGS = re.compile(r"(\.(raw|img|qcow2))?(\.(gz|xz|zst|zstd))?$")
+_KNOWN_ENDINGS = re.compile(r"(\.(raw|img|iso|qcow2|vmdk|vhdx?|vdi))?(\.(gz|xz|zst|zstd))?$")
 
 
 @app.command("create")
@@ -169,7 +169,7 @@ def import_(
     block_size: BlockSize = None,
     datastore: Datastore = None,
 ) -> None:
-    """Make an image of a file, or of what a web server sends: raw, .gz, .xz, .zst or qcow2."""
+    """Make an image of a file, or of what a web server sends: raw, .gz, .xz, .zst, qcow2, VMDK, VHD, VHDX or VDI."""
     invocation = of(ctx)
     image = invocation.site().datastore(datastore).image(name or _name_of(place))
     with run_of(invocation) as run:
@@ -205,9 +205,10 @@ def export(
 
     invocation = of(ctx)
     try:
-        chosen = Format(kind) if kind else format_named(file.name)
+        chosen = Format(kind or format_named(file.name))
     except ValueError:
-        raise InputError(f"format {kind}: not one of {', '.join(Format)}") from None
+        wanted = kind or format_named(file.name)
+        raise InputError(f"format {wanted}: not one of {', '.join(Format)}", hint="--format tells which") from None
     site, learnt = invocation.site(), dict[str, object]()
     guest, _, rest = what.partition(":")
     with run_of(invocation) as plain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ class Given:
         self.size = size
         """How many bytes it has; None for a pipe, and for a server that does not say."""
         self.path = path
-        """Where it is, when it is a local file."""
+        """Where it is, when it is a local file that can be read again and anywhere."""
         self.read_so_far = 0
         self._file = file
         self._promised = sha256
@@ -56,6 +57,13 @@ class Given:
         while len(self._head) < length and (more := self._take(length - len(self._head))):
             self._head += more
         return self._head
+
+    def tail(self, length: int) -> bytes | None:
+        """The last bytes, of a local file; None for what comes only once."""
+        if self.path is None or self.size is None:
+            return None
+        with _local(self.path) as file:
+            return os.pread(file.fileno(), length, max(self.size - length, 0))
 
     def chunks(self) -> Iterator[bytes]:
         """All of it; ImageError at its end when it is shorter than promised, or has another SHA-256."""
@@ -118,7 +126,9 @@ def opened(place: str, *, sha256: str | None = None) -> Iterator[Given]:
     else:
         path = Path(place)
         with _local(path) as file:
-            yield Given(path.name, file, os.fstat(file.fileno()).st_size or None, path=path, sha256=promised)
+            found = os.fstat(file.fileno())
+            regular = path if stat.S_ISREG(found.st_mode) else None
+            yield Given(path.name, file, found.st_size or None, path=regular, sha256=promised)
 
 
 def _sha256_of(text: str) -> str:

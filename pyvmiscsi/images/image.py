@@ -8,15 +8,18 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pyvmiscsi.errors import ImageError, InputError, PyvmiscsiError
-from pyvmiscsi.images.content import Content
-from pyvmiscsi.images.formats import HEAD, Format, format_of, refuse_packed
+from pyvmiscsi.errors import InputError, PyvmiscsiError
+from pyvmiscsi.images.content import Content, Piece
+from pyvmiscsi.images.extents import extents_of
+from pyvmiscsi.images.formats import HEAD, PACKED, Kind, refuse_packed
+from pyvmiscsi.images.found import Found, found, not_whole_sectors
 from pyvmiscsi.images.given import Given, opened
-from pyvmiscsi.images.nbd import Served
+from pyvmiscsi.images.headers import Header
+from pyvmiscsi.images.mapped import MappedImage, extents_in
 from pyvmiscsi.images.pieces import pieces
-from pyvmiscsi.images.qcow2 import Qcow2Header
-from pyvmiscsi.images.qemu import served
+from pyvmiscsi.images.qemu import Reader, mapped
 from pyvmiscsi.images.unpacking import unpacked
+from pyvmiscsi.images.vhd import FOOTER, VhdHeader, another_size
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.units import SECTOR
 
@@ -26,28 +29,33 @@ def open_image(place: str, *, sha256: str | None = None, progress: Progress = si
     """The image at this place: a path, an http or https address, or `-` for standard input.
 
     `sha256` is that of the file as given, compressed or not: it is checked when all of it was read, and before the last
-    piece is handed out. A qcow2 is read here and there: one that is no local file is first copied to a temporary file,
-    which `progress` is told about. Raises NotFoundError, DownloadError, InputError, UnsupportedError, and ImageError
-    for what is no image.
+    piece is handed out. A qcow2, VMDK, VHDX, VDI or dynamic VHD is read here and there: one that is no local file is
+    first copied to a temporary file, which `progress` is told about. Raises NotFoundError, DownloadError, InputError,
+    UnsupportedError, and ImageError for what is no image.
     """
     with opened(place, sha256=sha256) as given:
-        head = given.head(HEAD)
-        if not head:
-            raise ImageError(f"image {given.name}: is empty")
-        kind = format_of(head, given.name)
-        if kind is Format.QCOW2:
-            with _qcow2(given, Qcow2Header.parse(head, given.name), progress) as content:
+        what = found(given)
+        if what.header is not None:
+            with _known_to_qemu(given, what.header, progress) as content:
                 yield content
+        elif given.path is not None and what.length is not None and not given.is_hashed:
+            with given.path.open("rb", buffering=0) as file:
+                name, number = f"image {given.name}", file.fileno()
+                yield MappedImage(name, what.length, number, extents_in(number, what.length, name))
         else:
-            yield StreamedImage(given, kind)
+            yield StreamedImage(given, what)
 
 
 class StreamedImage:
     """A raw disk, compressed or not, read from its beginning to its end."""
 
-    def __init__(self, given: Given, kind: Format) -> None:
+    def __init__(self, given: Given, what: Found) -> None:
         self._given = given
-        self.format = kind
+        self._what = what
+
+    @property
+    def kind(self) -> Kind:
+        return self._what.kind
 
     @property
     def name(self) -> str:
@@ -55,7 +63,7 @@ class StreamedImage:
 
     @property
     def length(self) -> int | None:
-        return self._given.size if self.format is Format.RAW else None
+        return self._what.length
 
     @property
     def done(self) -> int:
@@ -65,22 +73,22 @@ class StreamedImage:
     def total(self) -> int | None:
         return self._given.size
 
-    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
+    def pieces(self, length: int) -> Iterator[Piece]:
+        chunks = self._chunks()
+        if self._what.has_footer:
+            chunks = _without_footer(chunks, self._given.name)
         count = 0
-        for piece in _one_behind(pieces(self._chunks(), length)):
+        for piece in _one_behind(pieces(chunks, length)):
             count += len(piece)
             if len(piece) % SECTOR.bytes:
-                raise ImageError(
-                    f"{self.name}: {count} bytes are not whole sectors of {SECTOR.bytes}",
-                    hint="it was cut short, or is no disk",
-                )
+                raise not_whole_sectors(self.name, count)
             yield piece
 
     def _chunks(self) -> Iterator[bytes]:
         given = self._given.chunks()
-        if self.format is Format.RAW:
+        if self.kind not in PACKED:
             return given
-        inside = unpacked(given, self.format, self._given.name)
+        inside = unpacked(given, self.kind, self._given.name)
         head = b""
         for chunk in inside:
             head += chunk
@@ -90,35 +98,24 @@ class StreamedImage:
         return chain((head,), inside)
 
 
-class Qcow2Image:
-    """The disk in a qcow2 file."""
-
-    def __init__(self, name: str, header: Qcow2Header, export: Served) -> None:
-        self.name = name
-        self.done = 0
-        self.length = self.total = header.size
-        self._export = export
-
-    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
-        for piece in self._export.read_all(length):
-            self.done += len(piece)
-            yield piece
-
-
 @contextmanager
-def _qcow2(given: Given, header: Qcow2Header, progress: Progress) -> Iterator[Content]:
+def _known_to_qemu(given: Given, header: Header, progress: Progress) -> Iterator[Content]:
     name = f"image {given.name}"
     with TemporaryDirectory(prefix="pyvmiscsi-") as private:
-        path = given.path or Path(private, "image.qcow2")
+        path = given.path or Path(private, "image")
         if given.path is None:
             _copy(given, path, progress)
         elif given.is_hashed:
             for _ in given.chunks():
                 progress(given.read_so_far, given.size)
-        with served(path, name) as export:
-            if export.size != header.size:
-                raise ImageError(f"{name}: QEMU sees {export.size} bytes in it, its header {header.size}")
-            yield Qcow2Image(name, header, export)
+        with (
+            path.open("rb", buffering=0) as file,
+            mapped(path, name, header.node) as lines,
+            Reader(path, name, header.node) as reader,
+        ):
+            extents = extents_of(lines, header.size, path.stat().st_size, name)
+            first = next(extents)  # so that what QEMU cannot read is known before anything is written
+            yield MappedImage(name, header.size, file.fileno(), chain((first,), extents), reader.export)
 
 
 def _copy(given: Given, to: Path, progress: Progress) -> None:
@@ -134,6 +131,19 @@ def _copy(given: Given, to: Path, progress: Progress) -> None:
             f"image {given.name}: no temporary copy can be made in {to.parent}: {error.strerror}",
             hint="set TMPDIR to a directory with room for it",
         ) from error
+
+
+def _without_footer(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """The disk in a fixed VHD; ImageError at its end when the footer behind it is none."""
+    length, last = 0, b""
+    for chunk in chunks:
+        last += chunk
+        if len(last) > FOOTER:
+            data, last = last[:-FOOTER], last[-FOOTER:]
+            length += len(data)
+            yield data
+    if VhdHeader.fixed(last, name).size != length:
+        raise another_size(name, length)
 
 
 def _one_behind(items: Iterator[bytes | bytearray]) -> Iterator[bytes | bytearray]:

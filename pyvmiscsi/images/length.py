@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyvmiscsi.images.formats import HEAD, Format, format_of
+from pyvmiscsi.images.found import found
 from pyvmiscsi.images.given import STDIN, opened
 from pyvmiscsi.images.image import open_image
-from pyvmiscsi.images.qcow2 import Qcow2Header
 from pyvmiscsi.plan.step import Progress, silent
 
 _PIECE = 1024 * 1024
@@ -21,11 +20,7 @@ def length_of(place: str) -> int | None:
     if place == STDIN:
         return None
     with opened(place) as given:
-        head = given.head(HEAD)
-        kind = format_of(head, given.name)
-        if kind is Format.QCOW2:
-            return Qcow2Header.parse(head, given.name).size
-        return given.size if kind is Format.RAW else None
+        return found(given).length
 
 
 def measured_length(place: str, progress: Progress = silent) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +14,8 @@ from pyvmiscsi.images import nbd_text as text
 
 DEPTH = 16
 SILENCE_SECONDS = 60.0
+_LONGEST_REPLY = 64 * 1024
+"""Of those that hold no data."""
 
 
 class Served:
@@ -27,7 +29,7 @@ class Served:
         self._socket.settimeout(SILENCE_SECONDS)
         self._name = name
         self._cookies = itertools.count(1)
-        self._reading: dict[int, tuple[int, bytearray]] = {}
+        self._reading: dict[int, tuple[int, memoryview]] = {}
         self._ended: set[int] = set()
         self.size = self._negotiate()
 
@@ -39,20 +41,20 @@ class Served:
     ) -> None:
         self._socket.close()
 
-    def read_all(self, length: int) -> Iterator[bytearray]:
-        """The whole disk in pieces of `length`."""
-        asked: deque[int] = deque()
-        offsets = iter(range(0, self.size, length))
-        while True:
-            for at in itertools.islice(offsets, DEPTH - len(asked)):
-                cookie, buffer = next(self._cookies), bytearray(min(length, self.size - at))
-                self._reading[cookie] = (at, buffer)
-                self._send(text.request(text.READ, cookie, at, len(buffer)))
-                asked.append(cookie)
-            if not asked:
-                return
-            self._finish(asked[0])
-            yield self._reading.pop(asked.popleft())[1]
+    def ask(self, offset: int, into: memoryview) -> int:
+        """Ask for the bytes from `offset` that fill `into`, which is zero and stays as it is where the disk is.
+
+        Answers the command, for `finish`. At most `DEPTH` of them may be unfinished.
+        """
+        cookie = next(self._cookies)
+        self._reading[cookie] = (offset, into)
+        self._send(text.request(text.READ, cookie, offset, len(into)))
+        return cookie
+
+    def finish(self, command: int) -> None:
+        """Wait until all of what the command asked for is there."""
+        self._finish(command)
+        del self._reading[command]
 
     def write_all(self, pieces: Iterable[tuple[int, bytes | bytearray]]) -> None:
         """Write pieces of offset and data, then have the server put them into its file and let go of it."""
@@ -116,8 +118,10 @@ class Served:
         if kind == text.DATA:
             (offset,) = text.DATA_HEAD.unpack(self._take(text.DATA_HEAD.size))
             self._take_into(self._place(cookie, offset, length - text.DATA_HEAD.size))
-        elif kind & text.ERROR:
+        elif kind & text.ERROR and length <= _LONGEST_REPLY:
             raise ImageError(f"{self._name}: {text.error_text(bytes(self._take(length)))}")
+        elif length > _LONGEST_REPLY:
+            raise ImageError(f"{self._name}: a reply that NBD does not have")
         else:  # a hole, which the buffer is already, or nothing
             self._take(length)
         if flags & text.LAST:
@@ -125,11 +129,11 @@ class Served:
 
     def _place(self, cookie: int, offset: int, length: int) -> memoryview:
         """Where data of a read belongs."""
-        at, buffer = self._reading.get(cookie, (0, bytearray()))
+        at, view = self._reading.get(cookie, (0, memoryview(b"")))
         start = offset - at
-        if length < 0 or start < 0 or start + length > len(buffer):
+        if length < 0 or start < 0 or start + length > len(view):
             raise ImageError(f"{self._name}: qemu-nbd sends what nobody asked for")
-        return memoryview(buffer)[start : start + length]
+        return view[start : start + length]
 
     # the socket
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.units import SECTOR
@@ -18,6 +18,9 @@ _COMMON = struct.Struct(">4sIQIIQI")  # magic, version, backing file: offset, le
 _FEATURES = struct.Struct(">Q")
 _FEATURES_AT = 72
 _CORRUPT, _EXTERNAL_DATA = 1 << 1, 1 << 2
+
+QCOW2_NODE: dict[str, Any] = {"driver": "qcow2", "backing": None}
+"""How QEMU is told of one: no backing file is ever opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,7 @@ class Qcow2Header:
             if wrong:
                 raise ImageError(f"image {name}: it {what}", hint=hint)
         return cls(size)
+
+    @property
+    def node(self) -> dict[str, Any]:
+        return QCOW2_NODE

@@ -1,30 +1,36 @@
-"""qcow2 files through QEMU's own tools: qemu-nbd serves one on a local socket, qemu-img makes an empty one.
+"""Images through QEMU's own tools: qemu-img tells where everything lies, qemu-nbd reads what is packed.
 
-QEMU wrote the format and keeps its code safe; qemu-nbd gives holes as holes, takes many requests at once, and says what
-it could not read, all of which a pipe from `qemu-img` would not. The system's packages have both.
+QEMU wrote qcow2, knows the formats of others, and keeps its code safe. qemu-nbd takes many requests at once and says
+what it could not read, which a pipe from `qemu-img` would not. The system's packages have both. Only images whose
+header was looked at come here: see `images.headers`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import selectors
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Any, Self
 
 from pyvmiscsi.errors import ImageError, UnsupportedError
-from pyvmiscsi.images.nbd import Served
+from pyvmiscsi.images.nbd import SILENCE_SECONDS, Served
 from pyvmiscsi.waiting import wait_for
 
 _STARTED_WITHIN, _ENDED_WITHIN = 15.0, 30.0
+_LONGEST_LINE = 64 * 1024
 
 
 @contextmanager
-def served(path: Path, name: str, *, read_only: bool = True) -> Iterator[Served]:
-    """The disk in a qcow2 file whose header was looked at: no backing file of it is ever opened.
+def served(path: Path, name: str, node: Mapping[str, Any], *, read_only: bool = True) -> Iterator[Served]:
+    """The disk in a file that QEMU's block layer opens as `node` says, without the file.
 
     ImageError when QEMU cannot open it; UnsupportedError without qemu-nbd. When the block has ended well, the file is
     whole and closed.
@@ -32,11 +38,52 @@ def served(path: Path, name: str, *, read_only: bool = True) -> Iterator[Served]
     with tempfile.TemporaryDirectory(prefix="pyvmiscsi-") as private, socket.socket(socket.AF_UNIX) as connection:
         place = Path(private, "nbd")
         how = "--read-only" if read_only else "--discard=unmap"
-        with _running(["qemu-nbd", how, f"--socket={place}", _node(path, read_only=read_only)], name) as qemu:
+        with _running(["qemu-nbd", how, f"--socket={place}", _spec(path, node, read_only=read_only)], name) as qemu:
             wait_for(lambda: qemu.listens(connection, place), what="qemu-nbd", deadline=_STARTED_WITHIN)
             with Served(connection, name) as export:
                 yield export
             qemu.await_end()  # which comes by itself when its client is gone
+
+
+@contextmanager
+def mapped(path: Path, name: str, node: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
+    """The lines of `qemu-img map --output=json`, as they come: nobody keeps more of them than one.
+
+    They raise ImageError when QEMU cannot read the file, or says nothing for `SILENCE_SECONDS`; UnsupportedError is
+    raised without qemu-img.
+    """
+    with _running(["qemu-img", "map", "--output=json", _spec(path, node)], name, out=subprocess.PIPE) as qemu:
+        yield qemu.lines()
+
+
+class Reader:
+    """A qemu-nbd that is started once it is needed, in whatever thread, and is gone when the context ends."""
+
+    def __init__(self, path: Path, name: str, node: Mapping[str, Any]) -> None:
+        self._what = path, name, node
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._export: Served | None = None
+        self._over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._over = True
+            self._stack.__exit__(kind, error, trace)
+
+    def export(self) -> Served:
+        """What `served` answers, the same at every call."""
+        with self._lock:
+            if self._over:
+                raise ImageError(f"{self._what[1]}: nobody reads it any more")
+            if self._export is None:
+                self._export = self._stack.enter_context(served(*self._what))
+            return self._export
 
 
 def create(path: Path, size: int) -> None:
@@ -64,6 +111,25 @@ class _Qemu:
             return False
         return True
 
+    def lines(self) -> Iterator[bytes]:
+        """What it prints; ImageError when it fails in the end, is silent for long, or prints what has no lines."""
+        out, rest = self._process.stdout, b""
+        if out is None:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(out, selectors.EVENT_READ)
+            while True:
+                if not selector.select(SILENCE_SECONDS):
+                    raise ImageError(f"{self._name}: QEMU has been looking at it for too long")
+                chunk = os.read(out.fileno(), _LONGEST_LINE)
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from lines
+                if not chunk or len(rest) > _LONGEST_LINE:
+                    break
+        if rest:
+            yield rest
+        self.await_end()
+
     def await_end(self) -> None:
         """ImageError when it fails, or does not end."""
         try:
@@ -79,16 +145,20 @@ class _Qemu:
 
 
 @contextmanager
-def _running(argv: list[str], name: str) -> Iterator[_Qemu]:
+def _running(argv: list[str], name: str, out: int | None = None) -> Iterator[_Qemu]:
     """A tool that is gone when the block ends. It gets a session of its own: Ctrl-C is for us to act on."""
     with tempfile.TemporaryFile() as complaints:
         try:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=complaints, stderr=complaints, start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=complaints if out is None else out,
+                stderr=complaints,
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise UnsupportedError(
-                f"{name}: a qcow2 needs {argv[0]}, which is not installed",
+                f"{name}: it takes {argv[0]} to read it, which is not installed",
                 hint="apt install qemu-utils (Debian), pkg install qemu-tools (FreeBSD)",
             ) from error
         try:
@@ -96,9 +166,11 @@ def _running(argv: list[str], name: str) -> Iterator[_Qemu]:
         finally:
             process.kill()
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
-def _node(path: Path, *, read_only: bool) -> str:
-    """The file as QEMU's block layer is told of it: nothing is guessed, and no other file is opened."""
+def _spec(path: Path, node: Mapping[str, Any], *, read_only: bool = True) -> str:
+    """The file as QEMU's block layer is told of it: nothing is guessed."""
     file = {"driver": "file", "filename": str(path), "read-only": read_only}
-    return "json:" + json.dumps({"driver": "qcow2", "read-only": read_only, "backing": None, "file": file})
+    return "json:" + json.dumps({**node, "read-only": read_only, "file": file})

@@ -18,6 +18,7 @@ from pyvmiscsi.images.digest import Digest
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.packing import packed
 from pyvmiscsi.images.pieces import is_zero
+from pyvmiscsi.images.qcow2 import QCOW2_NODE
 from pyvmiscsi.plan.step import Progress, silent
 
 PIECE = 512 * 1024
@@ -64,7 +65,7 @@ def _write(part: Path, pieces: Iterator[Piece], kind: Format, length: int | None
     """The SHA-256 of the file, for those that are packed."""
     if kind is Format.QCOW2:
         qemu.create(part, length or 0)
-        with qemu.served(part, f"image {part}", read_only=False) as export:
+        with qemu.served(part, f"image {part}", QCOW2_NODE, read_only=False) as export:
             export.write_all(_data(pieces))
         return None
     with part.open("xb") as file:

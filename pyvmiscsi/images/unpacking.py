@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from pyvmiscsi.errors import ImageError
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats import Format, Kind
 
 LARGEST = 1024 * 1024
 """How much one step may unpack."""
@@ -31,7 +31,7 @@ class Unpacker(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-def unpacked(chunks: Iterator[bytes], kind: Format, name: str) -> Iterator[bytes]:
+def unpacked(chunks: Iterator[bytes], kind: Kind, name: str) -> Iterator[bytes]:
     """What the stream holds, in chunks of at most `LARGEST` bytes; several frames in a row are one.
 
     ImageError when it is damaged or cut short, or when something else follows it.
@@ -81,7 +81,7 @@ class _GzipMember:
         return self._member.decompress(self._member.unconsumed_tail + data, max_length)
 
 
-def _unpackers(kind: Format) -> tuple[Callable[[], Unpacker], type[Exception]]:
+def _unpackers(kind: Kind) -> tuple[Callable[[], Unpacker], type[Exception]]:
     """How a frame is begun, and what a damaged one raises."""
     if kind is Format.GZIP:
         return _GzipMember, zlib.error

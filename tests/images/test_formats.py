@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyvmiscsi.errors import ImageError
-from pyvmiscsi.images.formats import HEAD, Format, format_named, format_of, refuse_packed
+from pyvmiscsi.images.formats import HEAD, Foreign, Format, format_named, format_of, refuse_packed
 from tests.images.packing import PACKED, SUFFIX, packed
 
 MBR = bytes(510) + b"\x55\xaa"
@@ -26,7 +26,24 @@ def test_knows_a_zstd_file_that_begins_with_a_skippable_frame() -> None:
     assert format_of(b"\x50\x2a\x4d\x18" + bytes(8), "disk") is Format.ZSTD
 
 
-@pytest.mark.parametrize("name", ["disk.gz", "disk.XZ", "disk.raw.zst", "disk.qcow2"])
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"KDMV" + bytes(508), Foreign.VMDK),
+        (b"vhdxfile" + bytes(504), Foreign.VHDX),
+        (b"conectix" + bytes(504), Foreign.VHD),
+        (bytes(64) + b"\x7f\x10\xda\xbe" + bytes(64), Foreign.VDI),
+    ],
+)
+def test_knows_what_others_write(head: bytes, kind: Foreign) -> None:
+    assert format_of(head, "disk.img") is kind
+
+
+def test_takes_for_a_vhd_what_is_named_so_and_begins_like_a_raw_disk() -> None:
+    assert format_of(MBR, "disk.vhd") is Foreign.VHD
+
+
+@pytest.mark.parametrize("name", ["disk.gz", "disk.XZ", "disk.raw.zst", "disk.qcow2", "disk.vmdk"])
 def test_refuses_a_file_that_is_not_what_its_name_says(name: str) -> None:
     with pytest.raises(ImageError, match="is named"):
         format_of(MBR, name)
@@ -36,10 +53,8 @@ def test_refuses_a_file_that_is_not_what_its_name_says(name: str) -> None:
 @pytest.mark.parametrize(
     ("head", "what"),
     [
-        (b"KDMV" + bytes(508), "VMware"),
-        (b"vhdxfile" + bytes(504), "VHDX"),
-        (b"conectix" + bytes(504), "VHD"),
-        (bytes(64) + b"\x7f\x10\xda\xbe" + bytes(64), "VDI"),
+        (b"# Disk DescriptorFile\n", "VMware disk's description"),
+        (b"COWD" + bytes(508), "VMware disk of old"),
         (b"PK\x03\x04" + bytes(508), "zip"),
         (bytes(257) + b"ustar\0", "tar"),
         (b"<!DOCTYPE html><html>", "web page"),

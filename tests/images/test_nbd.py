@@ -62,7 +62,12 @@ def server(greeting: bytes, reply: Callable[[int, int, int], bytes]) -> Iterator
 
 def read(greeting: bytes, reply: Callable[[int, int, int], bytes]) -> bytes:
     with server(greeting, reply) as connection, Served(connection, "image disk") as export:
-        return b"".join(export.read_all(SIZE // 4))
+        buffer, commands = bytearray(SIZE), []
+        for start in range(0, SIZE, SIZE // 4):
+            commands.append(export.ask(start, memoryview(buffer)[start : start + SIZE // 4]))
+        for command in commands:
+            export.finish(command)
+        return bytes(buffer)
 
 
 def test_data_and_holes_are_put_in_their_places() -> None:

@@ -9,8 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError, UnsupportedError
+from pyvmiscsi.images.content import Zeros
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.qcow2 import Qcow2Header
 from tests.images.disks import spelt_out
@@ -77,7 +80,7 @@ def test_is_copied_from_the_web_first_and_the_copy_goes(
         serving({"/disk.qcow2": Answer(data)}) as web,
         open_image(f"{web}/disk.qcow2", progress=lambda *now: told.append(now)) as content,
     ):
-        assert list(tmp_path.rglob("*.qcow2"))
+        assert list(tmp_path.rglob("image"))
         assert spelt_out(content.pieces(MIB)) == DISK
     assert told[-1] == (len(data), len(data))
     assert list(tmp_path.iterdir()) == []
@@ -157,3 +160,72 @@ def test_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(UnsupportedError, match="qemu-utils"):
         read(folder / "disk.qcow2")
+
+
+WRITES = (
+    "write -P {byte} {at} {length}",
+    "write -z {at} {length}",
+    "discard {at} {length}",
+    "write -c -P {byte} {at} {cluster}",
+)
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[list[str], int, list[str]]:
+    """Options of a qcow2, its size, and what `qemu-io` writes to it."""
+    bits = draw(st.sampled_from([9, 12, 16, 21]))
+    cluster = 1 << bits
+    size = max(64 * cluster, MIB) + draw(st.sampled_from([0, 512, 4096]))
+    new = draw(st.booleans())
+    options = [f"cluster_size={cluster}", "compat=1.1" if new else "compat=0.10"]
+    if new and bits >= 14 and draw(st.booleans()):
+        options.append("extended_l2=on")
+    commands = []
+    for _ in range(draw(st.integers(1, 8))):
+        at = draw(st.integers(0, size // 512 - 1)) * 512
+        length = min(draw(st.integers(1, 4 * cluster // 512)) * 512, size - at)
+        how = draw(st.sampled_from(WRITES))
+        if "-c" in how:
+            at = at // cluster * cluster
+            length = min(cluster, size - at)
+        commands.append(how.format(byte=draw(st.integers(1, 255)), at=at, length=length, cluster=length))
+    return options, size, commands
+
+
+@settings(max_examples=12, deadline=None)
+@given(made=written(), kept=st.booleans())
+def test_is_byte_for_byte_what_qemu_img_convert_makes_of_it(
+    tmp_path_factory: pytest.TempPathFactory, made: tuple[list[str], int, list[str]], kept: bool
+) -> None:
+    options, size, commands = made
+    folder = tmp_path_factory.mktemp("any")
+    place, raw = folder / "disk.qcow2", folder / "disk.raw"
+    qemu_img("create", "-f", "qcow2", "-o", ",".join(options), place, str(size))
+    for number, command in enumerate(commands):
+        subprocess.run(
+            ["/usr/bin/qemu-io", "-f", "qcow2", "-c", command, place], check=False, stdout=subprocess.DEVNULL
+        )
+        if kept and number == 1:
+            qemu_img("snapshot", "-c", "before", place)
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", place, raw)
+    assert read(place, 64 * 1024) == raw.read_bytes()
+
+
+def test_only_what_is_data_is_read(folder: Path) -> None:
+    with open_image(str(folder / "disk.qcow2")) as content:
+        found = list(content.pieces(MIB))
+    assert sum(piece.length for piece in found if isinstance(piece, Zeros)) >= 13 * MIB
+
+
+def test_data_outside_of_the_file_is_a_file_cut_short(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "short.qcow2"
+    place.write_bytes((folder / "disk.qcow2").read_bytes()[: -64 * 1024])
+    with pytest.raises(ImageError, match=r"image short\.qcow2: .*cut short"):
+        read(place)
+
+
+def test_a_disk_of_a_few_bytes_that_says_it_is_huge_takes_no_time(tmp_path: Path) -> None:
+    place = tmp_path / "huge.qcow2"
+    qemu_img("create", "-f", "qcow2", place, "32T")
+    with open_image(str(place)) as content:
+        assert sum(map(len, content.pieces(MIB))) == 32 << 40
