@@ -183,6 +183,7 @@ _REFUSALS = {
     6: Refusal("encountered iSCSI database failure", hint="are /etc/iscsi and /var/lib/iscsi writable, and not full?"),
     8: Refusal("connection timed out", hint=_NETWORK),
     9: Refusal("internal error", hint="journalctl -u iscsid tells more"),
+    10: Refusal("encountered iSCSI logout failure", hint="journalctl -u iscsid tells more"),
     11: Refusal("iSCSI PDU timed out", hint=_NETWORK),
     12: Refusal("iSCSI driver not found", permanent=True, hint="modprobe iscsi_tcp"),
     13: Refusal("daemon access denied", permanent=True, hint="log in as root, or set `become` for this host"),

@@ -209,7 +209,8 @@ for disk in $1; do
 	done
 done
 for file in /sys/block/loop*/loop/backing_file; do
-	[ ! -e "$file" ] || printf 'loop\t%s\t%s\n' "$(echo "$file" | cut -d / -f 4)" "$(cat "$file")"
+	loop=${file%/loop/*}
+	[ ! -e "$file" ] || printf 'loop\\t%s\\t%s\\n' "${loop##*/}" "$(cat "$file")"
 done
 echo mounts
 cat /proc/1/mountinfo || exit

@@ -68,7 +68,8 @@ def told(
 ) -> str:
     files = f"/proc/1/fd:\nlrwx------ 1 root root 64 Nov 22 21:00 0 -> /dev/null\n/proc/812/fd:\n… 9 -> {link}\n"
     swaps = f"Filename\tType\tSize\tUsed\tPriority\n{swap}   partition\t975868\t0\t-2\n"
-    return f"number\tsdb\t8:16\nnumber\tsdb\t8:17\n{head}mounts\n{MOUNTINFO.format(mount=mount)}swaps\n{swaps}files\n{files}"
+    numbers, mounts = "number\tsdb\t8:16\nnumber\tsdb\t8:17\n", MOUNTINFO.format(mount=mount)
+    return f"{numbers}{head}mounts\n{mounts}swaps\n{swaps}files\n{files}"
 
 
 class TestUses:
