@@ -31,7 +31,12 @@ _PERMANENT = re.compile(
 )
 
 _HINTS = (
-    (r"Authenticat|Mutual CHAP", "compare the CHAP user and secret of the target on the nas with those of the guest"),
+    (r"Mutual CHAP", "compare the target's own CHAP user and secret on the nas with those of the guest"),
+    (
+        r"Authenticat",
+        "compare the CHAP user and secret of the target on the nas with those of the guest; a FreeBSD target says "
+        "the same to an initiator that its group does not let in",
+    ),
     (r"Authorization", "allow this initiator's name and address in the target's initiator group"),
     (r"Not found|Target removed", "the nas has no such target, or does not show it to this initiator"),
     (r"refused", "nothing listens there: is the iSCSI service of the nas running, and the portal right?"),

@@ -37,8 +37,8 @@ ISCSID_SECONDS = 3.0
 GEOM_SECONDS = 5.0
 """How long GEOM may take to say which disks are open; when it stands still it never answers."""
 
-LUN_SECONDS, NODE_SECONDS, LABEL_SECONDS = 15.0, 10.0, 3.0
-"""From Connected to `daN`, from there to /dev/daN, and from there to its label, which three seconds have covered."""
+LUN_SECONDS, NODE_SECONDS, LABEL_SECONDS = 15.0, 10.0, 5.0
+"""From Connected to `daN`, from there to /dev/daN, and from there to its label: three seconds have been seen."""
 
 T = TypeVar("T")
 

@@ -32,6 +32,10 @@ class Served:
     silent: bool = False
     portal_after_redirect: str = ""
     shows_lun: bool = True
+    scanned_after: float = 0.3
+    node_after: float = 0.5
+    label_after: float = 0.8
+    """Seconds since the login began until `daN` takes the place of `probe0`, has a node, has a label."""
     shows_label: bool = True
     geom_serial: str = ""
     reservation: str = "No reservations. "
@@ -111,7 +115,9 @@ class FakeKernel:
         served = self.served.get(session.target)
         if not (self.state(session)[0] or session.lost is not None) or served is None or not served.shows_lun:
             return []
-        return [{"lun": served.lun, "device": "probe0" if self.age(session) < 0.3 else f"da{session.unit}"}]
+        return [
+            {"lun": served.lun, "device": "probe0" if self.age(session) < served.scanned_after else f"da{session.unit}"}
+        ]
 
     def _listing(self) -> str:
         rows = []
@@ -133,9 +139,13 @@ class FakeKernel:
         return json.dumps({"iscsictl": {"session": rows}})
 
     def _sight(self, label: str) -> Reply:
-        nodes = [f"da{session.unit}" for session in self.sessions if self.devices(session) and self.age(session) >= 0.5]
+        nodes = [
+            f"da{session.unit}"
+            for session in self.sessions
+            if self.devices(session) and self.age(session) >= self.served[session.target].node_after
+        ]
         has_label = any(
-            self.age(session) >= 0.8 and self._has_label(session)
+            self._has_label(session)
             and label == f"/dev/diskid/DISK-{self.served[session.target].serial}"
             for session in self.sessions if self.devices(session)
         )  # fmt: skip
@@ -147,7 +157,9 @@ class FakeKernel:
         """Of disks with the same serial the first one has it."""
         serial = self.served[session.target].serial
         twins = [other for other in self.sessions if self.devices(other) and self.served[other.target].serial == serial]
-        return self.served[session.target].shows_label and not self.labels_are_off and session is twins[0]
+        served = self.served[session.target]
+        there = served.shows_label and self.age(session) >= served.label_after
+        return there and not self.labels_are_off and session is twins[0]
 
     def _sight_within_a_second(self, label: str) -> Reply:
         for _ in range(10):
@@ -212,7 +224,7 @@ class FakeKernel:
             if self.devices(session):
                 served = self.served[session.target]
                 text += f"0 DISK da{session.unit} {served.size} {served.sector} hd 64 sc 32\n"
-                if self._has_label(session) and self.age(session) >= 0.8:
+                if self._has_label(session):
                     text += f"1 LABEL diskid/DISK-{served.serial} {served.size} {served.sector} i 0 o 0\n"
         return text
 
