@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pyvmiscsi.errors import BusyError, ConflictError
-from pyvmiscsi.model import Credential, DiskProof
+from pyvmiscsi.model import Credential, DiskProof, NasSession
 from pyvmiscsi.names import Iqn
 from pyvmiscsi.ports import Initiator, Nas
 from pyvmiscsi.steps.exports import SEEN_GONE_WITHIN
@@ -40,22 +41,33 @@ class NobodyElseLoggedIn:
             wait_for(self.holds, what=self.title, deadline=SEEN_GONE_WITHIN)
         except TimeoutError as late:
             raise BusyError(
-                f"{self._others()[0]}, and the guest was to start on {self.host}",
-                hint="stop the guest there, or log that initiator out",
+                f"{self._others()[0]}, and {self.host} was to be the only one",
+                hint="stop the guest there, or log that initiator out: pyvmiscsi session list",
             ) from late
 
     def undo(self) -> None:
         """Nothing was done."""
 
     def _others(self) -> list[str]:
-        own = Counter(session.target for session in self.initiator.sessions() if session.connected)
-        seen = self.nas.sessions(self.targets)
-        counts = Counter(session.target for session in seen)
+        own = Counter(
+            (session.target, session.initiator.lower()) for session in self.initiator.sessions() if session.connected
+        )
         return [
             f"target {session.target}: {session.initiator} at {session.address} is logged in"
-            for session in seen
-            if counts[session.target] > own[session.target]
+            for session in _without(own, self.nas.sessions(self.targets))
         ]
+
+
+def _without(own: Counter[tuple[Iqn | None, str]], seen: Iterable[NasSession]) -> list[NasSession]:
+    """The sessions that are not the host's own; where it does not tell its name, as many of any name may be."""
+    named = [session for session in seen if not _taken(own, (session.target, session.initiator.lower()))]
+    return [session for session in named if not _taken(own, (session.target, ""))]
+
+
+def _taken(left: Counter[tuple[Iqn | None, str]], one: tuple[Iqn | None, str]) -> bool:
+    """Whether one of these was left, and is no more."""
+    left[one] -= 1
+    return left[one] >= 0
 
 
 @dataclass(frozen=True, slots=True)

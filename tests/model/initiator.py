@@ -23,7 +23,14 @@ class MemoryInitiator:
 
     def sessions(self) -> tuple[SessionState, ...]:
         return tuple(
-            SessionState(iqn, str(proof.address.portal), True, "", {proof.address.lun.number: f"da{number}"})
+            SessionState(
+                iqn,
+                str(proof.address.portal),
+                True,
+                "",
+                {proof.address.lun.number: f"da{number}"},
+                initiator=self._session(iqn).initiator,
+            )
             for number, (iqn, proof) in enumerate(self.disks.items())
         )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import pytest
 
 from pyvmiscsi.errors import BusyError
-from pyvmiscsi.model import DiskProof, NasSession
+from pyvmiscsi.model import DiskProof, NasSession, SessionState
 from pyvmiscsi.names import Lun, LunAddress, Portal, Serial
 from pyvmiscsi.steps import sessions
 from pyvmiscsi.steps.sessions import NobodyElseLoggedIn
@@ -60,3 +62,30 @@ def test_a_second_session_beside_the_hosts_own_is_somebody_elses(
     hv1.attach(PROOF, None)
     nas.sessions_now = [HV1, HV2]
     assert not step.holds()
+
+
+@dataclass
+class NamedInitiator(RememberingInitiator):
+    """It tells the name under which it logs in."""
+
+    def sessions(self) -> tuple[SessionState, ...]:
+        return tuple(replace(session, initiator=HV1.initiator) for session in super().sessions())
+
+
+def test_another_s_session_is_not_taken_for_the_host_s_own_that_the_nas_does_not_see(nas: FakeNas) -> None:
+    hv1 = NamedInitiator()
+    hv1.attach(PROOF, None)
+    step = NobodyElseLoggedIn(nas, hv1, "hv1", (TARGET,))
+    nas.sessions_now = [HV1]
+    assert step.holds()
+    nas.sessions_now = [HV2]
+    assert not step.holds()
+
+
+def test_it_is_the_other_who_is_named(nas: FakeNas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "SEEN_GONE_WITHIN", 0)
+    hv1 = NamedInitiator()
+    hv1.attach(PROOF, None)
+    nas.sessions_now = [HV1, HV2]
+    with pytest.raises(BusyError, match=r"^target \S+: iqn.1994-09.org.freebsd:hv2 at"):
+        NobodyElseLoggedIn(nas, hv1, "hv1", (TARGET,)).make()
