@@ -21,6 +21,7 @@ NOUNS = {
     "image": "Images: disks that guests are provisioned from.",
     "datastore": "Datastores of the site: list, show, add, remove, default.",
     "snapshot": "Snapshots of many guests at once: prune.",
+    "session": "Who is logged in to what: list, show, attach, detach.",
     "ops": "Operations that were interrupted: list, resume, rewind.",
     "config": "The site file: show it, and where each value comes from.",
     "lab": "An emulated NAS with hypervisors, on this machine.",

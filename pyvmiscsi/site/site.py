@@ -13,14 +13,18 @@ from pyvmiscsi.config import DatastoreEntry, SiteFile
 from pyvmiscsi.errors import InputError, NotFoundError
 from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.names import DatasetPath, Portal
+from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, say_nothing
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.finding import find_configured_guest, find_guest, find_image, without_echoes
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.guest.attaching import AttachedView
 from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.membership import Membership, usual_portal
 from pyvmiscsi.site.pending import PendingOperation, pending_operations
+from pyvmiscsi.site.running import Run
+from pyvmiscsi.site.sessions import Disks, SessionView, TargetView, detach_target, look, session_views, target_views
 from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.trash import Trash
 from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView
@@ -151,6 +155,50 @@ class Site:
         from pyvmiscsi.site.inherited import inherited_entries
 
         return inherited_entries(hosts, self._connections, only=only, parent=parent, portal=portal)
+
+    # who is logged in to what
+
+    def sessions(
+        self, disks: str | None = None, *, host: str | None = None, foreign: bool = False
+    ) -> tuple[SessionView, ...]:
+        """Who is logged in to what, as the hosts and the nases tell it, each login with a verdict.
+
+        Only to `disks` (`web1`, `web1:disk1` or an IQN), only of one host; to targets that are none of ours only if
+        `foreign` says so. A host or nas that does not answer is left out, with a warning.
+        """
+        chosen = Disks.parse(disks) if disks else None
+        if host is not None:
+            self.host(host)
+        return session_views(look(self._connections), disks=chosen, host=host, foreign=foreign)
+
+    def targets(self, disks: str) -> tuple[TargetView, ...]:
+        """The targets of `web1`, of `web1:disk1`, or the one of an IQN: whose, what of, and who is logged in."""
+        return target_views(look(self._connections), Disks.parse(disks))
+
+    def attach(
+        self, disks: str, host: str, *, datastore: str | None = None, run: Run | None = None
+    ) -> tuple[AttachedView, ...]:
+        """Log a host in to `web1` or `web1:disk1`, as `Guest.attach`."""
+        chosen = Disks.parse(disks)
+        return self.guest(chosen.guest_name, datastore).attach(host, chosen.disk_name, run)
+
+    def preview_attach(self, disks: str, host: str, *, datastore: str | None = None) -> Preview:
+        """The steps that `attach` would take; nothing is changed."""
+        chosen = Disks.parse(disks)
+        return self.guest(chosen.guest_name, datastore).preview_attach(host, chosen.disk_name)
+
+    def detach(
+        self, disks: str, host: str, *, datastore: str | None = None, force: bool = False, run: Run | None = None
+    ) -> None:
+        """Log a host out of `web1`, of `web1:disk1`, or of the target of an IQN, a foreign one too.
+
+        No error when it is; BusyError as `Guest.detach`.
+        """
+        chosen = Disks.parse(disks)
+        if chosen.target is not None:
+            detach_target(chosen.target, host, self._connections, force=force, run=run or Run())
+        else:
+            self.configured_guest(chosen.guest_name, datastore).detach(host, chosen.disk_name, force=force, run=run)
 
     def host(self, name: str) -> Host:
         """A hypervisor of the site, for scripts of one's own."""

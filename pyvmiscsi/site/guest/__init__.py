@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyvmiscsi.site.guest.attaching import Attaching
 from pyvmiscsi.site.guest.chap import Chap
 from pyvmiscsi.site.guest.copies import Copies
 from pyvmiscsi.site.guest.devices import Devices
@@ -14,7 +15,7 @@ from pyvmiscsi.site.guest.resizing import Resizing
 from pyvmiscsi.site.guest.snapshots import Snapshots
 
 
-class Guest(Life, Devices, Resizing, Chap, Snapshots, Copies, Imaging, Naming, Parking, Removal):
+class Guest(Life, Attaching, Devices, Resizing, Chap, Snapshots, Copies, Imaging, Naming, Parking, Removal):
     """One guest of a datastore, by name; nothing of it is kept here, so every answer is fresh."""
 
 

@@ -18,7 +18,7 @@ from pyvmiscsi.ports import Host
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.elsewhere import whole
 from pyvmiscsi.site.running import Run
-from pyvmiscsi.site.survey import survey_hosts
+from pyvmiscsi.site.survey import HostSurvey, survey_hosts
 from pyvmiscsi.steps.configuration import kept_path
 
 
@@ -106,10 +106,13 @@ class GuestAccess:
         path = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
         return path, self._config_text(host.name, scene)
 
-    def _refuse_running(self) -> None:
-        state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
+    def _refuse_running(self) -> HostSurvey:
+        """What its hosts show, when it runs on none of them and none has its lock; BusyError otherwise."""
+        hosts = survey_hosts(self.datastore, self._connections)
+        state, host = hosts.state_of(str(self.name))
         if state != "Stopped":
             raise BusyError(f"guest {self.name}: {state.lower()} on {host}", hint=f"pyvmiscsi vm stop {self.name}")
+        return hosts
 
 
 def _refuse_any(guest: GuestName, intents: tuple[Intent, ...]) -> None:
