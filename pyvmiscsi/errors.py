@@ -32,6 +32,11 @@
     │   ├── LoginError              74  ioerr: the target refused the login
     │   ├── SessionLostError        74  ioerr: the session is gone (retry)
     │   ├── ScsiError               74  ioerr: a command ended with CHECK CONDITION
+    │   │   ├── LunReservedError    77  noperm: another initiator has reserved the LUN
+    │   │   ├── LunReadOnlyError    77  noperm: the LUN is write protected
+    │   │   ├── LunFullError        73  cantcreat: the pool or volume behind a thin LUN is full
+    │   │   ├── LunBusyError        75  tempfail: busy, or not ready yet (retry)
+    │   │   └── LunMediumError      74  ioerr: what was stored there cannot be read, or written
     │   └── ProofError              74  ioerr: the disk that appeared is not the right one
     └── GuestError                  74  the guest did not do what was asked
 
@@ -246,6 +251,31 @@ class ScsiError(IscsiError):
         self.key = key
         self.asc = asc
         self.ascq = ascq
+
+
+class LunReservedError(ScsiError):
+    code = "iscsi-reserved"
+    exit_status = EX_NOPERM
+
+
+class LunReadOnlyError(ScsiError):
+    code = "iscsi-read-only"
+    exit_status = EX_NOPERM
+
+
+class LunFullError(ScsiError):
+    code = "iscsi-full"
+    exit_status = EX_CANTCREAT
+
+
+class LunBusyError(ScsiError):
+    code = "iscsi-busy"
+    exit_status = EX_TEMPFAIL
+    retry = True
+
+
+class LunMediumError(ScsiError):
+    code = "iscsi-medium"
 
 
 class ProofError(IscsiError):

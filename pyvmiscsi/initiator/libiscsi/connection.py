@@ -27,16 +27,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyvmiscsi.errors import DeadlineError, IscsiError, LoginError, ScsiError, SessionLostError
+from pyvmiscsi.errors import (
+    DeadlineError,
+    IscsiError,
+    LoginError,
+    ScsiError,
+    SessionLostError,
+    UnsupportedError,
+)
 from pyvmiscsi.initiator import reasons
-from pyvmiscsi.initiator.libiscsi import sense
+from pyvmiscsi.initiator.libiscsi import cdb, sense
 from pyvmiscsi.initiator.libiscsi.library import load
 from pyvmiscsi.initiator.libiscsi.login_text import login_reason
+from pyvmiscsi.initiator.libiscsi.refusals import refusal
 from pyvmiscsi.initiator.libiscsi.replies import CANCELLED, Reply, callback, expect, forget
 from pyvmiscsi.initiator.libiscsi.shapes import lun_field
 from pyvmiscsi.model import Credential
 
 Buffer = bytes | bytearray | memoryview
+Attention = Callable[[ScsiError], None]
+"""What is told of a unit attention before its command is sent again; what it raises ends that command."""
 
 DISCOVERY, NORMAL = 1, 2  # enum iscsi_session_type
 _NO_DATA, _FROM_TARGET, _TO_TARGET = 0, 1, 2  # enum scsi_xfer_dir
@@ -44,8 +54,11 @@ _UNDERFLOW = 1  # enum scsi_residual
 _GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _LOGOUT_SECONDS = 2.0
 _ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, unless the network is full
-_LATER, _LATER_WAIT = (sense.BUSY, sense.TASK_SET_FULL), 0.1
+_LATER_WAIT = 0.1
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
+
+_CRC32C = 3  # enum iscsi_header_digest and iscsi_data_digest: no other will do
+_MOVED = (reasons.LOGIN_STATUS[0x0101], reasons.LOGIN_STATUS[0x0102])
 
 _OWN_FAULT = "outqueue[0]->cmdsn < expcmdsn"
 
@@ -56,6 +69,26 @@ class LibraryFaultError(SessionLostError):
     Its answer to the ping gets the number of a command that was sent before (github.com/sahlberg/libiscsi, pull request
     328, in 1.20). To the target nothing happened but a closed connection.
     """
+
+
+class MovedError(LoginError):
+    """The target is to be found at another portal, for now or for good (RFC 7143 section 11.13.5)."""
+
+    def __init__(self, message: str, *, reason: str, portal: str) -> None:
+        super().__init__(message, reason=reason)
+        self.portal = portal
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Which parts of each PDU carry a CRC32C: asked for of the target, whose answer libiscsi does not tell."""
+
+    header: bool = False
+    data: bool = False
+
+
+NO_DIGESTS = Digests()
+"""TCP's checksum alone, as FreeBSD's initiator does by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +112,25 @@ class Found:
 class Connection:
     """A session with one target (or a discovery session, without any), from connect to close."""
 
-    def __init__(self, portal: str, target: str | None, initiator: str) -> None:
+    def __init__(self, portal: str, target: str | None, initiator: str, digests: Digests = NO_DIGESTS) -> None:
         self.portal = portal
         self.target = target
-        self._ffi, self._lib = library = load()
+        library = load()
+        self._ffi, self._lib = library.ffi, library.lib
         self._done = callback(library)
         self._lock = threading.Lock()
         self._closing = False
         self._lost = ""
+        if digests.data and not library.has_data_digest:
+            raise UnsupportedError(f"data digests: {library.words} has none", hint="they came with libiscsi 1.20.1")
         self._context: Any = self._lib.iscsi_create_context(initiator.encode())
         if self._context == self._ffi.NULL:
             raise LoginError(f"initiator name {initiator!r}: libiscsi refuses it", reason="Initiator error")
         self._wake_out, self._wake_in = socket.socketpair()
         self._lib.iscsi_set_noautoreconnect(self._context, 1)
-        self._lib.iscsi_set_header_digest(self._context, 0)  # none: TCP's checksum, as iscsid does by default
+        self._lib.iscsi_set_header_digest(self._context, _CRC32C if digests.header else 0)
+        if digests.data:
+            self._lib.iscsi_set_data_digest(self._context, _CRC32C)
 
     # life
 
@@ -124,8 +162,12 @@ class Connection:
                 self._destroy("login timed out")
                 raise self._login_error("Operation timed out") from None
             except (SessionLostError, _CallError) as error:
+                reason = login_reason(str(error.args[0]))
+                moved_to = self._moved_to() if reason in _MOVED else ""
                 self._destroy("login failed")
-                raise self._login_error(login_reason(str(error.args[0]))) from None
+                if moved_to:
+                    raise MovedError(f"{self._where}: {reason} to {moved_to}", reason=reason, portal=moved_to) from None
+                raise self._login_error(reason) from None
 
     def discover(self, deadline: float) -> tuple[Found, ...]:
         """All targets that the portal tells of (SendTargets=All)."""
@@ -206,15 +248,24 @@ class Connection:
         end = time.monotonic() + deadline
         with self._lock:
             reply = self._submit(task)
-            self._await([reply], end, f"{self.target} LUN {task.lun}: SCSI command")
+            self._await([reply], end, self._what(task))
             return self._finish(task, reply)
 
-    def run_all(self, tasks: Iterable[Task], depth: int, deadline: float) -> Iterator[Task]:
+    def insist(self, task: Task, deadline: float, attention: Attention) -> int:
+        """Run one task, again while the target says that it did not execute it; how many bytes it moved.
+
+        That is so after a unit attention, of which `attention` is told first and may raise, while the target is busy,
+        and while the LUN becomes ready.
+        """
+        with self._lock:
+            return self._complete(task, self._submit(task), deadline, attention)
+
+    def run_all(self, tasks: Iterable[Task], depth: int, deadline: float, attention: Attention) -> Iterator[Task]:
         """Run tasks with up to `depth` of them in flight; each is handed back when done, in the order given.
 
-        `deadline` is how long the oldest one may take. What the target did not execute, because of a unit attention
-        or because it is busy, is sent again; any other error ends the run, after what is in flight has ended.
-        The lock is released while the caller has a task in hand.
+        `deadline` is how long the oldest one may take. What the target did not execute is sent again, as `insist` does;
+        any other error ends the run, after what is in flight has ended. The lock is released while the caller has a
+        task in hand.
         """
         flight: list[tuple[Task, Reply]] = []
         source = iter(tasks)
@@ -226,25 +277,26 @@ class Connection:
                     if not flight:
                         return
                     task, reply = flight.pop(0)
-                    self._complete(task, reply, deadline)
+                    self._complete(task, reply, deadline, attention)
                 yield task
         finally:
             with self._lock:
                 self._drain(flight, deadline)
 
-    def _complete(self, task: Task, reply: Reply, deadline: float) -> None:
+    def _complete(self, task: Task, reply: Reply, deadline: float, attention: Attention) -> int:
         """Wait for this task, and send it again while the target says that it did not execute it."""
         end = time.monotonic() + deadline
         attentions = 0
         while True:
-            self._await([reply], end, f"{self.target} LUN {task.lun}: SCSI command")
+            self._await([reply], end, self._what(task))
             try:
-                self._finish(task, reply)
-                return
+                return self._finish(task, reply)
             except ScsiError as error:
+                later = sense.is_later(error.status, error.key, error.asc, error.ascq)
                 if error.key == sense.UNIT_ATTENTION and attentions < _UNIT_ATTENTIONS:
                     attentions += 1
-                elif error.status in _LATER and time.monotonic() + _LATER_WAIT < end:
+                    attention(error)
+                elif later and time.monotonic() + _LATER_WAIT < end:
                     self._service(_LATER_WAIT, lambda: False)
                 else:
                     raise
@@ -297,17 +349,14 @@ class Connection:
             if reply.status != sense.GOOD:
                 key, code = (made.sense.key, made.sense.ascq) if reply.status == sense.CHECK_CONDITION else (0, 0)
                 asc, ascq = code >> 8 & 0xFF, code & 0xFF
-                raise ScsiError(
-                    f"{self.target} LUN {task.lun}: {sense.words(reply.status, key, asc, ascq)}",
-                    status=reply.status,
-                    key=key,
-                    asc=asc,
-                    ascq=ascq,
-                )
+                raise refusal(self._what(task), status=reply.status, key=key, asc=asc, ascq=ascq)
             short = int(made.residual) if made.residual_status == _UNDERFLOW else 0
             return max(int(made.expxferlen) - short, 0)
         finally:
             self._lib.scsi_free_scsi_task(made)
+
+    def _what(self, task: Task) -> str:
+        return f"{self.target} LUN {task.lun}: {cdb.words(task.cdb)}"
 
     # the loop
 
@@ -377,10 +426,18 @@ class Connection:
             return self._lost
         return bytes(self._ffi.string(self._lib.iscsi_get_error(self._context))).decode(errors="replace").strip()
 
+    def _moved_to(self) -> str:
+        if self._context is None:
+            return ""
+        return bytes(self._ffi.string(self._lib.iscsi_get_target_address(self._context))).decode(errors="replace")
+
+    @property
+    def _where(self) -> str:
+        return f"login to {self.target} at {self.portal}" if self.target else f"login to {self.portal}"
+
     def _login_error(self, reason: str) -> LoginError:
-        where = f"{self.target} at {self.portal}" if self.target else self.portal
         return LoginError(
-            f"login to {where}: {reason}",
+            f"{self._where}: {reason}",
             reason=reason,
             permanent=reasons.is_permanent(reason),
             hint=reasons.hint_for(reason),

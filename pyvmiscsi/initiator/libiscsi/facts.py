@@ -11,6 +11,7 @@ from pyvmiscsi.names import LunAddress
 from pyvmiscsi.units import Size
 
 _NO_LIMIT = 2**63
+_NARROW_SECTORS = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Facts:
     """What one WRITE SAME with UNMAP may let go of; 0 when it cannot, or what it lets go of need not read as zeros."""
     reads_zeros: bool
     """What it has let go of reads as zeros (LBPRZ; SBC-3 5.16.2 and 6.6.4)."""
+    is_narrow: bool
+    """It knows no 16-byte commands."""
 
 
 def look(session: Session, address: LunAddress) -> Facts:
@@ -35,6 +38,8 @@ def look(session: Session, address: LunAddress) -> Facts:
     if not inquiry.is_disk:
         raise ProofError(f"{address}: no disk there, device type {inquiry.device_type}")
     capacity = session.capacity(lun)
+    if capacity.is_narrow and capacity.sectors > _NARROW_SECTORS:
+        raise ProofError(f"{address}: more than 2 TiB, and it knows no READ CAPACITY(16)")
     limits, provisioning = _limits(session, lun), _provisioning(session, lun)
     reads_zeros = capacity.reads_zeros or provisioning.reads_zeros
     lets_go = provisioning.write_same_unmap and reads_zeros
@@ -45,6 +50,7 @@ def look(session: Session, address: LunAddress) -> Facts:
         longest_transfer=limits.max_transfer * capacity.sector or _NO_LIMIT,
         longest_let_go=(limits.max_write_same * capacity.sector or _NO_LIMIT) if lets_go else 0,
         reads_zeros=reads_zeros,
+        is_narrow=capacity.is_narrow,
     )
 
 

@@ -41,6 +41,7 @@ typedef void (*iscsi_command_cb)(iscsi_context *, int status, void *command_data
 iscsi_context *iscsi_create_context(const char *initiator_name);
 int iscsi_destroy_context(iscsi_context *);
 const char *iscsi_get_error(iscsi_context *);
+const char *iscsi_get_target_address(iscsi_context *);
 
 int iscsi_set_targetname(iscsi_context *, const char *);
 int iscsi_set_session_type(iscsi_context *, int);
@@ -67,6 +68,16 @@ int iscsi_scsi_command_async(iscsi_context *, int lun, struct scsi_task *, iscsi
 void scsi_set_task_private_ptr(struct scsi_task *, void *);
 """
 
+LATER_DECLARATIONS = """
+int iscsi_set_data_digest(iscsi_context *, int);
+int iscsi_out_queue_length(iscsi_context *);
+void iscsi_free_discovery_data(iscsi_context *, struct iscsi_discovery_address *);
+int iscsi_extended_copy_sync(iscsi_context *);
+int iscsi_force_reconnect(iscsi_context *);
+const char *scsi_alua_state_to_str(uint8_t);
+"""
+"""Not in every libiscsi: which of them are there tells which one it is (`library.py`); only the first is called."""
+
 HEADER = """\
 # Written by generate.py from the declarations there: change those.
 # fmt: off
@@ -81,6 +92,7 @@ def write(place: Path) -> None:
     """The generated module, at `place`."""
     ffi = cffi.FFI()
     ffi.cdef(DECLARATIONS)
+    ffi.cdef(LATER_DECLARATIONS)
     ffi.set_source(MODULE, None)
     ffi.emit_python_code(str(place))
     place.write_text(HEADER + place.read_text())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+import os
+from dataclasses import dataclass
+from typing import Any
 
 from pyvmiscsi.errors import MissingLibraryError
 
@@ -13,39 +15,78 @@ SONAMES = (
     "libiscsi.so.9",
     "libiscsi.so.8",
     "libiscsi.so.7",
+    "libiscsi.so.4",
     "libiscsi.so",
 )
 """Upstream and the distributions number it differently: libiscsi 1.19 is `.so.9` upstream and `.so.7` in Debian."""
+
+CHOSEN = "PYVMISCSI_LIBISCSI"
+"""The environment variable that names another one."""
+
+_RELEASES = (
+    ("scsi_alua_state_to_str", "1.20.3 or later"),
+    ("iscsi_set_data_digest", "1.20.1 or 1.20.2"),
+    ("iscsi_force_reconnect", "1.20.0"),
+    ("iscsi_extended_copy_sync", "1.19"),
+    ("iscsi_free_discovery_data", "1.18"),
+    ("iscsi_out_queue_length", "1.16 or 1.17"),
+)
+"""The newest function of a release that those before it lack."""
 
 _CDB = bytes(range(0x60, 0x70))
 _SENTINEL = 0x5CA5_1DEA
 _LONGEST_PREFIX = 128  # the pointer after the sense data stood at 88 or 96 in every release from 1.15 on
 
 
-class Library(NamedTuple):
-    """The two halves of a cffi binding: `ffi` makes and reads C values, `lib` has the functions."""
+@dataclass(frozen=True, slots=True)
+class Library:
+    """libiscsi, loaded: `ffi` makes and reads C values, `lib` has the functions, `soname` is what it was found as."""
 
     ffi: Any
     lib: Any
+    soname: str
+
+    @property
+    def releases(self) -> str:
+        """Which releases it can be, by the functions it has: `1.20.1 or 1.20.2`. It does not tell by itself."""
+        return next((releases for name, releases in _RELEASES if hasattr(self.lib, name)), "older than 1.16")
+
+    @property
+    def has_data_digest(self) -> bool:
+        return hasattr(self.lib, "iscsi_set_data_digest")
+
+    @property
+    def words(self) -> str:
+        """What was found, for people: `libiscsi.so.7, libiscsi 1.19`."""
+        return f"{self.soname}, libiscsi {self.releases}"
 
 
 @functools.cache
 def load() -> Library:
-    """libiscsi, loaded once per process; MissingLibraryError when there is none that can be used."""
+    """libiscsi, loaded once per process; MissingLibraryError when there is none that can be used.
+
+    The one that the environment variable PYVMISCSI_LIBISCSI names, by path or soname, and no other; without it the
+    first of SONAMES that is installed.
+    """
     from pyvmiscsi.initiator.libiscsi._binding import ffi
 
-    return Library(ffi, open_library(ffi, SONAMES))
+    chosen = os.environ.get(CHOSEN, "")
+    return open_library(ffi, (chosen,) if chosen else SONAMES)
 
 
-def open_library(ffi: Any, sonames: tuple[str, ...]) -> Any:
+def open_library(ffi: Any, sonames: tuple[str, ...]) -> Library:
     """The first of `sonames` that loads; MissingLibraryError when none does, or when it is not laid out as declared."""
+    why = ""
     for soname in sonames:
         try:
             lib = ffi.dlopen(soname)
-        except OSError:
+        except OSError as error:
+            why = str(error)
             continue
         check_layout(ffi, lib, soname)
-        return lib
+        return Library(ffi, lib, soname)
+    if sonames != SONAMES:
+        raise MissingLibraryError(f"libiscsi, as {CHOSEN} names it: {why}", hint="name a file that is there, or none")
     raise MissingLibraryError(
         "libiscsi is not installed",
         hint="apt install libiscsi7 (Debian, Ubuntu), dnf install libiscsi (Fedora), pkg install libiscsi (FreeBSD)",

@@ -55,7 +55,7 @@ def callback(library: Library) -> Any:
     waits for it. One way for every libiscsi: a NULL callback would save a microsecond a command, but only some
     releases allow for it.
     """
-    ffi, lib = library
+    ffi, lib = library.ffi, library.lib
 
     def note(context: Any, status: int, data: Any, token: Any) -> None:
         reply = _expected.pop(int(ffi.cast("intptr_t", token)), None)

@@ -6,7 +6,7 @@
         session.serial(1)
         session.read(1, sector=0, count=8)
 
-`portal` is a Portal or any spelling that libiscsi takes (`10.0.0.10:3260`, `[2001:db8::10]:3260`), `target` an
+`portal` is a Portal or its text (`10.0.0.10`, `nas1:3260`, `[2001:db8::10]:3260`), or several of them; `target` an
 Iqn or its text. Safe to call from several threads: commands go one after the other, `run_all` keeps many in
 flight. Errors: LoginError (its `reason` in iscsid's words), ScsiError (`status`, `key`, `asc`, `ascq`),
 SessionLostError, and DeadlineError, after which the session is lost as well. Whoever keeps a session without
@@ -16,18 +16,19 @@ using it calls `tend`, so that the target's pings are answered.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from pyvmiscsi.errors import IscsiError, ScsiError
+from pyvmiscsi.errors import InputError, IscsiError, ScsiError
 from pyvmiscsi.initiator.libiscsi import cdb, sense, shapes
-from pyvmiscsi.initiator.libiscsi.connection import Buffer, Connection, Found, Task
+from pyvmiscsi.initiator.libiscsi.connection import NO_DIGESTS, Attention, Buffer, Connection, Digests, Found, Task
+from pyvmiscsi.initiator.libiscsi.login import Login
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Iqn, Portal
 
 _LBA_STATUS = 8 + 16 * 256
-_UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
 
 
 def default_initiator() -> str:
@@ -39,10 +40,12 @@ def discover(
     portal: Portal | str, *, initiator: str = "", credential: Credential | None = None, deadline: float = 15.0
 ) -> tuple[Found, ...]:
     """The targets that a portal tells of, with the portals of each; LoginError when it does not let us in."""
-    connection = Connection(str(portal), None, initiator or default_initiator())
+    end = time.monotonic() + deadline
+    name = initiator or default_initiator()
+    login = Login(None, name, credential=credential, isid=None, digests=NO_DIGESTS, deadline=deadline)
+    connection = login.at((portal,))
     try:
-        connection.log_in(credential, None, deadline)
-        return connection.discover(deadline)
+        return connection.discover(max(end - time.monotonic(), 0.0))
     finally:
         connection.close()
 
@@ -56,30 +59,33 @@ class Session:
     @classmethod
     def login(
         cls,
-        portal: Portal | str,
+        portal: Portal | str | Sequence[Portal | str],
         target: Iqn | str,
         *,
         initiator: str = "",
         credential: Credential | None = None,
         isid: int | None = None,
+        digests: Digests = NO_DIGESTS,
         deadline: float = 30.0,
     ) -> Self:
         """Log in, with CHAP when there is a credential and with mutual CHAP when that has a peer.
 
+        Several portals, and several addresses of one, are tried in turn; a target that has moved is followed.
         `isid` is 40 bits behind the type byte 0x80 (RFC 7143 section 11.12.5); drawn anew when None. A target
         sees a login with the same initiator name and ISID as the same nexus come back. No command is sent:
-        the first one may meet a unit attention, see `settle`.
+        the first one may meet a unit attention, see `settle`. InputError for what is no portal, UnsupportedError for
+        data digests when libiscsi has none.
         """
-        connection = Connection(str(portal), str(target), initiator or default_initiator())
-        try:
-            connection.log_in(credential, isid, deadline)
-        except BaseException:
-            connection.close(log_out=False)
-            raise
-        return cls(connection)
+        portals = (portal,) if isinstance(portal, Portal | str) else tuple(portal)
+        if not portals:
+            raise InputError(f"login to {target}: no portal given")
+        name = initiator or default_initiator()
+        login = Login(str(target), name, credential=credential, isid=isid, digests=digests, deadline=deadline)
+        return cls(login.at(portals))
 
     @property
     def portal(self) -> str:
+        """The address that let us in."""
         return self._connection.portal
 
     @property
@@ -132,9 +138,20 @@ class Session:
         moved = self._connection.run(Task(lun, cdb, into=into), deadline)
         return bytes(into[:moved])
 
-    def run_all(self, tasks: Iterable[Task], *, depth: int = 8, deadline: float = 30.0) -> Iterator[Task]:
-        """Run tasks with `depth` of them in flight, and hand back each one in order as it is done."""
-        return self._connection.run_all(tasks, depth, deadline)
+    def run_all(
+        self,
+        tasks: Iterable[Task],
+        *,
+        depth: int = 8,
+        deadline: float = 30.0,
+        attention: Attention = lambda _error: None,
+    ) -> Iterator[Task]:
+        """Run tasks with `depth` of them in flight, and hand back each one in order as it is done.
+
+        What was not executed is sent again: while the LUN is busy or becomes ready, until the deadline of the oldest
+        one, and after a unit attention, once `attention` was told of it; what it raises ends the run.
+        """
+        return self._connection.run_all(tasks, depth, deadline, attention)
 
     # what is there
 
@@ -145,7 +162,7 @@ class Session:
         return shapes.luns(data if wanted <= len(data) else self._ask(cdb.report_luns(wanted), 0, wanted))
 
     def settle(self, lun: int, *, deadline: float = 30.0) -> None:
-        """TEST UNIT READY until it is answered without a unit attention; ScsiError when the LUN is not ready.
+        """TEST UNIT READY until it is answered without a unit attention; ScsiError when the LUN does not become ready.
 
         A reservation of somebody else does not count as not ready.
         """
@@ -191,8 +208,13 @@ class Session:
         return shapes.Provisioning.parse(self.page(lun, 0xB2))
 
     def capacity(self, lun: int) -> shapes.Capacity:
-        """READ CAPACITY(16): sectors, bytes per logical and per physical sector."""
-        return shapes.Capacity.parse(self._ask(cdb.read_capacity(), lun, 32))
+        """READ CAPACITY(16), or (10) on a LUN that knows no 16: sectors, bytes per logical and per physical sector."""
+        try:
+            return shapes.Capacity.parse(self._ask(cdb.read_capacity(), lun, 32))
+        except ScsiError as error:
+            if not _is_unknown(error):
+                raise
+        return shapes.capacity10(self._ask(cdb.read_capacity10(), lun, 8))
 
     def lba_status(self, lun: int, sector: int, *, deadline: float = 30.0) -> tuple[shapes.LbaExtent, ...]:
         """GET LBA STATUS: which sectors from `sector` on have data, as far as the LUN tells in one answer.
@@ -204,32 +226,62 @@ class Session:
     # reading and writing
 
     def read(self, lun: int, *, sector: int, count: int, sector_size: int = 512, deadline: float = 30.0) -> bytes:
-        """READ(16) of `count` sectors, in one command; a unit attention is cleared on the way."""
+        """READ(16) of `count` sectors in one command, or READ(10) on a LUN that knows no 16."""
         into = bytearray(count * sector_size)
-        for _ in self.run_all([Task(lun, cdb.read(sector, count), into=into)], depth=1, deadline=deadline):
-            pass
+        try:
+            self._do(Task(lun, cdb.read(sector, count), into=into), deadline)
+        except ScsiError as error:
+            if not _is_unknown(error) or not _fits_10(sector, count):
+                raise
+            self._do(Task(lun, cdb.read10(sector, count), into=into), deadline)
         return bytes(into)
 
     def write(self, lun: int, data: Buffer, *, sector: int, sector_size: int = 512, deadline: float = 30.0) -> None:
-        """WRITE(16) of whole sectors, in one command; a unit attention is cleared on the way."""
-        task = Task(lun, cdb.write(sector, len(data) // sector_size), data=data)
-        for _ in self.run_all([task], depth=1, deadline=deadline):
-            pass
+        """WRITE(16) of whole sectors in one command, or WRITE(10) on a LUN that knows no 16."""
+        count = len(data) // sector_size
+        try:
+            self._do(Task(lun, cdb.write(sector, count), data=data), deadline)
+        except ScsiError as error:
+            if not _is_unknown(error) or not _fits_10(sector, count):
+                raise
+            self._do(Task(lun, cdb.write10(sector, count), data=data), deadline)
+
+    def compare_and_write(
+        self, lun: int, expected: Buffer, data: Buffer, *, sector: int, sector_size: int = 512, deadline: float = 30.0
+    ) -> bool:
+        """COMPARE AND WRITE: put `data` where `expected` is, at once; False, and nothing written, where it is not.
+
+        Both are as long, whole sectors, at most 255 and what the LUN's `block_limits` say. ScsiError (ILLEGAL REQUEST)
+        on a LUN that does not know the command, as tgtd.
+        """
+        count = len(data) // sector_size
+        try:
+            self._do(Task(lun, cdb.compare_and_write(sector, count), data=bytes(expected) + bytes(data)), deadline)
+        except ScsiError as error:
+            if error.key != sense.MISCOMPARE:
+                raise
+            return False
+        return True
 
     def synchronize(self, lun: int, *, deadline: float = 60.0) -> None:
-        """SYNCHRONIZE CACHE(10): what was written is on stable storage."""
-        self._ask(cdb.synchronize_cache(), lun, 0, deadline=deadline)
+        """SYNCHRONIZE CACHE(10), or (16) on a LUN that knows no 10: what was written is on stable storage."""
+        try:
+            self._do(Task(lun, cdb.synchronize_cache()), deadline)
+        except ScsiError as error:
+            if not _is_unknown(error):
+                raise
+            self._do(Task(lun, cdb.synchronize_cache16()), deadline)
 
     def unmap(self, lun: int, ranges: Iterable[tuple[int, int]], *, deadline: float = 60.0) -> None:
         """UNMAP pairs of first sector and count; the LUN's `block_limits` say how many and how long they may be."""
         data = cdb.unmap_list(tuple(ranges))
-        self.command(cdb.unmap(len(data)), lun=lun, data_out=data, deadline=deadline)
+        self._do(Task(lun, cdb.unmap(len(data)), data=data), deadline)
 
     def write_same(
         self, lun: int, block: Buffer, *, sector: int, count: int, unmap: bool = False, deadline: float = 60.0
     ) -> None:
         """WRITE SAME(16): one block of data to `count` sectors; with `unmap` a block of zeros lets go of them."""
-        self.command(cdb.write_same(sector, count, unmap=unmap), lun=lun, data_out=block, deadline=deadline)
+        self._do(Task(lun, cdb.write_same(sector, count, unmap=unmap), data=block), deadline)
 
     # persistent reservations
 
@@ -241,6 +293,14 @@ class Session:
         """Who holds the LUN."""
         return shapes.Reservation.parse(self.command(cdb.persistent_reserve_in(1, 256), lun=lun, data_in=256))
 
+    def reservation_support(self, lun: int) -> shapes.ReservationSupport:
+        """Which reservations the LUN knows, and whether they outlive a power loss."""
+        return shapes.ReservationSupport.parse(self.command(cdb.persistent_reserve_in(2, 8), lun=lun, data_in=8))
+
+    def registrants(self, lun: int) -> tuple[shapes.Registrant, ...]:
+        """Whose keys are registered, by initiator name; ScsiError (ILLEGAL REQUEST) where that is not told, as tgtd."""
+        return shapes.registrants(self.command(cdb.persistent_reserve_in(3, 0x8000), lun=lun, data_in=0x8000))
+
     def persistent_reserve(self, lun: int, action: int, *, key: int, service_key: int = 0, kind: int = 0) -> None:
         """PERSISTENT RESERVE OUT for the whole LUN; actions and kinds are numbered as in `cdb` and `shapes`.
 
@@ -250,11 +310,30 @@ class Session:
         self.command(cdb.persistent_reserve_out(action, scope=0, kind=kind, length=len(data)), lun=lun, data_out=data)
 
     def _ask(self, block: bytes, lun: int, length: int, *, deadline: float = 30.0) -> bytes:
-        """A command without effect, sent again while a unit attention comes instead of its answer."""
-        for _ in range(_UNIT_ATTENTIONS):
-            try:
-                return self.command(block, lun=lun, data_in=length, deadline=deadline)
-            except ScsiError as error:
-                if error.key != sense.UNIT_ATTENTION:
-                    raise
-        return self.command(block, lun=lun, data_in=length, deadline=deadline)
+        """A command without effect: whatever the LUN has to tell of itself is cleared on the way."""
+        into = bytearray(length)
+        moved = self._connection.insist(Task(lun, block, into=into if length else None), deadline, lambda _error: None)
+        return bytes(into[:moved])
+
+    def _do(self, task: Task, deadline: float) -> None:
+        """A command on data: not on a LUN that was changed, or taken away, since it was looked at."""
+        self._connection.insist(task, deadline, heed)
+
+
+def heed(attention: ScsiError) -> None:
+    """Raise the unit attentions that a user of the LUN must know of; the others mean no more than `send it again`.
+
+    Nor does a change in the list of LUNs say more, to somebody who did not prove which LUN this is.
+    """
+    code = (attention.asc, attention.ascq)
+    if sense.is_preemption(*code) or (sense.is_change(*code) and code != sense.LUNS_CHANGED):
+        raise attention
+
+
+def _is_unknown(error: ScsiError) -> bool:
+    """Whether the LUN does not know the command, or the service action of it."""
+    return error.key == sense.ILLEGAL_REQUEST and (error.asc, error.ascq) in ((0x20, 0x00), (0x24, 0x00))
+
+
+def _fits_10(sector: int, count: int) -> bool:
+    return sector + count <= 2**32 and count < 2**16

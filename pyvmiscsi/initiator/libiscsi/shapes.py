@@ -151,6 +151,8 @@ class Capacity:
     """Logical block provisioning management is enabled (LBPME)."""
     reads_zeros: bool
     """Unmapped blocks read as zeros (LBPRZ)."""
+    is_narrow: bool = False
+    """Told by READ CAPACITY(10): the LUN knows no 16-byte commands."""
 
     @property
     def size(self) -> int:
@@ -167,6 +169,12 @@ class Capacity:
             thin=bool(low & 0x8000),
             reads_zeros=bool(low & 0x4000),
         )
+
+
+def capacity10(data: bytes) -> Capacity:
+    """READ CAPACITY(10) (SBC-3 5.15.2); 2**32 sectors mean that there are more than it can tell."""
+    sector = _number(data, 4, 4)
+    return Capacity(_number(data, 0, 4) + 1, sector, sector, 0, thin=False, reads_zeros=False, is_narrow=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,3 +249,63 @@ class Reservation:
             return cls(_number(data, 0, 4), None, 0, 0)
         scope_and_kind = _number(data, 21, 1)
         return cls(_number(data, 0, 4), _number(data, 8, 8), scope_and_kind >> 4, scope_and_kind & 0x0F)
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationSupport:
+    """PERSISTENT RESERVE IN, REPORT CAPABILITIES (SPC-4 6.15.4)."""
+
+    survives_power_loss: bool
+    """Registrations can be made to outlive a power loss (PTPL_C)."""
+    is_kept: bool
+    """They do so now (PTPL_A)."""
+    all_ports: bool
+    """One registration can be for all ports of the target (ATP_C)."""
+    kinds: tuple[int, ...]
+    """The kinds of reservation, numbered as in `Reservation`; empty when the target does not tell."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> ReservationSupport:
+        able, now = _number(data, 2, 1), _number(data, 3, 1)
+        mask = _number(data, 4, 1) | _number(data, 5, 1) << 8 if now & 0x80 else 0
+        return cls(
+            survives_power_loss=bool(able & 0x01),
+            is_kept=bool(now & 0x01),
+            all_ports=bool(able & 0x04),
+            kinds=tuple(kind for kind in range(16) if mask >> kind & 1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registrant:
+    """Who registered a key, and through which port (SPC-4 6.15.5, a descriptor of READ FULL STATUS)."""
+
+    key: int
+    initiator: str
+    """Its TransportID's text (SPC-4 7.6.4.6): `iqn…`, with `,i,0x<ISID>` where the target tells it."""
+    port: int
+    """Relative target port identifier."""
+    all_ports: bool
+    is_holder: bool
+    kind: int
+    """Of the reservation it holds; 0 without one."""
+
+
+def registrants(data: bytes) -> tuple[Registrant, ...]:
+    """PERSISTENT RESERVE IN, READ FULL STATUS."""
+    body, found = data[8 : 8 + _number(data, 4, 4)], []
+    while len(body) >= 24:
+        end = 24 + _number(body, 20, 4)
+        flags, transport = _number(body, 12, 1), body[24:end]
+        found.append(
+            Registrant(
+                key=_number(body, 0, 8),
+                initiator=_text(transport[4:].split(b"\0")[0]) if transport[:1] and transport[0] & 0x0F == 5 else "",
+                port=_number(body, 18, 2),
+                all_ports=bool(flags & 0x02),
+                is_holder=bool(flags & 0x01),
+                kind=_number(body, 13, 1) & 0x0F if flags & 0x01 else 0,
+            )
+        )
+        body = body[end:]
+    return tuple(found)
