@@ -164,6 +164,9 @@ def import_(
     sha256: Annotated[
         str | None, typer.Option("--sha256", metavar="HEX", help="Of the file as it is given; else it is refused.")
     ] = None,
+    checksums: Annotated[
+        str | None, typer.Option("--checksums", metavar="auto|URL|FILE", help="A list that has its SHA-256 or SHA-512.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read all of it back.")] = False,
     thick: Thick = False,
     block_size: BlockSize = None,
@@ -178,6 +181,7 @@ def import_(
             size=size,
             description=description,
             sha256=sha256,
+            checksums=checksums,
             verify=verify,
             thick=thick,
             block_size=block_size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
@@ -10,20 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from pyvmiscsi import __version__
-from pyvmiscsi.errors import DownloadError, ImageError, InputError, NotFoundError
-
-if TYPE_CHECKING:
-    import requests
+from pyvmiscsi.errors import ImageError, InputError, NotFoundError
+from pyvmiscsi.images.checksum import Checksum
+from pyvmiscsi.images.web import downloaded
 
 STDIN = "-"
 CHUNK = 512 * 1024
 """How much is read at a time: one piece of what is written."""
-CONNECT_SECONDS, SILENCE_SECONDS = 15.0, 60.0
-"""How long a web server may take to answer, and how long it may send nothing."""
 
 
 class Readable(Protocol):
@@ -33,9 +28,11 @@ class Readable(Protocol):
 
 
 class Given:
-    """A file as it was given: counted, and hashed where a SHA-256 was given along with it."""
+    """A file as it was given: counted, and hashed where a checksum was given along with it."""
 
-    def __init__(self, name: str, file: Readable, size: int | None, *, path: Path | None, sha256: str | None) -> None:
+    def __init__(
+        self, name: str, file: Readable, size: int | None, *, path: Path | None, checksum: Checksum | None
+    ) -> None:
         self.name = name
         self.size = size
         """How many bytes it has; None for a pipe, and for a server that does not say."""
@@ -43,13 +40,13 @@ class Given:
         """Where it is, when it is a local file that can be read again and anywhere."""
         self.read_so_far = 0
         self._file = file
-        self._promised = sha256
-        self._digest = None if sha256 is None else hashlib.sha256()
+        self._promised = checksum
+        self._digest = None if checksum is None else checksum.begun()
         self._head = b""
 
     @property
     def is_hashed(self) -> bool:
-        """Whether a SHA-256 was given along with it, which is checked once all of it was read."""
+        """Whether a checksum was given along with it, which is checked once all of it was read."""
         return self._digest is not None
 
     def head(self, length: int) -> bytes:
@@ -66,7 +63,7 @@ class Given:
             return os.pread(file.fileno(), length, max(self.size - length, 0))
 
     def chunks(self) -> Iterator[bytes]:
-        """All of it; ImageError at its end when it is shorter than promised, or has another SHA-256."""
+        """All of it; ImageError at its end when it is shorter than promised, or has another checksum."""
         if self._head:
             yield self._head + self._take(CHUNK - len(self._head))
         while chunk := self._take(CHUNK):
@@ -77,9 +74,11 @@ class Given:
         """ImageError unless what was read is all of what was promised."""
         if self.size is not None and self.read_so_far != self.size:
             raise ImageError(f"image {self.name}: {self.read_so_far} bytes came, of {self.size}: it was cut short")
-        if self._digest is not None and self._digest.hexdigest() != self._promised:
+        if self._promised is None or self._digest is None:
+            return
+        if (found := self._digest.hexdigest()) != self._promised.digest:
             raise ImageError(
-                f"image {self.name}: its SHA-256 is {self._digest.hexdigest()}, not {self._promised}",
+                f"image {self.name}: its {self._promised.kind} is {found}, not {self._promised.digest}",
                 hint="it is that of the file as given, not of what is packed in it; nothing of it was kept",
             )
 
@@ -116,33 +115,31 @@ def place_of(text: str) -> str:
 
 @contextmanager
 def opened(place: str, *, sha256: str | None = None) -> Iterator[Given]:
-    """The file at this place; NotFoundError, DownloadError, or InputError for a SHA-256 that is none."""
-    promised = None if sha256 is None else _sha256_of(sha256)
+    """The file at this place; NotFoundError, DownloadError, or InputError for a SHA-256 that is none.
+
+    `sha256` may as well be a SHA-512, told by its length.
+    """
+    promised = None if sha256 is None else Checksum.parse(sha256)
     if place == STDIN:
         yield _standard_input(promised)
     elif "://" in place:
-        with _asked(place) as answer:
-            yield _download(place, answer, promised)
+        with downloaded(place) as body:
+            yield Given(Path(urlsplit(place).path).name or place, body, body.size, path=None, checksum=promised)
     else:
         path = Path(place)
         with _local(path) as file:
             found = os.fstat(file.fileno())
             regular = path if stat.S_ISREG(found.st_mode) else None
-            yield Given(path.name, file, found.st_size or None, path=regular, sha256=promised)
+            yield Given(path.name, file, found.st_size or None, path=regular, checksum=promised)
 
 
-def _sha256_of(text: str) -> str:
-    word = text.strip().lower()
-    if len(word) != 64 or not set(word) <= set("0123456789abcdef"):
-        raise InputError(f"SHA-256 {text!r}: not 64 hexadecimal digits")
-    return word
-
-
-def _standard_input(sha256: str | None) -> Given:
+def _standard_input(promised: Checksum | None) -> Given:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("image -: nothing is piped into standard input")
     # Unbuffered: a thread that waits in a buffered read would hold a lock that the interpreter wants at its end.
-    return Given("from standard input", io.FileIO(sys.stdin.fileno(), closefd=False), None, path=None, sha256=sha256)
+    return Given(
+        "from standard input", io.FileIO(sys.stdin.fileno(), closefd=False), None, path=None, checksum=promised
+    )
 
 
 @contextmanager
@@ -157,55 +154,3 @@ def _local(path: Path) -> Iterator[io.FileIO]:
         raise InputError(f"image {path}: {error.strerror}") from error
     with file:
         yield file
-
-
-@contextmanager
-def _asked(url: str) -> Iterator[requests.Response]:
-    import requests
-
-    session = requests.Session()
-    session.headers.update({"User-Agent": f"pyvmiscsi/{__version__}", "Accept-Encoding": "identity"})
-    with session:
-        try:
-            answer = session.get(url, stream=True, timeout=(CONNECT_SECONDS, SILENCE_SECONDS))
-        except requests.RequestException as error:
-            raise DownloadError(f"image {url}: {_reason(error)}") from error
-        with answer:
-            hops = [hop.url for hop in (*answer.history, answer)]
-            if url.startswith("https:") and not all(hop.startswith("https:") for hop in hops):
-                raise DownloadError(f"image {url}: the server sends us on to an address without TLS: {answer.url}")
-            if answer.status_code in (404, 410):
-                raise NotFoundError(f"image {url}: the server has none ({answer.status_code})")
-            if answer.status_code != 200:
-                raise DownloadError(f"image {url}: the server answers {answer.status_code} {answer.reason}")
-            yield answer
-
-
-def _download(url: str, answer: requests.Response, sha256: str | None) -> Given:
-    length = answer.headers.get("Content-Length", "")
-    size = int(length) if length.isdecimal() else None
-    name = Path(urlsplit(url).path).name or url
-    return Given(name, _Body(url, answer), size, path=None, sha256=sha256)
-
-
-class _Body:
-    """What a web server sends, as it is sent: a `Content-Encoding` that it adds is not taken off."""
-
-    def __init__(self, url: str, answer: requests.Response) -> None:
-        self._url = url
-        self._answer = answer
-
-    def read(self, length: int, /) -> bytes:
-        import urllib3
-
-        try:
-            return bytes(self._answer.raw.read(length, decode_content=False))
-        except urllib3.exceptions.HTTPError as error:
-            raise DownloadError(f"image {self._url}: the download broke off: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause: what surrounds it only says where in the library it was met."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(error) or type(error).__name__

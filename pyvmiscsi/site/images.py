@@ -13,6 +13,7 @@ from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, Input
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.given import place_of
 from pyvmiscsi.images.length import length_of, measured_length
+from pyvmiscsi.images.published import published_checksum
 from pyvmiscsi.model import DatastoreRecord, Inventory
 from pyvmiscsi.names import DiskName, GuestName, ImageName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
@@ -147,6 +148,7 @@ class Image:
         size: Size | None = None,
         description: str = "",
         sha256: str | None = None,
+        checksums: str | None = None,
         verify: bool = False,
         thick: bool = False,
         block_size: Size | None = None,
@@ -156,11 +158,16 @@ class Image:
 
         `size` is that of its volume: without it, that of the disk in it. A compressed file does not tell: it is then
         unpacked twice, and one that is no local file needs the size.
-        `sha256` is that of the file as given; `verify` reads all of it back. Raises InputError and ImageError, before
+        `sha256` is that of the file as given, or its SHA-512; `checksums` is where a list has it, a URL or a path, or
+        `auto` for beside the file. `verify` reads all of it back. Raises InputError and ImageError, before
         anything is made where that can be known, and AlreadyExistsError for an image of that name.
         """
         self.refuse_existing()
         absolute = place_of(place)
+        if checksums is not None:
+            if sha256 is not None:
+                raise InputError(f"image {place}: a checksum, and a list of them", hint="one of the two is enough")
+            sha256 = published_checksum(absolute, checksums).digest
         name = "standard input" if absolute == "-" else absolute.partition("?")[0].rpartition("/")[2]
         created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         mark = ImageMark(self.name, uuid4(), description, created, name)

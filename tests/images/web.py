@@ -11,11 +11,28 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Answer:
-    """Status, headers and body of one path; `Content-Length` is the body's unless it is among the headers."""
+    """Status, headers and body of one path; `Content-Length` is the body's unless it is among the headers.
+
+    With `piece` an answer breaks off after so many bytes, and what is behind them can be asked for with a range.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    piece: int | None = None
+    asked: list[dict[str, str]] = field(default_factory=list)
+    """The headers of every request for it."""
+
+    def to(self, headers: dict[str, str]) -> Answer:
+        """What is sent to whoever asks with these headers."""
+        self.asked.append(headers)
+        if self.piece is None:
+            return self
+        total, start = len(self.body), int(headers.get("Range", "bytes=0-")[6:-1])
+        said = self.headers | {"Content-Length": str(total - start)}
+        if start:
+            said["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        return Answer(self.body[start : start + self.piece], 206 if start else 200, said)
 
 
 @contextlib.contextmanager
@@ -24,7 +41,7 @@ def serving(answers: dict[str, Answer]) -> Iterator[str]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = answers.get(self.path.partition("?")[0], Answer(status=404))
+            answer = answers.get(self.path.partition("?")[0], Answer(status=404)).to(dict(self.headers))
             self.send_response(answer.status)
             for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
                 self.send_header(name, value)

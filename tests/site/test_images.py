@@ -243,6 +243,11 @@ def test_what_cannot_be_imported_leaves_nothing(world: World, tmp_path: Path) ->
         ("page.raw", {}, ImageError),
         ("disk.raw", {"size": Size.parse("512K")}, RuleError),
         ("disk.raw", {"sha256": "ab" * 32}, ImageError),
+        ("disk.raw", {"sha256": "ab" * 64}, ImageError),
+        ("disk.raw", {"sha256": "ab" * 32, "checksums": "auto"}, InputError),
+        ("disk.raw", {"checksums": "auto"}, ImageError),
+        ("disk.raw", {"checksums": str(tmp_path / "none")}, NotFoundError),
+        ("disk.raw", {"checksums": "https://me:hunter2@example.org/SHA256SUMS"}, InputError),
         ("disk.raw.gz", {}, ImageError),
         ("-", {}, InputError),
         ("disk.raw.gz", {"size": Size.parse("1M")}, ImageError),
@@ -251,6 +256,17 @@ def test_what_cannot_be_imported_leaves_nothing(world: World, tmp_path: Path) ->
             image.import_from(name if name == "-" else str(tmp_path / name), **options)
         assert world.nas.state() == before, name
         assert world.site().operations() == ()
+
+
+def test_a_published_checksum_is_checked(world: World, tmp_path: Path) -> None:
+    place, image = tmp_path / "disk.raw", world.site().datastore().image("debian")
+    place.write_bytes(DATA.ljust(MIB.bytes, b"\0"))
+    (tmp_path / "SHA512SUMS").write_text(f"{'ab' * 64}  disk.raw\n")
+    with pytest.raises(ImageError, match="its SHA-512 is"):
+        image.import_from(str(place), checksums="auto")
+    (tmp_path / "CHECKSUM.SHA256").write_text(f"SHA256 (disk.raw) = {hashlib.sha256(place.read_bytes()).hexdigest()}\n")
+    image.import_from(str(place), checksums=str(tmp_path / "CHECKSUM.SHA256"))
+    assert image.info().sha256 == hashlib.sha256(place.read_bytes()).hexdigest()
 
 
 def test_an_image_that_is_not_whole_yet_is_told_from_one_that_is(world: World) -> None:
