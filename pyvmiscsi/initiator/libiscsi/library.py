@@ -49,11 +49,19 @@ class Library:
     @property
     def releases(self) -> str:
         """Which releases it can be, by the functions it has: `1.20.1 or 1.20.2`. It does not tell by itself."""
-        return next((releases for name, releases in _RELEASES if hasattr(self.lib, name)), "older than 1.16")
+        return next((releases for name, releases in _RELEASES if self.has(name)), "older than 1.16")
 
     @property
     def has_data_digest(self) -> bool:
-        return hasattr(self.lib, "iscsi_set_data_digest")
+        return self.has("iscsi_set_data_digest")
+
+    def has(self, function: str) -> bool:
+        """Whether the library has a function that is declared, but is not in all of them."""
+        try:
+            getattr(self.lib, function)
+        except (AttributeError, self.ffi.error):
+            return False
+        return True
 
     @property
     def words(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,27 @@ def test_every_declared_function_is_in_the_library() -> None:
     functions = [name for name in names if name.startswith(("iscsi_", "scsi_"))]
     assert len(functions) > 20
     assert [name for name in functions if found.ffi.typeof(getattr(found.lib, name)).kind != "function"] == []
+
+
+def test_tells_which_one_it_is() -> None:
+    assert re.fullmatch(r"\S*libiscsi\S*, libiscsi (older than )?1\.\d+.*", library.load().words)
+
+
+def test_the_environment_may_name_another_one_and_then_no_other_is_taken() -> None:
+    code = "from pyvmiscsi.initiator.libiscsi import library; print(library.load().soname)"
+
+    def found(name: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {library.CHOSEN: name}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+
+    soname = library.load().soname
+    assert found(soname).stdout.strip() == soname
+    assert (
+        "as PYVMISCSI_LIBISCSI names it: cannot load library '/nowhere/libiscsi.so'"
+        in found("/nowhere/libiscsi.so").stderr
+    )
 
 
 def test_a_missing_library_names_its_packages() -> None:
