@@ -335,10 +335,14 @@ class BlockDevice(Protocol):
     def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
         """`length` bytes from `offset`, in pieces of `longest_piece`, read ahead."""
 
+    def read_spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[bytearray]:
+        """What these spans of offset and length have, in pieces of at most `longest_piece`, read ahead across them."""
+
     def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
         """Write pieces of offset and data, many at once; each comes back once it is written.
 
-        A piece is at most `longest_piece` bytes. `pieces` must not wait: nobody tends the session meanwhile.
+        A piece is at most `longest_piece` bytes. It must stay as it is until `flush` has ended, since it may have to be
+        sent again. `pieces` must not wait: nobody tends the session meanwhile.
         """
 
     def write_zeros(self, length: int, offset: int) -> None:
@@ -355,6 +359,10 @@ class BlockDevice(Protocol):
 
     def flush(self) -> None:
         """What was written is on stable storage."""
+
+    @property
+    def unflushed_from(self) -> int | None:
+        """Where the first of what was written is that may not be on stable storage; None when all of it is."""
 
 
 class BlockAccess(Protocol):

@@ -2,60 +2,114 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from pyvmiscsi.errors import ImageError, ProofError
+from pyvmiscsi.errors import ImageError, InputError, IscsiError, ProofError
 from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Written, Zeros
-from pyvmiscsi.images.digest import Digest
+from pyvmiscsi.images.content import Content, Piece, Written, Zeros
+from pyvmiscsi.images.digest import Digest, NoDigest
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
-from pyvmiscsi.units import GIB, Size
+from pyvmiscsi.units import GIB, MIB, Size
 
 _TEND_SECONDS = 1.0
-"""How long the session is left alone while the source has nothing: targets ping every few seconds."""
+"""How long the session is left alone while there is nothing to write: targets ping every few seconds."""
+_HASH_SECONDS = 0.05
+"""How long commands in flight may wait for the digest of what follows them: longer is only a long run of zeros."""
 
 
-def fill(device: BlockDevice, content: Content, *, fresh: bool, progress: Progress = silent) -> Written:
+def fill(
+    device: BlockDevice, content: Content, *, fresh: bool, hashed: bool = True, progress: Progress = silent
+) -> Written:
     """Write all of `content` to the beginning of the LUN, and leave zeros behind it; on stable storage at the end.
 
     `fresh` says that the whole LUN reads as zeros: zeros of the content are then not written. Otherwise the LUN is
     made so first. ImageError when the content has no bytes, or more than the LUN: before anything is written if its
-    length is known, else at the first byte that has no room.
+    length is known, else at the first byte that has no room. An IscsiError says how far the LUN has got.
     """
     if content.length is not None:
         _refuse_larger(content, content.length, device)
-    if not fresh:
-        _clear(device, content, progress)
-    length = 0
-    with Digest() as digest, Ahead(content.pieces(device.longest_piece)) as ahead:
+    with (
+        Digest() if hashed else NoDigest() as digest,
+        Ahead(content.pieces(device.longest_piece)) as ahead,
+        _Filling(device, content, digest, ahead, progress).whose_errors_tell() as filling,
+    ):
+        if not fresh:
+            _clear(device, content, progress)
+        return filling.run()
 
-        def burst() -> Iterator[tuple[int, bytes | bytearray]]:
-            nonlocal length
-            for piece in ahead.ready():
-                _refuse_larger(content, length + len(piece), device)
-                progress(content.done, content.total)
-                digest.add(piece)
-                offset, length = length, length + len(piece)
-                if not isinstance(piece, Zeros) and not is_zero(piece):
-                    yield offset, piece
 
-        while not ahead.is_over:
-            if ahead.wait(_TEND_SECONDS):
-                for _ in device.write_stream(burst()):
-                    pass
+class _Filling:
+    """One content on its way onto one LUN."""
+
+    def __init__(
+        self, device: BlockDevice, content: Content, digest: Digest, ahead: Ahead[Piece], progress: Progress
+    ) -> None:
+        self._device = device
+        self._content = content
+        self._digest = digest
+        self._ahead = ahead
+        self._progress = progress
+        self._length = 0
+        """How far the content was taken."""
+        self._ends: deque[int] = deque()
+        """Where the pieces end that are being written."""
+        self._written = 0
+        """How far all of it was written."""
+
+    def run(self) -> Written:
+        while not self._ahead.is_over:
+            if self._digest.has_room(_TEND_SECONDS) and self._ahead.wait(_TEND_SECONDS):
+                for _ in self._device.write_stream(self._burst()):
+                    self._written = self._ends.popleft()
             else:
-                progress(content.done, content.total)
-                device.tend()
-        if not length:
-            raise ImageError(f"{content.name}: is empty")
-        device.flush()
-        return Written(length, digest.hexdigest())
+                self._tend()
+        if not self._length:
+            raise ImageError(f"{self._content.name}: is empty")
+        self._device.flush()
+        while not self._digest.is_done(_TEND_SECONDS):
+            self._tend()
+        return Written(self._length, self._digest.hexdigest())
+
+    @contextmanager
+    def whose_errors_tell(self) -> Iterator[_Filling]:
+        """An IscsiError also tells how much of the content outlives a crash of the nas."""
+        try:
+            yield self
+        except IscsiError as error:
+            unflushed = self._device.unflushed_from
+            stable = self._written if unflushed is None else min(unflushed, self._written)
+            whole = self._content.length
+            of = f" of {_mib(whole)}" if whole is not None else ""
+            told = f"{_mib(stable)}{of} are on stable storage, and the volume is unfinished"
+            error.hint = f"{error.hint}; {told}" if error.hint else told
+            raise
+
+    def _burst(self) -> Iterator[tuple[int, bytes | bytearray]]:
+        """What there is to be written now. It hardly waits: nobody answers the target's pings meanwhile."""
+        for piece in self._ahead.ready():
+            _refuse_larger(self._content, self._length + len(piece), self._device)
+            self._progress(self._content.done, self._content.total)
+            self._digest.add(piece)
+            offset, self._length = self._length, self._length + len(piece)
+            if not isinstance(piece, Zeros) and not is_zero(piece):
+                self._ends.append(self._length)
+                yield offset, piece
+            if not self._digest.has_room(_HASH_SECONDS):
+                return
+
+    def _tend(self) -> None:
+        self._progress(self._content.done, self._content.total)
+        self._device.tend()
 
 
 def read_back(device: BlockDevice, written: Written, *, progress: Progress = silent) -> None:
     """Read what was written, and all behind it; ProofError when it is not the same, or not zeros."""
+    if written.sha256 is None:
+        raise InputError("what was written has no SHA-256: it cannot be read back")
     with Digest() as digest:
         for _, piece in _read(device, 0, written.length, progress):
             digest.add(piece)
@@ -64,6 +118,10 @@ def read_back(device: BlockDevice, written: Written, *, progress: Progress = sil
     for at, piece in _read(device, written.length, device.size.bytes, progress):
         if not is_zero(piece):
             raise ProofError(f"the LUN has something behind the image, at byte {at}", hint="check the nas's pool")
+
+
+def _mib(length: int) -> str:
+    return f"{length // MIB.bytes} MiB"
 
 
 def _refuse_larger(content: Content, length: int, device: BlockDevice) -> None:

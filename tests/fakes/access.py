@@ -34,6 +34,10 @@ class FakeLun:
     def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
         yield bytearray(self.pread(length, offset))
 
+    def read_spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[bytearray]:
+        for offset, length in spans:
+            yield bytearray(self.pread(length, offset))
+
     def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
         for offset, data in pieces:
             self.pwrite(bytes(data), offset)
@@ -47,6 +51,10 @@ class FakeLun:
 
     def tend(self, seconds: float = 0.0) -> bool:  # noqa: ARG002 - the port's
         return True
+
+    @property
+    def unflushed_from(self) -> int | None:
+        return None
 
     def flush(self) -> None:
         """What was written is there."""

@@ -53,8 +53,12 @@ class MemoryLun:
         return len(data)
 
     def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
-        for at in range(offset, offset + length, PIECE):
-            yield bytearray(self.pread(min(PIECE, offset + length - at), at))
+        return self.read_spans(((offset, length),))
+
+    def read_spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[bytearray]:
+        for offset, length in spans:
+            for at in range(offset, offset + length, PIECE):
+                yield bytearray(self.pread(min(PIECE, offset + length - at), at))
 
     def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
         for offset, data in pieces:
@@ -75,6 +79,10 @@ class MemoryLun:
 
     def tend(self, seconds: float = 0.0) -> bool:  # noqa: ARG002 - the port's
         return True
+
+    @property
+    def unflushed_from(self) -> int | None:
+        return None
 
     def flush(self) -> None:
         self.flushed = True

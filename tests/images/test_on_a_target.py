@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.saving import save
-from pyvmiscsi.initiator.libiscsi import LibiscsiAccess
+from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, access, unflushed
 from pyvmiscsi.names import Iqn, Lun, LunAddress
 from pyvmiscsi.waiting import wait_for
 from tests.images.packing import SUFFIX, packed
-from tests.initiator import tgtd
+from tests.initiator import tgtd, wire
 
 MIB = 1 << 20
 SIZE = 16 * MIB
@@ -92,19 +93,99 @@ def test_a_bad_image_is_one_error_and_nobody_stays_logged_in(data: bytes, disk: 
     wait_for(lambda: "Initiator" not in disk.target.sessions(), what="nobody is logged in", deadline=10)
 
 
-def test_a_target_that_dies_ends_it_with_an_error(tmp_path: Path) -> None:
-    image = tmp_path / "disk.raw"
-    image.write_bytes(os.urandom(SIZE))
+@pytest.fixture
+def restarted(tmp_path: Path) -> Iterator[tgtd.Tgtd]:
     (tmp_path / "tgtd").mkdir()
-    with tgtd.running(tmp_path / "tgtd") as daemon:
-        disk = disk_of(daemon)
+    with tgtd.running(tmp_path / "tgtd") as running:
+        yield running
 
-        def die(done: int, _total: int | None) -> None:
-            if done > MIB:
-                daemon.close()
 
-        with pytest.raises(IscsiError), LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
-            fill(lun, content, fresh=True, progress=die)
+def test_a_target_that_dies_ends_it_with_how_far_it_got(
+    restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "MEND_SECONDS", 0.1)
+    monkeypatch.setattr(unflushed, "FLUSH_EVERY", 2 * MIB)
+    image, disk = tmp_path / "disk.raw", disk_of(restarted)
+    image.write_bytes(os.urandom(SIZE))
+    told = pytest.raises(IscsiError, match=r"([1-9]|10) MiB of 16 MiB are on stable storage")
+    with told, LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
+        fill(lun, content, fresh=True, progress=once(10 * MIB, restarted.kill))
+
+
+def test_a_target_that_is_restarted_again_and_again_ends_up_with_the_whole_image(
+    restarted: tgtd.Tgtd, tmp_path: Path
+) -> None:
+    image, disk = tmp_path / "disk.raw", disk_of(restarted)
+    image.write_bytes(DISK)
+    restarts = [once(at * MIB, restarted.restart) for at in (1, 6, 7)]
+
+    def restart(done: int, total: int | None) -> None:
+        for each in restarts:
+            each(done, total)
+
+    with LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
+        fill(lun, content, fresh=True, progress=restart)
+    assert disk.file.read_bytes() == DISK.ljust(SIZE, b"\0")
+
+
+def test_a_lun_is_saved_while_its_target_is_restarted(restarted: tgtd.Tgtd, tmp_path: Path) -> None:
+    disk = disk_of(restarted)
+    disk.file.write_bytes(DISK.ljust(SIZE, b"\0"))
+    saved = tmp_path / "disk.raw"
+    with LibiscsiAccess().open(disk.address) as lun:
+        save(LunContent("disk", lun), saved, Format.RAW, progress=once(6 * MIB, restarted.restart))
+    assert saved.read_bytes() == disk.file.read_bytes()
+
+
+def test_a_connection_that_is_reset_costs_nothing(disk: Disk, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    image.write_bytes(DISK)
+    with (
+        wire.to(disk.address.portal) as line,
+        LibiscsiAccess().open(line.address(disk.address)) as lun,
+        open_image(str(image)) as content,
+    ):
+        fill(lun, content, fresh=True, progress=once(2 * MIB, line.reset))
+        assert line.connections == 2
+    assert disk.file.read_bytes() == DISK.ljust(SIZE, b"\0")
+
+
+def test_no_more_goes_over_the_wire_than_qemu_sends(daemon: tgtd.Tgtd, tmp_path: Path) -> None:
+    """In both directions, and of holes nothing at all."""
+    image = tmp_path / "disk.raw"
+    with image.open("wb") as file:
+        for at in (1, 5, 6, 11):
+            file.seek(at * MIB)
+            file.write(os.urandom(MIB))
+        file.truncate(SIZE)
+    ours, theirs = disk_of(daemon), disk_of(daemon)
+    with wire.to(daemon.portal) as line:
+        with LibiscsiAccess().open(line.address(ours.address)) as lun, open_image(str(image)) as content:
+            fill(lun, content, fresh=True)
+        there = line.count()
+        qemu_img("-n", "-f", "raw", "-O", "raw", str(image), line.url(theirs.address))
+        assert there <= line.count()
+        with LibiscsiAccess().open(line.address(ours.address)) as lun:
+            save(LunContent("disk", lun), tmp_path / "ours.raw", Format.RAW)
+        back = line.count()
+        qemu_img("-f", "raw", "-O", "raw", line.url(ours.address), str(tmp_path / "theirs.raw"))
+        assert back <= line.count()
+    assert ours.file.read_bytes() == theirs.file.read_bytes() == image.read_bytes()
+
+
+def qemu_img(*words: str) -> None:
+    subprocess.run(["qemu-img", "convert", *words], check=True)  # noqa: S607 - the qemu-img of the system
+
+
+def once(at: int, act: Callable[[], object]) -> Callable[[int, int | None], None]:
+    """Progress that acts the first time it is told of more than so many bytes."""
+    left = [act]
+
+    def tell(done: int, _total: int | None) -> None:
+        if done > at and left:
+            left.pop()()
+
+    return tell
 
 
 @dataclass

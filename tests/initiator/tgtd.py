@@ -43,13 +43,17 @@ class Tgtd:
             "MALLOC_TOP_PAD_": "67108864",
         }
         self._numbers = itertools.count(1)
+        self._told: list[tuple[str, ...]] = []
         self._log = (directory / "tgtd.log").open("wb")
-        self.process = subprocess.Popen(
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [*DIES_WITH_US, TGTD, "-f", "-C", self._control, "-t", "1", "--iscsi", f"portal={self.portal}"],
             env=self._environment,
             stdout=self._log,
             stderr=self._log,
-            cwd=directory,
+            cwd=self.directory,
         )
 
     def is_up(self) -> bool:
@@ -68,6 +72,8 @@ class Tgtd:
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+        if "show" not in words:
+            self._told.append(words)
         return done.stdout
 
     def target(
@@ -93,10 +99,22 @@ class Tgtd:
             self.admin(*("--op", "update", "--mode", "target", "--tid", str(number), "--name", key, "--value", value))
         return target
 
-    def close(self) -> None:
+    def restart(self) -> None:
+        """Kill it, and start it again with all that it was told: the same targets and LUNs, and nobody logged in."""
+        self.kill()
+        self.process = self._started()
+        wait_for(self.is_up, what="tgtd answers again", deadline=20)
+        told, self._told = self._told, []
+        for words in told:
+            self.admin(*words)
+
+    def kill(self) -> None:
         if self.process.poll() is None:
             os.kill(self.process.pid, signal.SIGKILL)  # it ignores SIGTERM
         self.process.wait()
+
+    def close(self) -> None:
+        self.kill()
         self._log.close()
 
 

@@ -17,13 +17,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pyvmiscsi.errors import DeadlineError, InputError, LoginError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import allocation, cdb, facts, sense, shapes
-from pyvmiscsi.initiator.libiscsi.connection import Buffer, LibraryFaultError, Task
+from pyvmiscsi.initiator.libiscsi.connection import Buffer, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.initiator.libiscsi.shapes import LbaExtent
+from pyvmiscsi.initiator.libiscsi.unflushed import Unflushed
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import LunAddress
 from pyvmiscsi.ports import Span
@@ -49,6 +51,13 @@ MEND_SECONDS = 30.0
 """How long a target may take to come back after a session was lost."""
 _MENDINGS = 10
 """How often in a row a session is taken up again before one command has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush(Task):
+    """A SYNCHRONIZE CACHE, and how much of what was written it puts on stable storage."""
+
+    mark: int = 0
 
 
 class LibiscsiAccess:
@@ -85,10 +94,11 @@ class LibiscsiAccess:
 class LibiscsiDevice:
     """A LUN that is logged in: whole sectors at byte offsets. Safe to call from several threads.
 
-    A lost session is taken up again, and what was on its way is sent again, while nothing that was written waits for
-    `flush`: else a nas that crashed may have lost what it had said was written. A session that libiscsi ended by its
-    own fault is always taken up again. The new one has the same initiator name and ISID, so the target ends everything
-    of the old one first (RFC 7143 section 6.3.5), and it is proven to be the same disk.
+    A lost session is taken up again. The new one has the same initiator name and ISID, so the target ends everything of
+    the old one first (RFC 7143 section 6.3.5), and it is proven to be the same disk. Then all that was written since
+    the last flush is sent again, because a nas that crashed may have lost it, and what was on its way. So that this
+    fits into memory, a long write is flushed every 64 MiB. The disk is proven as well when the target says that it was
+    changed; one that has grown goes on, with its new `size`.
     """
 
     def __init__(self, log_in: Callable[[float], Session], address: LunAddress, end: float) -> None:
@@ -96,7 +106,7 @@ class LibiscsiDevice:
         self._lun = address.lun.number
         self._name = str(address)
         self._mending = threading.Lock()
-        self._unflushed = False
+        self._unflushed = Unflushed()
         self._session = log_in(max(end - time.monotonic(), 1.0))
         try:
             self._look(address, max(end - time.monotonic(), 1.0))
@@ -112,6 +122,7 @@ class LibiscsiDevice:
         self._piece = min(PIECE, found.longest_transfer) // sector * sector
         self._lets_go = min(LET_GO, found.longest_let_go) // LET_GO_UNIT * LET_GO_UNIT
         self._tells_holes = found.reads_zeros
+        self._is_narrow = found.is_narrow
 
     def close(self) -> None:
         """Log out."""
@@ -143,19 +154,18 @@ class LibiscsiDevice:
 
     def pwrite(self, data: Buffer, offset: int) -> int:
         """Write `data` at `offset`; how many bytes that were. `flush` puts them on stable storage."""
-        view = memoryview(data).cast("B")
+        view = memoryview(bytes(data)).cast("B")  # kept until it is flushed: what is bytes already is not copied
         self._check(len(view), offset)
-        self._unflushed = True
         self._run(Task(self._lun, self._write(at, len(part)), data=part) for at, part in self._pieces(view, offset))
         return len(view)
 
     def write_stream(self, pieces: Iterable[tuple[int, B]], *, depth: int = DEPTH) -> Iterator[B]:
-        """Write pieces of offset and data, `depth` of them in flight; each buffer comes back once it may be reused.
+        """Write pieces of offset and data, `depth` of them in flight; each comes back once it is written.
 
-        For a source that goes on while the LUN writes: a piece is one command, at most `longest_piece` bytes.
+        For a source that goes on while the LUN writes: a piece is one command, at most `longest_piece` bytes. It is not
+        copied, and must stay as it is until `flush` has ended: it may have to be sent again.
         """
         sent: deque[B] = deque()
-        self._unflushed = True
 
         def tasks() -> Iterator[Task]:
             for offset, data in pieces:
@@ -168,18 +178,24 @@ class LibiscsiDevice:
 
     def read_stream(self, length: int, offset: int, *, depth: int = DEPTH) -> Iterator[bytearray]:
         """`length` bytes from `offset` in pieces of `longest_piece`, `depth` of them asked for at a time."""
-        self._check(length, offset)
-        end = offset + length
-        buffers = ((at, bytearray(min(self._piece, end - at))) for at in range(offset, end, self._piece))
-        tasks = (Task(self._lun, self._read(at, len(buffer)), into=buffer) for at, buffer in buffers)
-        for task in self._run_all(tasks, depth):
+        return self.read_spans(((offset, length),), depth=depth)
+
+    def read_spans(self, spans: Iterable[tuple[int, int]], *, depth: int = DEPTH) -> Iterator[bytearray]:
+        """What these spans of offset and length have, in pieces of at most `longest_piece`, read ahead across them."""
+
+        def tasks() -> Iterator[Task]:
+            for offset, length in spans:
+                self._check(length, offset)
+                for at, count in self._spans(length, offset, self._piece):
+                    yield Task(self._lun, self._read(at, count), into=bytearray(count))
+
+        for task in self._run_all(tasks(), depth):
             if isinstance(task.into, bytearray):
                 yield task.into
 
     def write_zeros(self, length: int, offset: int) -> None:
         """Make `length` bytes from `offset` read as zeros, by WRITE SAME(16) with UNMAP if that is as good."""
         self._check(length, offset)
-        self._unflushed = True
         if self._lets_go and not self._let_go(length, offset):
             self._lets_go = 0
         if not self._lets_go:
@@ -245,8 +261,13 @@ class LibiscsiDevice:
 
     def flush(self) -> None:
         """What was written is on stable storage (SYNCHRONIZE CACHE)."""
-        self._session.synchronize(self._lun, deadline=IO_SECONDS)
-        self._unflushed = False
+        self._run((self._flushing(),))
+
+    @property
+    def unflushed_from(self) -> int | None:
+        """Where the first of what was written is that may not be on stable storage; None when all of it is."""
+        sector = self._unflushed.first_sector()
+        return None if sector is None else sector * self._sector.bytes
 
     def _run(self, tasks: Iterable[Task]) -> None:
         for _ in self._run_all(tasks, DEPTH):
@@ -254,7 +275,7 @@ class LibiscsiDevice:
 
     def _run_all(self, tasks: Iterable[Task], depth: int) -> Iterator[Task]:
         """Tasks with `depth` of them in flight, each handed back in order when it is done."""
-        source, sent = iter(tasks), deque[Task]()
+        source, sent = self._with_flushes(tasks), deque[Task]()
 
         def taken() -> Iterator[Task]:
             for task in source:
@@ -266,18 +287,47 @@ class LibiscsiDevice:
             session = self._session
             try:
                 again = tuple(sent)
-                for _ in session.run_all(itertools.chain(again, taken()), depth=depth, deadline=IO_SECONDS):
+                for _ in self._sent(session, itertools.chain(again, taken()), depth):
                     fruitless = 0
-                    yield sent.popleft()
+                    done = sent.popleft()
+                    if isinstance(done, _Flush):
+                        self._unflushed.forget(done.mark)
+                        continue
+                    if done.data:
+                        self._unflushed.add(done)
+                    yield done
                 return
             except SessionLostError as lost:
                 fruitless += 1
-                if fruitless > _MENDINGS or (self._unflushed and not isinstance(lost, LibraryFaultError)):
+                if fruitless > _MENDINGS:
                     raise
                 self._mend(session, lost)
+            except ScsiError as error:
+                fruitless += 1
+                if fruitless > _MENDINGS or not _is_change(error):
+                    raise
+                self._prove(session)
+
+    @staticmethod
+    def _sent(session: Session, tasks: Iterable[Task], depth: int) -> Iterator[Task]:
+        return session.run_all(tasks, depth=depth, deadline=IO_SECONDS, attention=_stop_at_a_change)
+
+    def _with_flushes(self, tasks: Iterable[Task]) -> Iterator[Task]:
+        """The tasks, and a flush after every so many bytes that they write."""
+        for task in tasks:
+            yield task
+            if task.data and self._unflushed.is_due(len(task.data)):
+                yield self._flushing()
+
+    def _flushing(self) -> _Flush:
+        return _Flush(self._lun, cdb.synchronize_cache(), mark=self._unflushed.mark())
 
     def _mend(self, lost: Session, why: SessionLostError) -> None:
-        """Log in again, unless another thread did; `why` when the target does not come back."""
+        """Log in again and write again what may be lost, unless another thread did; `why` when that cannot be.
+
+        Nobody gets the new session before that: what is written again must not come after what is newer. When it is
+        lost on the way, the old one stays, and who meets it mends it.
+        """
         with self._mending:
             if self._session is not lost:
                 return
@@ -286,11 +336,34 @@ class LibiscsiDevice:
                 again = wait_for(self._log_in_again, what=f"login to {self._name}", deadline=MEND_SECONDS)
             except DeadlineError as late:
                 raise why from late
-            again.settle(self._lun, deadline=MEND_SECONDS)
-            self._session = again
-            found = (again.serial(self._lun), again.capacity(self._lun).size)
-            if found != (self._serial, self._size.bytes):
-                raise ProofError(f"{self._name}: after a new login it is another disk, serial {found[0]}")
+            try:
+                again.settle(self._lun, deadline=MEND_SECONDS)
+                self._prove(again)
+                for _ in self._sent(again, self._unflushed.tasks(), DEPTH):
+                    pass
+            except SessionLostError:
+                again.close(log_out=False)
+            except BaseException:
+                again.close()
+                raise
+            else:
+                self._session = again
+
+    def _prove(self, session: Session) -> None:
+        """See that it is the disk that was opened, which may have grown; else the session ends with ProofError."""
+        serial, capacity = session.serial(self._lun), session.capacity(self._lun)
+        size = Size(capacity.size)
+        if serial != self._serial:
+            wrong = f"it is another disk, serial {serial}"
+        elif capacity.sector != self._sector.bytes:
+            wrong = f"it has sectors of {capacity.sector} bytes now"
+        elif size < self._size:
+            wrong = f"it has shrunk from {self._size} to {size}"
+        else:
+            self._size = size
+            return
+        session.close()
+        raise ProofError(f"{self._name}: {wrong}", hint="the nas changed the LUN while it was in use: see to it there")
 
     def _log_in_again(self) -> Session | None:
         try:
@@ -305,10 +378,12 @@ class LibiscsiDevice:
             yield offset + start, view[start : start + self._piece]
 
     def _read(self, offset: int, length: int) -> bytes:
-        return cdb.read(offset // self._sector.bytes, length // self._sector.bytes)
+        make = cdb.read10 if self._is_narrow else cdb.read
+        return make(offset // self._sector.bytes, length // self._sector.bytes)
 
     def _write(self, offset: int, length: int) -> bytes:
-        return cdb.write(offset // self._sector.bytes, length // self._sector.bytes)
+        make = cdb.write10 if self._is_narrow else cdb.write
+        return make(offset // self._sector.bytes, length // self._sector.bytes)
 
     def _write_same(self, offset: int, length: int) -> bytes:
         return cdb.write_same(offset // self._sector.bytes, length // self._sector.bytes, unmap=True)
@@ -318,3 +393,12 @@ class LibiscsiDevice:
             raise InputError(f"{self._name}: {length} bytes at {offset} are not whole sectors of {self._sector}")
         if offset < 0 or offset + length > self._size.bytes:
             raise InputError(f"{self._name}: {length} bytes at {offset} are beyond its end at {self._size.bytes}")
+
+
+def _stop_at_a_change(attention: ScsiError) -> None:
+    if _is_change(attention) or sense.is_preemption(attention.asc, attention.ascq):
+        raise attention
+
+
+def _is_change(error: ScsiError) -> bool:
+    return error.key == sense.UNIT_ATTENTION and sense.is_change(error.asc, error.ascq)

@@ -1,0 +1,62 @@
+"""What was written to a LUN and may not be on stable storage yet: kept, so that it can be sent again.
+
+A target that restarts may lose what it had said was written, until a SYNCHRONIZE CACHE that was sent afterwards has
+ended (SBC-3 4.15). So the memory this takes is bounded by asking for one every `FLUSH_EVERY` bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from pyvmiscsi.initiator.libiscsi import cdb
+from pyvmiscsi.initiator.libiscsi.connection import Task
+
+FLUSH_EVERY = 64 * 1024**2
+
+
+class Unflushed:
+    """The writes that were answered, in that order. Safe to call from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: deque[Task] = deque()
+        self._first = 0
+        """How many are on stable storage, and are not kept any more."""
+        self._asked = 0
+        """Bytes sent since a flush was last asked for."""
+
+    def add(self, task: Task) -> None:
+        """Keep a write that was answered."""
+        with self._lock:
+            self._tasks.append(task)
+
+    def is_due(self, length: int) -> bool:
+        """Whether a flush should follow a write of so many bytes; then the next one is due as much later."""
+        with self._lock:
+            self._asked += length
+            if self._asked < FLUSH_EVERY:
+                return False
+            self._asked = 0
+            return True
+
+    def mark(self) -> int:
+        """What a flush that is sent now will have put on stable storage."""
+        with self._lock:
+            return self._first + len(self._tasks)
+
+    def forget(self, mark: int) -> None:
+        """The flush has ended before which the mark was taken."""
+        with self._lock:
+            while self._first < mark:
+                self._tasks.popleft()
+                self._first += 1
+
+    def tasks(self) -> tuple[Task, ...]:
+        """All of them, to be sent again in this order."""
+        with self._lock:
+            return tuple(self._tasks)
+
+    def first_sector(self) -> int | None:
+        """The lowest one that they write to; None when there are none."""
+        return min((cdb.first_sector(task.cdb) for task in self.tasks()), default=None)
