@@ -1,4 +1,4 @@
-"""Print every table: `make bench`, or `python -m bench --rounds 5`."""
+"""Print every table: `make bench`, or `python -m bench transfer --gib 0.25 --rounds 3` for a few of them in short."""
 
 from __future__ import annotations
 
