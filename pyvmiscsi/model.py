@@ -208,6 +208,8 @@ class HostRecord:
     """`SHA256:…`, as ssh-keygen(1) -l prints it: the only host key accepted."""
     become: str | None = None
     """`sudo`, `doas` or `mdo`, where `user` is not root."""
+    initiator: str = "freebsd"
+    """What logs it in to targets: `freebsd`, `linux`, or what another package offers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ def parse_capabilities(text: str) -> Capabilities:
         if value.isdecimal():
             return int(value)
         if default is None:
-            raise HostError(f"the host's answer about its hypervisor has no {key}: {value!r}")
+            raise HostError(
+                f"the host's answer about its hypervisor has no {key}: {value!r}", hint="guests start on FreeBSD alone"
+            )
         return default
 
     def listed(key: str) -> frozenset[str]:

@@ -137,6 +137,7 @@ def host_keys(directory: Path) -> tuple[Key, ...]:
         Key("known_hosts", read=local_path(directory)),
         Key("host_key", read=host_key_fingerprint),
         Key("become", read=one_of("sudo", "doas", "mdo")),
+        Key("initiator", read=plain_word, default="freebsd"),
     )
 
 

@@ -30,11 +30,11 @@ def connect_host(record: HostRecord) -> Host:
     return connect(record)
 
 
-def initiator_of(host: Host, warn: Callable[[str], None]) -> Initiator:
-    """The iSCSI initiator of a FreeBSD hypervisor."""
-    from pyvmiscsi.initiator.freebsd import FreebsdInitiator
+def initiator_of(record: HostRecord, host: Host, warn: Callable[[str], None]) -> Initiator:
+    """The adapter for the system that this host runs."""
+    from pyvmiscsi.initiator.connect import connect
 
-    return FreebsdInitiator(host, warn=warn)
+    return connect(record, host, warn=warn)
 
 
 def block_access() -> BlockAccess:
@@ -56,7 +56,7 @@ class Connections:
     warn: Callable[[str], None] = say_nothing
     connect_nas: Callable[[NasRecord, Callable[[str], None]], Nas] = connect_nas
     connect_host: Callable[[HostRecord], Host] = connect_host
-    initiator_of: Callable[[Host, Callable[[str], None]], Initiator] = initiator_of
+    initiator_of: Callable[[HostRecord, Host, Callable[[str], None]], Initiator] = initiator_of
     block_access: Callable[[], BlockAccess] = block_access
     _nases: dict[str, Nas] = field(default_factory=dict)
     _hosts: dict[str, Host] = field(default_factory=dict)
@@ -75,7 +75,8 @@ class Connections:
             return self._hosts[name]
 
     def initiator(self, name: str) -> Initiator:
-        return self.initiator_of(self.host(name), self.warn)
+        record = _named(self.record.hosts, name, "host")
+        return self.initiator_of(record, self.host(name), self.warn)
 
     def close(self) -> None:
         with self._lock:

@@ -56,7 +56,7 @@ def site_of(portal: str, nas: Callable[[], Nas], host: Callable[[], Host]) -> Si
             record,
             connect_nas=lambda _record, _warn: nas(),
             connect_host=lambda _record: host(),
-            initiator_of=lambda host, _warn: FreebsdInitiator(host),
+            initiator_of=lambda _record, host, _warn: FreebsdInitiator(host),
         )
     )
 

@@ -111,6 +111,13 @@ def test_a_host_without_address_is_this_machine() -> None:
     assert parse_site(WHOLE, "site.toml").site.hosts["hv2"] == HostRecord("hv2")
 
 
+def test_a_host_says_what_logs_it_in() -> None:
+    text = changed("[hosts.hv2]\n", '[hosts.hv2]\ninitiator = "linux"\n')
+    hosts = parse_site(text, "site.toml").site.hosts
+
+    assert (hosts["hv1"].initiator, hosts["hv2"].initiator) == ("freebsd", "linux")
+
+
 def test_what_is_not_said_has_a_default() -> None:
     site = parse_site(SMALL, "site.toml").site
 

@@ -94,7 +94,7 @@ class MemoryWorld:
                 record,
                 connect_nas=lambda _record, _warn: unlucky_nas(self.nas, lucky),
                 connect_host=lambda host: unlucky_host(self.hosts[host.name], lucky),
-                initiator_of=lambda host, _warn: unlucky_host(self.initiators[host.name], lucky),
+                initiator_of=lambda _record, host, _warn: unlucky_host(self.initiators[host.name], lucky),
                 block_access=lambda: unlucky_access(FakeLuns(self.nas), lucky),
             )
         )
@@ -140,8 +140,8 @@ class LabWorld:
             hosts[id(shown)] = connected
             return shown
 
-        def initiator_of(host: Host, warn: Callable[[str], None]) -> Initiator:
-            return unlucky_host(real.initiator_of(hosts[id(host)], warn), lucky)
+        def initiator_of(record: HostRecord, host: Host, warn: Callable[[str], None]) -> Initiator:
+            return unlucky_host(real.initiator_of(record, hosts[id(host)], warn), lucky)
 
         return Site(
             Connections(

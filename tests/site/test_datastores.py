@@ -13,12 +13,13 @@ from pyvmiscsi.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    HostUnreachableError,
     InputError,
     NasUnreachableError,
     NotFoundError,
 )
 from pyvmiscsi.hosts.local import LocalHost
-from pyvmiscsi.model import HostRecord
+from pyvmiscsi.model import Finding, HostRecord
 from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.names import DatasetPath, DatastoreSpec, GuestName, Lun, Portal
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
@@ -68,7 +69,7 @@ class Scene:
         connections = site._connections
         connections.connect_nas = lambda record, _warn: self._nas(record.name)
         connections.connect_host = lambda _record: self.host
-        connections.initiator_of = lambda _host, _warn: self.initiator
+        connections.initiator_of = lambda _record, _host, _warn: self.initiator
         return site
 
     def _nas(self, name: str) -> Nas:
@@ -192,6 +193,25 @@ def test_the_details_tell_guests_space_and_hosts(two: Scene) -> None:
     assert (details.content.operations, details.content.others) == ((), ())
     assert [(seen.host, seen.state, seen.guests) for seen in details.hosts] == [("hv1", "there", ("web1", "web2"))]
     assert details.is_shared
+
+
+def test_the_hosts_are_asked_what_they_lack_when_that_is_wanted(two: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = Finding("iscsid is not running", "service iscsid start", fatal=True)
+    with two.site() as site:
+        store = site.datastore("far")
+        assert store.details().readiness is None
+        monkeypatch.setattr(two.initiator, "preflight", lambda: (lacking,))
+        (answered,) = store.details(check=True).readiness or ()
+        monkeypatch.setattr(two.initiator, "preflight", silent_host)
+        (silent,) = store.details(check=True).readiness or ()
+
+    assert (answered.host, answered.findings) == ("hv1", (lacking,))
+    (finding,) = silent.findings
+    assert (finding.text, finding.fatal) == ("no answer: hv1: no SSH connection", True)
+
+
+def silent_host() -> tuple[Finding, ...]:
+    raise HostUnreachableError("hv1: no SSH connection")
 
 
 def test_a_datastore_with_guests_is_not_removed_unless_forced(two: Scene) -> None:

@@ -58,7 +58,7 @@ class TwoNases:
                 warn=self.warnings.append,
                 connect_nas=lambda nas, _warn: self.nases[nas.name],
                 connect_host=QuickHost,
-                initiator_of=lambda _host, _warn: self.initiator,
+                initiator_of=lambda _record, _host, _warn: self.initiator,
                 block_access=lambda: FakeAccess(self.nases["nas2"]),
             )
         )

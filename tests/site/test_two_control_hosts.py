@@ -42,7 +42,7 @@ class TwoDatastores(World):
                 record,
                 connect_nas=lambda _record, _warn: self.nas,
                 connect_host=QuickHost,
-                initiator_of=lambda _host, _warn: RememberingInitiator(),
+                initiator_of=lambda _record, _host, _warn: RememberingInitiator(),
                 block_access=lambda: self.access,
             )
         )

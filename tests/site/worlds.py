@@ -45,7 +45,7 @@ class World:
                 record,
                 connect_nas=lambda _record, _warn: self.nas,
                 connect_host=QuickHost,
-                initiator_of=lambda _host, _warn: self.initiator,
+                initiator_of=lambda _record, _host, _warn: self.initiator,
                 block_access=lambda: self.access,
             )
         )
