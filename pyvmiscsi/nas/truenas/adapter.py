@@ -37,7 +37,7 @@ from pyvmiscsi.nas.truenas.refusals import is_device_busy, is_device_missing
 from pyvmiscsi.nas.truenas.releases import Release, traits_of
 from pyvmiscsi.nas.truenas.rpc import Refused, Rpc
 from pyvmiscsi.nas.truenas.snapshots import Snapshots
-from pyvmiscsi.nas.truenas.whole import whole
+from pyvmiscsi.nas.truenas.whole import ours, whole
 from pyvmiscsi.ports import Clock
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
@@ -322,7 +322,7 @@ class TrueNas:
         wanted = None if targets is None else frozenset(targets)
         if wanted is not None and not wanted:
             return ()
-        found = (shapes.session(row) for row in self._calls.rows(ask.sessions(wanted)))
+        found = ours(shapes.session, self._calls.rows(ask.sessions(wanted)))
         return tuple(session for session in found if wanted is None or session.target in wanted)
 
     def access_groups(self) -> AccessGroups:

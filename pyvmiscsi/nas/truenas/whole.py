@@ -40,8 +40,8 @@ def whole(
     reached = {number: target for number, target in all_targets.items() if number not in strangers}
     shown = {target.iqn for target in reached.values()}
     return Inventory(
-        datasets=tuple(_ours(shapes.Resource.dataset, (found for found in inside if not found.is_volume))),
-        volumes=tuple(_ours(shapes.Resource.volume, (found for found in inside if found.is_volume))),
+        datasets=tuple(ours(shapes.Resource.dataset, (found for found in inside if not found.is_volume))),
+        volumes=tuple(ours(shapes.Resource.volume, (found for found in inside if found.is_volume))),
         extents=tuple(sorted(offered.values(), key=lambda extent: extent.name)),
         targets=tuple(sorted(reached.values(), key=lambda target: target.iqn)),
         mappings=tuple(
@@ -49,11 +49,11 @@ def whole(
             for row in mapped
             if row.extent in offered and row.target in reached
         ),
-        sessions=tuple(found for found in _ours(shapes.session, sessions) if found.target in shown),
+        sessions=tuple(found for found in ours(shapes.session, sessions) if found.target in shown),
     )
 
 
-def _ours(read: Callable[[S], T], found: Iterable[S]) -> Iterator[T]:
+def ours(read: Callable[[S], T], found: Iterable[S]) -> Iterator[T]:
     """What `read` makes of each, leaving out what no guest of ours can have: a FILE extent, a name with blanks, …"""
     for thing in found:
         with suppress(InputError, ConflictError):
@@ -61,4 +61,4 @@ def _ours(read: Callable[[S], T], found: Iterable[S]) -> Iterator[T]:
 
 
 def _by_number(read: Callable[[shapes.Row], T], rows: Iterable[shapes.Row]) -> Iterator[tuple[int, T]]:
-    return _ours(lambda row: (shapes.row_id(row), read(row)), rows)
+    return ours(lambda row: (shapes.row_id(row), read(row)), rows)

@@ -15,7 +15,7 @@ from pyvmiscsi.model import Credential, Dataset, Extent, NasSession, Snapshot, T
 from pyvmiscsi.names import DatasetPath, Iqn, Lun, Serial, SnapshotName
 from pyvmiscsi.nas.truenas import shapes
 from pyvmiscsi.nas.truenas.shapes import Row
-from pyvmiscsi.nas.truenas.whole import whole
+from pyvmiscsi.nas.truenas.whole import ours, whole
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 
@@ -245,6 +245,11 @@ def test_a_session_is_read() -> None:
     assert shapes.session(row(SESSION)) == NasSession(
         BASE.child("web1-disk0"), "iqn.1994-09.org.freebsd:hv1", "10.0.0.7"
     )
+
+
+def test_sessions_of_targets_that_are_no_iqn_are_left_out() -> None:
+    odd = {**SESSION, "target": "eui.0123456789abcdef"}
+    assert len(list(ours(shapes.session, [row(SESSION), row(odd)]))) == 1
 
 
 def test_the_whole_leaves_out_what_no_guest_can_have() -> None:
