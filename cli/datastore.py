@@ -51,10 +51,16 @@ def list_(
 
 
 @app.command("show")
-def show_(ctx: typer.Context, name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
+def show_(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask every host, too, whether it is ready for iSCSI disks.")
+    ] = False,
+) -> None:
     """A datastore, what its nas has in it, and which hosts see its config path."""
     invocation = of(ctx)
-    details = invocation.site().datastore(name).details()
+    details = invocation.site().datastore(name).details(check=check)
     if not details.is_shared:
         invocation.warn(
             f"the hosts do not share {details.datastore.spec.rpartition(':')[2]}: they show different guests"

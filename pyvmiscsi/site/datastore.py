@@ -16,7 +16,7 @@ from pyvmiscsi.operations.pending import planned
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.site.connections import Connections, SiteScene
-from pyvmiscsi.site.foundations import check_foundations, config_paths, content
+from pyvmiscsi.site.foundations import check_foundations, config_paths, content, readiness
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.images import Image, images_of
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
@@ -50,12 +50,16 @@ class Datastore:
             default=self._default,
         )
 
-    def details(self) -> DatastoreDetailView:
-        """The same with what the nas has in it, and how each host sees the config path."""
-        with ThreadPoolExecutor(1, thread_name_prefix="content") as pool:
+    def details(self, *, check: bool = False) -> DatastoreDetailView:
+        """The same with what the nas has in it, and how each host sees the config path.
+
+        With `check` also what keeps each host from attaching disks, or will bite later.
+        """
+        with ThreadPoolExecutor(2, thread_name_prefix="details") as pool:
             inside = pool.submit(content, self.record, self._connections)
+            ready = pool.submit(readiness, self.record, self._connections) if check else None
             hosts = config_paths(self.record, self._connections)
-            return DatastoreDetailView(self.view(), inside.result(), hosts)
+            return DatastoreDetailView(self.view(), inside.result(), hosts, ready.result() if ready else None)
 
     def check(self) -> None:
         """See that guests can live there; NotFoundError names the dataset, group or directory that is missing."""

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pyvmiscsi.bhyve.config_path import guest_directories
 from pyvmiscsi.errors import DeadlineError, HostError, NotFoundError
-from pyvmiscsi.model import AccessGroups, Dataset, DatastoreRecord, Volume
+from pyvmiscsi.model import AccessGroups, Dataset, DatastoreRecord, Finding, Volume
 from pyvmiscsi.operations.guests import guest_records
 from pyvmiscsi.plan.intent import PREFIX, read_intents, read_mark
 from pyvmiscsi.site.connections import Connections
-from pyvmiscsi.site.views import ConfigPathView, DatastoreContentView
+from pyvmiscsi.site.views import ConfigPathView, DatastoreContentView, ReadinessView
 
 _AT_ONCE = 8
 _ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - as the nas spells it
@@ -69,6 +69,19 @@ def config_paths(datastore: DatastoreRecord, connections: Connections) -> tuple[
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="config-path") as pool:
         names = shared_by(datastore, connections)
         return tuple(pool.map(lambda name: _config_path(name, datastore.config_path, connections), names))
+
+
+def readiness(datastore: DatastoreRecord, connections: Connections) -> tuple[ReadinessView, ...]:
+    """What each host of the datastore lacks for attaching disks, and what will bite later there."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="readiness") as pool:
+        return tuple(pool.map(lambda name: _readiness(name, connections), shared_by(datastore, connections)))
+
+
+def _readiness(name: str, connections: Connections) -> ReadinessView:
+    try:
+        return ReadinessView(name, connections.initiator(name).preflight())
+    except (HostError, DeadlineError) as error:
+        return ReadinessView(name, (Finding(f"no answer: {error.message}", error.hint, fatal=True),))
 
 
 def shared_by(datastore: DatastoreRecord, connections: Connections) -> tuple[str, ...]:

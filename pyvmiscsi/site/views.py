@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyvmiscsi.model import DatastoreRecord
+from pyvmiscsi.model import DatastoreRecord, Finding
 from pyvmiscsi.operations.lineage import Descendant
 from pyvmiscsi.units import Size
 
@@ -129,12 +129,22 @@ class ConfigPathView(View):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadinessView(View):
+    """What keeps a host from attaching disks (`fatal`), or will bite later, and what to do about each."""
+
+    host: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DatastoreDetailView(View):
     """A datastore, what is in it and where it is seen."""
 
     datastore: DatastoreView
     content: DatastoreContentView
     hosts: tuple[ConfigPathView, ...]
+    readiness: tuple[ReadinessView, ...] | None = None
+    """Of each host; None when nobody asked them."""
 
     @property
     def is_shared(self) -> bool:

@@ -61,7 +61,11 @@ def test_what_is_not_there_is_named_before_anything_is_written(command: Command)
 def test_a_second_datastore_on_the_nas(lab: Lab, command: Command, guest: str) -> None:
     command.ok("vm", "create", guest, "--size", "64M", "-d", "flash")
 
-    details = command.json("datastore", "show", "flash")
+    details = command.json("datastore", "show", "flash", "--check")
+    assert [(seen["host"], [one for one in seen["findings"] if one["fatal"]]) for seen in details["readiness"]] == [
+        ("hv1", []),
+        ("hv2", []),
+    ]
     assert (details["content"]["guests"], details["content"]["disks"]) == ([guest], 1)
     assert [(seen["host"], seen["guests"]) for seen in details["hosts"]] == [("hv1", [guest]), ("hv2", [guest])]
     assert f"tank/flash/{guest}/disk0" in str(lab.control.state())
