@@ -9,6 +9,7 @@ from typing import Any, Self
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord, Marks, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, SnapshotPath
+from pyvmiscsi.operations.image_marks import ImageMark
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Step
 from pyvmiscsi.steps.clones import CloneGrown, VolumeCloned
@@ -80,7 +81,8 @@ class CopiedDisk:
         if not is_there:
             yield VolumeExists(nas, self.volume(path, marks), signature)
         source = SnapshotSource(nas, datastore, self.source.dataset, self.source.name)
-        yield LunCopied(source, nas, datastore, path, Transport(scene.block_access()), signature)
+        is_image = ImageMark.in_marks(path, marks) is not None  # an image tells its SHA-256, a guest's disk does not
+        yield LunCopied(source, nas, datastore, path, Transport(scene.block_access()), signature, hashed=is_image)
 
     def volume(self, path: DatasetPath, marks: Marks) -> Volume:
         """What a full copy is before anything is copied."""

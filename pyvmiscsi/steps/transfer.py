@@ -100,7 +100,8 @@ class VolumeFilled:
 class LunCopied:
     """The volume holds what the source had at its snapshot, and owes it nothing; the two may be on different nases.
 
-    Every byte goes through this process. The clone that is read is gone afterwards.
+    Every byte goes through this process, but for those that the source has let go of. The clone that is read is gone
+    afterwards. With `hashed` the SHA-256 is taken on the way: of a sparse disk that takes longer than all the rest.
     """
 
     source: SnapshotSource
@@ -109,6 +110,7 @@ class LunCopied:
     volume: DatasetPath
     transport: Transport
     signature: Signature
+    hashed: bool = True
     verify: bool = False
     signed: ClassVar[bool] = True
 
@@ -121,7 +123,9 @@ class LunCopied:
 
     def make(self) -> None:
         with self._reading.content(self.transport.access) as content:
-            written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
+            written = _fill(
+                self._offer, content, self.transport, self.title, hashed=self.hashed or self.verify, verify=self.verify
+            )
         _say_filled(self._offer, written)
         self.transport.watch.learnt(asdict(written))
 
@@ -142,11 +146,16 @@ class LunCopied:
 
 
 def filling_of(volume: Volume) -> dict[str, Any] | None:
-    """What a filled volume's mark says: `op`, `length` of the disk in bytes, its `sha256`; None when it has none."""
+    """What a filled volume's mark says: `op`, `length` of the disk in bytes, its `sha256` or None.
+
+    None when it has no such mark.
+    """
     return read_mark(volume.path, "filled", volume.marks)
 
 
-def _fill(offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool) -> Written:
+def _fill(
+    offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool, hashed: bool = True
+) -> Written:
     """Fill the offered volume; from before the first byte on it bears a mark that says so."""
     volume = offer.nas.find_volume(offer.volume)
     if volume is None:
@@ -155,7 +164,7 @@ def _fill(offer: Offer, content: Content, transport: Transport, title: str, *, v
     fresh = _is_fresh(volume, offer.signature)
     offer.nas.change_marks(offer.volume, mark(offer.volume, "filling", {"op": offer.signature.operation}))
     with exported(offer, transport.access) as device:
-        written = fill(device, content, fresh=fresh, progress=tell)
+        written = fill(device, content, fresh=fresh, hashed=hashed, progress=tell)
         if verify:
             read_back(device, written, progress=tell)
     return written

@@ -147,6 +147,14 @@ def test_an_image_that_cannot_be_opened_is_said_before_anything_is_touched(world
     assert world.nas.calls == []
 
 
+def test_a_copy_takes_no_sha256_where_nobody_asks_for_it(world: World) -> None:
+    world.make_volume()
+    replace(world.copied(), hashed=False).make()
+    volume = world.nas.find_volume(PATH)
+    assert volume is not None
+    assert filling_of(volume) == {"op": "aa01", "length": SIZE.bytes, "sha256": None}
+
+
 def test_another_sha256_is_refused_and_the_volume_is_not_filled(world: World) -> None:
     world.make_volume()
     with pytest.raises(ImageError, match="SHA-256"):
