@@ -104,12 +104,13 @@ def test_a_target_that_dies_ends_it_with_how_far_it_got(
     restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "MEND_SECONDS", 0.1)
-    monkeypatch.setattr(unflushed, "FLUSH_EVERY", 2 * MIB)
+    monkeypatch.setattr(unflushed, "FLUSH_EVERY", MIB)
+    monkeypatch.setattr(access, "PIECE", 64 * 1024)
     image, disk = tmp_path / "disk.raw", disk_of(restarted)
     image.write_bytes(os.urandom(SIZE))
-    told = pytest.raises(IscsiError, match=r"([1-9]|10) MiB of 16 MiB are on stable storage")
+    told = pytest.raises(IscsiError, match=r"([1-9]|1[0-5]) MiB of 16 MiB are on stable storage")
     with told, LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
-        fill(lun, content, fresh=True, progress=once(10 * MIB, restarted.kill))
+        fill(lun, content, fresh=True, progress=once(15 * MIB, restarted.kill))
 
 
 def test_a_target_that_is_restarted_again_and_again_ends_up_with_the_whole_image(

@@ -105,7 +105,7 @@ class Tgtd:
         self.process = self._started()
         wait_for(self.is_up, what="tgtd answers again", deadline=20)
         told, self._told = self._told, []
-        for words in told:
+        for words in sorted(told, key=lambda words: "bind" in words):  # nobody is let in before the LUNs are there
             self.admin(*words)
 
     def kill(self) -> None:

@@ -337,7 +337,6 @@ class LibiscsiDevice:
             except DeadlineError as late:
                 raise why from late
             try:
-                again.settle(self._lun, deadline=MEND_SECONDS)
                 self._prove(again)
                 for _ in self._sent(again, self._unflushed.tasks(), DEPTH):
                     pass
@@ -366,12 +365,22 @@ class LibiscsiDevice:
         raise ProofError(f"{self._name}: {wrong}", hint="the nas changed the LUN while it was in use: see to it there")
 
     def _log_in_again(self) -> Session | None:
+        """A session whose LUN is ready; None while the target is not there, or its LUN, as when a nas starts."""
         try:
-            return self._log_in(MEND_SECONDS)
+            again = self._log_in(MEND_SECONDS)
         except LoginError as error:
             if error.permanent and error.reason != "Not found":
                 raise
             return None
+        try:
+            again.settle(self._lun, deadline=MEND_SECONDS)
+        except (ScsiError, SessionLostError):
+            again.close(log_out=False)
+            return None
+        except BaseException:
+            again.close(log_out=False)
+            raise
+        return again
 
     def _pieces(self, view: memoryview, offset: int) -> Iterator[tuple[int, memoryview]]:
         for start in range(0, len(view), self._piece):
