@@ -1,13 +1,13 @@
-"""Print every table: `make bench`, or `python -m bench transfer --gib 0.25 --rounds 3` for a few of them in short."""
+"""Print every table: `make bench`, or `python -m bench transfer --gib 0.25 --rounds 3` for some of them, in short."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import life, lun, startup, verbs
+from bench import life, logins, performance, startup, transfer, verbs
 
 SITE = """\
 [nas.nas1]
@@ -24,27 +24,39 @@ parent = "tank/vm"
 portal = "10.0.0.10:3260"
 """
 
+TABLES = ("startup", "transfer", "logins", "life", "verbs")
+
 
 def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m bench", description="How long things take.")
-    asked.add_argument("--rounds", type=int, default=11, help="how often each start-up case is run")
-    asked.add_argument("--lives", type=int, default=3, help="how often a guest is made, run and destroyed on the lab")
+    asked.add_argument("tables", nargs="*", choices=[*TABLES, []], help="which ones; all without any")
+    asked.add_argument("--rounds", type=int, default=5, help="how often each case is run")
+    asked.add_argument("--gib", type=float, default=1.0, help="how much data the images have")
+    asked.add_argument("--only", default="", metavar="TEXT", help="of the transfers, those whose title has this")
+    asked.add_argument("--write", type=Path, metavar="FILE", help="put transfers and logins into this page as well")
     given = asked.parse_args()
-    for line in tables(given.rounds, given.lives):
-        print(line, flush=True)  # noqa: T201 - what this program is for
+    tables: dict[str, Callable[[], Iterator[str]]] = {
+        "startup": lambda: _startup(2 * given.rounds + 1),
+        "transfer": lambda: transfer.report(mib=int(given.gib * 1024), rounds=given.rounds, only=given.only),
+        "logins": lambda: logins.report(rounds=given.rounds),
+        "life": lambda: life.report(rounds=given.rounds),
+        "verbs": lambda: verbs.report(rounds=given.rounds),
+    }
+    for name in given.tables or TABLES:
+        lines = []
+        for line in tables[name]():
+            print(line, flush=True)  # noqa: T201 - what this program is for
+            lines.append(line)
+        print()  # noqa: T201 - same
+        if given.write and name in performance.SECTIONS:
+            performance.put(given.write, name, lines)
 
 
-def tables(rounds: int, lives: int) -> Iterator[str]:
+def _startup(rounds: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site.toml")
         site.write_text(SITE)
         yield from startup.report(rounds=rounds, site_file=site)
-    yield ""
-    yield from lun.report(rounds=lives)
-    yield ""
-    yield from life.report(rounds=lives)
-    yield ""
-    yield from verbs.report(rounds=lives)
 
 
 if __name__ == "__main__":

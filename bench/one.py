@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyvmiscsi.images import filling, saving
 from pyvmiscsi.images.content import Written
-from pyvmiscsi.images.formats import format_named
+from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.initiator.libiscsi import LibiscsiAccess
@@ -50,7 +50,7 @@ def read_back(address: LunAddress, file: Path) -> None:
 
 def save(address: LunAddress, file: Path) -> None:
     with LibiscsiAccess().open(address) as lun:
-        saving.save(LunContent("disk", lun), file, format_named(file.name))
+        saving.save(LunContent("disk", lun), file, Format.RAW)
 
 
 def copy(source: LunAddress, to: LunAddress) -> None:
