@@ -57,6 +57,11 @@ class Session:
     mode: str = "r0w0e0"
 
 
+def label_of(serial: str) -> str:
+    """As geom_label makes it of the signs that these tests use."""
+    return "diskid/DISK-" + serial.strip().replace("%", "%25").replace(" ", "%20").replace('"', "%22")
+
+
 class FakeKernel:
     """Answers the adapter's scripts: give `answer` to a FakeHost."""
 
@@ -146,7 +151,7 @@ class FakeKernel:
         ]
         has_label = any(
             self._has_label(session)
-            and label == f"/dev/diskid/DISK-{self.served[session.target].serial}"
+            and label == f"/dev/{label_of(self.served[session.target].serial)}"
             for session in self.sessions if self.devices(session)
         )  # fmt: skip
         state = "label" if has_label else "off" if label and self.labels_are_off else "none"
@@ -225,7 +230,7 @@ class FakeKernel:
                 served = self.served[session.target]
                 text += f"0 DISK da{session.unit} {served.size} {served.sector} hd 64 sc 32\n"
                 if self._has_label(session):
-                    text += f"1 LABEL diskid/DISK-{served.serial} {served.size} {served.sector} i 0 o 0\n"
+                    text += f"1 LABEL {label_of(served.serial)} {served.size} {served.sector} i 0 o 0\n"
         return text
 
     def _reprobe(self, target: str, portal: str, device: str) -> Reply:
