@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -23,7 +25,9 @@ from pyvmiscsi.site import Guest, Site
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.steps import sessions
 from tests.model.initiator import MemoryInitiator
+from tests.model.luck import Kind, Luck, Mishap
 from tests.model.worlds import MemoryWorld
+from tests.plan.worlds import Killed
 from tests.site.worlds import web1
 
 DISK0, DISK1 = (Iqn.parse(f"iqn.2005-10.org.freenas.ctl:web1-disk{number}") for number in (0, 1))
@@ -369,3 +373,74 @@ def test_a_dead_session_that_no_guest_uses_needs_no_force(world: MemoryWorld, gu
     kill_sessions(world, "hv1")
     guest.detach("hv1")
     assert world.census().host_sessions == 0
+
+
+class Meanwhile(Luck):
+    """Nothing goes wrong, but after so many calls something else happens, whole."""
+
+    def __init__(self, calls: int, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._after, self._happens = calls, happens
+        self.has_happened = False
+
+    def at_call(self) -> None:
+        self._after -= 1
+        if self._after < 0 and not self.has_happened:
+            self.has_happened = True
+            self._happens()
+
+
+def both_at_once(calls: int, first: str, second: str) -> bool:
+    """Whether the second came while the first was at work; one of them, or neither, has the disks afterwards."""
+    world, went_on = MemoryWorld(), []
+    world.site().datastore().create(web1("1G", "2G"))
+
+    def verb(name: str, luck: Luck | None = None) -> None:
+        with world.site(luck) as site, suppress(BusyError):
+            guest = site.datastore().guest("web1")
+            guest.start("hv2") if name == "start" else guest.attach(name)
+            went_on.append(name)
+
+    meanwhile = Meanwhile(calls, lambda: verb(second))
+    verb(first, meanwhile)
+    assert len(went_on) <= 1
+    logged_in = {name for name, initiator in world.initiators.items() if initiator.disks}
+    assert logged_in == {"hv2" if name == "start" else name for name in went_on}
+    return meanwhile.has_happened
+
+
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize(("first", "second"), [("hv1", "start"), ("start", "hv1"), ("hv1", "hv2")])
+def test_of_two_at_once_never_both_go_on(first: str, second: str) -> None:
+    points = next(calls for calls in itertools.count() if not both_at_once(calls, first, second))
+    assert points > 10
+
+
+# bad luck
+
+
+def attached_until(luck: Luck) -> bool:
+    """Whether a world in which hv1 attaches a guest's disks with this luck is a good one, and the luck was had."""
+    world = MemoryWorld()
+    world.site().datastore().create(web1("1G", "2G"))
+    with world.site(luck) as site, suppress(PyvmiscsiError, Killed):
+        site.datastore().guest("web1").attach("hv1")
+    with world.site() as site:
+        assert {row.host for row in site.sessions()} <= {"hv1"}
+        assert site.operations() == ()
+        guest = site.datastore().guest("web1")
+        guest.attach("hv1")
+        with pytest.raises(BusyError, match="hv1 at"):
+            guest.start("hv2")
+        assert [row.verdict for row in site.sessions()] == ["idle", "idle"]
+        guest.detach("hv1")
+        assert site.sessions() == ()
+        guest.start("hv2")
+    return not luck.ahead
+
+
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("kind", Kind)
+def test_whatever_goes_wrong_an_attach_can_be_done_again_and_leaves_nothing_but_sessions(kind: Kind) -> None:
+    points = next(calls for calls in itertools.count() if not attached_until(Luck([Mishap(calls, kind)])))
+    assert points > 10
