@@ -121,8 +121,10 @@ class Connection:
         self._lock = threading.Lock()
         self._closing = False
         self._lost = ""
+        if digests.header and not library.has_header_digest:
+            raise UnsupportedError(f"header digests: {library.words} has none that work", hint="libiscsi 1.19 has them")
         if digests.data and not library.has_data_digest:
-            raise UnsupportedError(f"data digests: {library.words} has none", hint="they came with libiscsi 1.20.1")
+            raise UnsupportedError(f"data digests: {library.words} has none", hint="libiscsi 1.20.1 has them")
         self._context: Any = self._lib.iscsi_create_context(initiator.encode())
         if self._context == self._ffi.NULL:
             raise LoginError(f"initiator name {initiator!r}: libiscsi refuses it", reason="Initiator error")

@@ -52,6 +52,11 @@ class Library:
         return next((releases for name, releases in _RELEASES if self.has(name)), "older than 1.16")
 
     @property
+    def has_header_digest(self) -> bool:
+        """Before 1.19 there are functions for it, but the first write ends the session."""
+        return self.has("iscsi_extended_copy_sync")
+
+    @property
     def has_data_digest(self) -> bool:
         return self.has("iscsi_set_data_digest")
 
