@@ -26,9 +26,9 @@ class FakeLun:
     def pread(self, length: int, offset: int) -> bytes:
         return self._nas.contents[self._path][offset : offset + length].ljust(length, b"\0")
 
-    def pwrite(self, data: bytes, offset: int) -> int:
+    def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> int:
         before = self._nas.contents[self._path].ljust(offset + len(data), b"\0")
-        self._nas.contents[self._path] = before[:offset] + data + before[offset + len(data) :]
+        self._nas.contents[self._path] = before[:offset] + bytes(data) + before[offset + len(data) :]
         return len(data)
 
     def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
