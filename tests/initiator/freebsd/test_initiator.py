@@ -481,11 +481,14 @@ class TestDetach:
         assert kernel.sessions == []
         assert number_of(host, scripts.OPEN_COUNTS) == 0
 
-    def test_ends_twins_the_dead_one_first(self, initiator: Initiator, kernel: FakeKernel) -> None:
+    def test_ends_twins_the_dead_one_first(self, initiator: Initiator, kernel: FakeKernel, host: FakeHost) -> None:
+        """Only then can GEOM be asked about the other."""
         kernel.start(TARGET, PORTAL, age=60)
         kernel.start(TARGET, "nas1", age=60).lost = "Not found"
         initiator.detach(Iqn(TARGET))
         assert kernel.sessions == []
+        dead, counts, alive = host.calls[1:]
+        assert (dead.words[2], counts.script, alive.words[2]) == ("nas1", scripts.OPEN_COUNTS, PORTAL)
 
     def test_a_number_that_another_disk_got_meanwhile_does_not_hold_it_up(
         self, initiator: Initiator, kernel: FakeKernel, host: FakeHost
