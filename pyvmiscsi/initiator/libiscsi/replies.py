@@ -68,3 +68,8 @@ def callback(library: Library) -> Any:
         reply.status = status
 
     return ffi.callback("iscsi_command_cb", note)
+
+
+def waiting() -> int:
+    """How many calls have not been called back, in all contexts of this process."""
+    return len(_expected)
