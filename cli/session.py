@@ -10,7 +10,7 @@ from .interruption import run_of
 from .vm.words import Datastore, DryRun, show_preview
 
 if TYPE_CHECKING:
-    from pyvmiscsi.site.sessions import SessionView
+    from pyvmiscsi.site.session_views import SessionView
 
 app = typer.Typer(help="Who is logged in to what.")
 
@@ -49,8 +49,7 @@ def list_(
 def show_(ctx: typer.Context, disks: DisksOrTarget) -> None:
     """Everything of a target: whose it is, what stands behind it, who is logged in and how."""
     invocation = of(ctx)
-    targets = invocation.site().targets(disks)
-    show.detail(invocation, targets[0] if len(targets) == 1 else {"targets": targets})
+    show.detail(invocation, {"targets": invocation.site().targets(disks)})
 
 
 @app.command("attach")

@@ -24,7 +24,8 @@ from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.membership import Membership, usual_portal
 from pyvmiscsi.site.pending import PendingOperation, pending_operations
 from pyvmiscsi.site.running import Run
-from pyvmiscsi.site.sessions import Disks, SessionView, TargetView, detach_target, look, session_views, target_views
+from pyvmiscsi.site.session_views import Disks, SessionView, TargetView, session_views, target_views
+from pyvmiscsi.site.sessions import detach_target, look
 from pyvmiscsi.site.survey import survey_guests
 from pyvmiscsi.site.trash import Trash
 from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView

@@ -51,7 +51,7 @@ def test_a_disk_is_on_one_host_for_a_while_and_on_no_other(
         with pytest.raises(BusyError, match=r"freebsd:hv1\.lab at \S+ is logged in"):
             refused("hv2")
     assert f"{made.name}:disk0  hv1   idle     Connected da" in command.ok("session", "list")
-    shown = command.json("session", "show", f"{lab.info.basename}:{made.name}-disk0")
+    (shown,) = command.json("session", "show", f"{lab.info.basename}:{made.name}-disk0")["targets"]
     assert (shown["owner"], shown["serial"]) == (f"{made.name}:disk0", attached["serial"])
     assert shown["sessions"][0]["on_nas"] == ["127.0.0.1"]
     command.ok("session", "detach", str(made.name), "--on", "hv1")

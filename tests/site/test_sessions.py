@@ -59,14 +59,14 @@ class DeadInitiator(MemoryInitiator):
     def sessions(self) -> tuple[SessionState, ...]:
         return tuple(replace(one, connected=False, reason="Connection refused") for one in super().sessions())
 
-    def find(self, proof: DiskProof) -> None:  # type: ignore[override]  # noqa: ARG002 - the port's
+    def find(self, proof: DiskProof) -> None:  # noqa: ARG002 - the port's
         return None
 
 
 def kill_sessions(world: MemoryWorld, host: str) -> None:
     """The host loses the portal, and the nas forgets it."""
     dead = DeadInitiator(world.nas, host, world.initiators[host].disks)
-    world.initiators[host] = world.hosts[host].initiator = dead  # type: ignore[assignment]
+    world.initiators[host] = world.hosts[host].initiator = dead
 
 
 # the view
@@ -88,7 +88,9 @@ def test_what_is_chosen_is_shown_alone(world: MemoryWorld, guest: Guest) -> None
     with world.site() as site:
         assert rows(site, host="hv2") == [("web1:disk1", "hv2", "idle")]
         assert rows(site, disks=str(DISK0)) == [("web1:disk0", "hv1", "idle")]
-        assert rows(site, disks="web2") == []
+        assert rows(site, disks="web1:disk0", host="hv2") == []
+        with pytest.raises(NotFoundError, match="web2: no target"):
+            site.sessions("web2")
         with pytest.raises(NotFoundError, match="host hv3: not in the site"):
             site.sessions(host="hv3")
 
@@ -99,6 +101,9 @@ def test_sessions_to_foreign_targets_are_shown_only_if_asked_for(world: MemoryWo
     with world.site() as site:
         assert site.sessions() == ()
         (row,) = site.sessions(foreign=True)
+        assert site.sessions(str(foreign)) == (row,)
+        with pytest.raises(NotFoundError, match="none of ours"):
+            site.targets(str(foreign))
     assert (row.target, row.verdict, row.owner) == (str(foreign), "foreign", None)
 
 
@@ -111,7 +116,8 @@ def silent(error: PyvmiscsiError) -> Callable[..., object]:
 
 def with_silence(world: MemoryWorld, host: str | None = None, *, nas: bool = False) -> tuple[Site, list[str]]:
     """A site of which a host or the nas does not answer, and what it warns of."""
-    site, said = world.site(), []
+    site = world.site()
+    said: list[str] = []
     connections = site._connections
     connections.warn = said.append
     connect_host, connect_nas = connections.connect_host, connections.connect_nas
