@@ -204,6 +204,7 @@ class TestReservations:
             one.persistent_reserve(1, 6, key=0, service_key=0x11)
             one.persistent_reserve(1, 1, key=0x11, kind=kind)
             assert one.registrations(1).keys == (0x11,)
+            assert kind in one.reservation_support(1).kinds
             held = one.reservation(1)
             assert (held.key, held.kind) == (0x11, kind)
             with pytest.raises(ScsiError) as caught:

@@ -19,7 +19,7 @@ from tests.initiator.tgtd import Target, Tgtd, free_port
 
 SESSIONS = 1000
 GROWTH = 256 * 1024
-"""How many bytes a thousand sessions may leave: 16 KiB was measured, and each one that stays takes 800 bytes or more."""
+"""How many bytes a thousand sessions may leave: 16 KiB were measured, and each that stays takes 800 bytes or more."""
 
 
 @pytest.fixture

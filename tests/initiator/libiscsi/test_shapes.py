@@ -92,6 +92,38 @@ def test_registrations_list_their_keys() -> None:
     assert shapes.Registrations.parse(struct.pack(">IIQQ", 3, 16, 1, 2)) == shapes.Registrations(3, (1, 2))
 
 
+def test_the_kinds_of_reservation_are_counted_from_a_mask_of_two_bytes() -> None:
+    all_kinds = bytes([0, 8, 0x05, 0x81, 0xEA, 0x01, 0, 0])
+    support = shapes.ReservationSupport.parse(all_kinds)
+    assert support.kinds == (1, 3, 5, 6, 7, 8)
+    assert (support.survives_power_loss, support.is_kept, support.all_ports) == (True, True, True)
+    not_told = shapes.ReservationSupport.parse(bytes([0, 8, 0x04, 0x00, 0xEA, 0x01, 0, 0]))
+    assert (not_told.kinds, not_told.survives_power_loss, not_told.is_kept) == ((), False, False)
+
+
+def test_registrants_are_named_by_their_transport_id() -> None:
+    def descriptor(key: int, flags: int, scope_and_kind: int, transport: bytes) -> bytes:
+        return struct.pack(">Q4xBB4xHI", key, flags, scope_and_kind, 7, len(transport)) + transport
+
+    name = b"iqn.1994-09.org.freebsd:hv1,i,0x80123456abcd\0\0\0\0"
+    iscsi = bytes([0x45, 0]) + struct.pack(">H", len(name)) + name
+    sas = bytes([0x06, 0, 0, 0]) + bytes(20)
+    body = descriptor(0x11, 0x01, 0x05, iscsi) + descriptor(0x22, 0x02, 0x00, sas)
+    data = struct.pack(">II", 3, len(body)) + body
+    holder, other = shapes.registrants(data)
+    assert holder == shapes.Registrant(
+        0x11, "iqn.1994-09.org.freebsd:hv1,i,0x80123456abcd", 7, all_ports=False, is_holder=True, kind=5
+    )
+    assert other == shapes.Registrant(0x22, "", 7, all_ports=True, is_holder=False, kind=0)
+    assert len(shapes.registrants(data[:-20])) == 2
+    assert len(shapes.registrants(data[:70])) == 1
+
+
+def test_a_small_capacity_is_all_that_10_bytes_tell() -> None:
+    capacity = shapes.capacity10(struct.pack(">II", 2047, 512))
+    assert (capacity.size, capacity.sector, capacity.physical, capacity.is_narrow) == (1024 * 1024, 512, 512, True)
+
+
 @given(st.binary(max_size=80))
 def test_no_answer_however_short_breaks_a_reader(data: bytes) -> None:
     shapes.Inquiry.parse(data)
@@ -106,3 +138,6 @@ def test_no_answer_however_short_breaks_a_reader(data: bytes) -> None:
     shapes.lba_extents(data)
     shapes.Registrations.parse(data)
     shapes.Reservation.parse(data)
+    shapes.ReservationSupport.parse(data)
+    shapes.registrants(data)
+    shapes.capacity10(data)
