@@ -235,5 +235,5 @@ class InitiatorContract:
         wait_for(
             lambda: [session.connected for session in of(initiator.sessions(), target)] == [connected],
             what=f"{target} connected: {connected}",
-            deadline=20,
+            deadline=60,
         )

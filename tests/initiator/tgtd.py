@@ -77,13 +77,23 @@ class Tgtd:
         return done.stdout
 
     def target(
-        self, name: str = "disk", *, login: Account | None = None, mutual: Account | None = None, iqn: str = ""
+        self,
+        name: str = "disk",
+        *,
+        login: Account | None = None,
+        mutual: Account | None = None,
+        iqn: str = "",
+        admit: bool = True,
     ) -> Target:
-        """A new target that anybody may log in to, or only this account; `mutual` is what it calls itself."""
+        """A new target that anybody may log in to, or only this account; `mutual` is what it calls itself.
+
+        Without `admit` nobody is let in before `Target.admit`: a session that comes before the LUNs shows none.
+        """
         number = next(self._numbers)
         target = Target(self, number, iqn or f"iqn.2026-01.org.example:{name}-{number}")
         self.admin("--op", "new", "--mode", "target", "--tid", str(number), "-T", target.iqn)
-        self.admin("--op", "bind", "--mode", "target", "--tid", str(number), "-I", "ALL")
+        if admit:
+            target.admit()
         for account, way in ((login, ()), (mutual, ("--outgoing",))):
             if account:
                 with contextlib.suppress(RuntimeError):  # accounts are global: another target may have made it
@@ -123,6 +133,10 @@ class Target:
     daemon: Tgtd
     number: int
     iqn: str
+
+    def admit(self) -> None:
+        """Let initiators in, from anywhere."""
+        self.daemon.admin("--op", "bind", "--mode", "target", "--tid", str(self.number), "-I", "ALL")
 
     def lun(
         self, lun: int, *, size: int, serial: str, sector: int = 512, naa: str = "6589cfc000000a1b2c3d4e5f60718293"
