@@ -154,12 +154,16 @@ class Target:
         return place
 
     def grow(self, lun: int, size: int) -> None:
-        """Make the file behind a LUN larger; tgtd reads its size when it opens it."""
+        """Make the file behind a LUN larger, or smaller; tgtd reads its size when it opens it."""
         place = self.daemon.directory / f"{self.number}-{lun}.img"
         os.truncate(place, size)
-        where = ("--mode", "logicalunit", "--tid", str(self.number), "--lun", str(lun))
         for change in ("online=0", f"path={place}", "online=1"):
-            self.daemon.admin("--op", "update", *where, "--params", change)
+            self.update(lun, change)
+
+    def update(self, lun: int, change: str) -> None:
+        """Change a parameter of a LUN, such as `readonly=1`."""
+        where = ("--mode", "logicalunit", "--tid", str(self.number), "--lun", str(lun))
+        self.daemon.admin("--op", "update", *where, "--params", change)
 
     def ping(self, *, interval: int, count: int) -> None:
         """Ask initiators every `interval` seconds whether they live, and drop those that miss `count` answers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import InputError, ProofError
+from pyvmiscsi.errors import InputError, LunReadOnlyError, ProofError, ScsiError
 from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, LibiscsiDevice, cdb
 from pyvmiscsi.names import Iqn, Lun, LunAddress
 from pyvmiscsi.ports import BlockAccess, Span
@@ -160,3 +160,26 @@ def test_reads_ahead_in_order(device: LibiscsiDevice) -> None:
     pieces = list(device.read_stream(len(data), MIB))
     assert b"".join(pieces) == data
     assert {len(piece) for piece in pieces[:-1]} == {device.longest_piece}
+
+
+class TestALunThatTheNasChangesUnderItsUser:
+    """On a real target; what tgtd cannot be brought to do, a puppet does in test_odd_targets.py."""
+
+    def test_turned_read_only_says_so_and_is_still_read(self, target: Target, device: LibiscsiDevice) -> None:
+        device.pwrite(b"x" * 512, 0)
+        target.update(1, "readonly=1")
+        with pytest.raises(LunReadOnlyError, match="the extent is read-only on the nas"):
+            device.pwrite(b"y" * 512, 0)
+        assert device.pread(512, 0) == b"x" * 512
+
+    def test_made_smaller_says_so_for_what_is_gone(self, target: Target, device: LibiscsiDevice) -> None:
+        target.grow(1, 8 * MIB)
+        with pytest.raises(ScsiError, match="it has become smaller"):
+            device.pwrite(b"y" * 512, 12 * MIB)
+
+    def test_made_larger_is_gone_on_with(self, target: Target, device: LibiscsiDevice, file: Path) -> None:
+        target.grow(1, 24 * MIB)
+        device.pwrite(b"y" * 512, 12 * MIB)
+        device.flush()
+        assert file.read_bytes()[12 * MIB : 12 * MIB + 512] == b"y" * 512
+        assert file.stat().st_size == 24 * MIB
