@@ -10,6 +10,7 @@ from pyvmiscsi.images import vhd
 from pyvmiscsi.images.formats import HEAD, PACKED, Foreign, Format, Kind, format_named, format_of
 from pyvmiscsi.images.given import Given
 from pyvmiscsi.images.headers import Header, head_of, header_of
+from pyvmiscsi.images.xz import FOOTER, XzIndex
 from pyvmiscsi.units import SECTOR
 
 
@@ -23,6 +24,8 @@ class Found:
     """Of an image that QEMU reads."""
     has_footer: bool = False
     """A raw disk that ends as a fixed VHD does."""
+    index: XzIndex | None = None
+    """Of a local .xz file, which is unpacked in parts at once."""
 
 
 def found(given: Given) -> Found:
@@ -32,7 +35,10 @@ def found(given: Given) -> Found:
         raise ImageError(f"image {given.name}: is empty")
     kind = format_of(head, given.name)
     if kind in PACKED:
-        return Found(kind, None, has_footer=format_named(PurePath(given.name).stem) is Foreign.VHD)
+        has_footer = format_named(PurePath(given.name).stem) is Foreign.VHD
+        index = _xz_index(given) if kind is Format.XZ else None
+        length = index.length - has_footer * vhd.FOOTER if index else None
+        return Found(kind, length, has_footer=has_footer, index=index)
     if kind is Format.RAW or (kind is Foreign.VHD and not head.startswith(vhd.MAGIC)):
         return _raw(given, kind)
     header = header_of(kind, given.head(head_of(kind)), given.name)
@@ -44,6 +50,14 @@ def not_whole_sectors(name: str, length: int) -> ImageError:
     return ImageError(
         f"{name}: {length} bytes are not whole sectors of {SECTOR.bytes}", hint="it was cut short, or is no disk"
     )
+
+
+def _xz_index(given: Given) -> XzIndex | None:
+    """The index at the end of an .xz file; None where it cannot be had, or is not of the whole file."""
+    footer = given.tail(FOOTER)
+    size = XzIndex.size_in(footer) if footer else None
+    end = given.tail(size + FOOTER) if size else None
+    return XzIndex.parse(end[:-FOOTER], end[-FOOTER:], given.size or 0) if end else None
 
 
 def _raw(given: Given, kind: Kind) -> Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -20,6 +21,7 @@ from pyvmiscsi.images.pieces import pieces
 from pyvmiscsi.images.qemu import Reader, mapped
 from pyvmiscsi.images.unpacking import unpacked
 from pyvmiscsi.images.vhd import FOOTER, VhdHeader, another_size
+from pyvmiscsi.images.xz import unpacked_at_once
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.units import SECTOR
 
@@ -38,12 +40,12 @@ def open_image(place: str, *, sha256: str | None = None, progress: Progress = si
         if what.header is not None:
             with _known_to_qemu(given, what.header, progress) as content:
                 yield content
-        elif given.path is not None and what.length is not None and not given.is_hashed:
+        elif what.kind in PACKED or given.path is None or what.length is None or given.is_hashed:
+            yield StreamedImage(given, what)
+        else:
             with given.path.open("rb", buffering=0) as file:
                 name, number = f"image {given.name}", file.fileno()
                 yield MappedImage(name, what.length, number, extents_in(number, what.length, name))
-        else:
-            yield StreamedImage(given, what)
 
 
 class StreamedImage:
@@ -88,7 +90,12 @@ class StreamedImage:
         given = self._given.chunks()
         if self.kind not in PACKED:
             return given
-        inside = unpacked(given, self.kind, self._given.name)
+        index, name = self._what.index, self._given.name
+        workers = index.workers(os.cpu_count() or 1) if index else 1
+        if index and workers > 1:
+            inside = unpacked_at_once(given, index, workers, name)
+        else:
+            inside = unpacked(given, self.kind, name)
         head = b""
         for chunk in inside:
             head += chunk

@@ -12,8 +12,6 @@ from pyvmiscsi.images.formats import Format, Kind
 
 LARGEST = 1024 * 1024
 """How much one step may unpack."""
-XZ_MEMORY = 256 * 1024 * 1024
-"""What unpacking xz may take: `xz -9` needs 65 MiB, and a file of a few bytes may ask for 4 GiB."""
 
 
 class Unpacker(Protocol):
@@ -88,7 +86,9 @@ def _unpackers(kind: Kind) -> tuple[Callable[[], Unpacker], type[Exception]]:
     if kind is Format.XZ:
         import lzma
 
-        return lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY), lzma.LZMAError
+        from pyvmiscsi.images.xz import MEMORY
+
+        return lambda: lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MEMORY), lzma.LZMAError
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
