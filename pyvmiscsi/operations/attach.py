@@ -17,7 +17,7 @@ from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.ports import Initiator, Nas
 from pyvmiscsi.steps.claims import NothingBegun
-from pyvmiscsi.steps.sessions import DiskAttached, DiskDetached, NobodyElseLoggedIn
+from pyvmiscsi.steps.sessions import AllDetached, DiskAttached, NobodyElseLoggedIn
 
 ATTACH = "attach"
 DETACH = "detach"
@@ -47,4 +47,4 @@ def attach_plan(
 
 def detach_plan(subject: str, targets: Iterable[Iqn], initiator: Initiator, host: str) -> Plan:
     """The host logged out of these targets; the disks stay as they are, and any login brings the session back."""
-    return Plan(DETACH, subject, tuple(DiskDetached(initiator, host, target) for target in targets))
+    return Plan(DETACH, subject, (AllDetached(initiator, host, tuple(targets)),))

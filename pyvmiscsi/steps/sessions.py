@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -116,6 +117,35 @@ class DiskDetached:
 
     def undo(self) -> None:
         """Sessions are lazy: the next start logs in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllDetached:
+    """The host has no session to any of these targets: all are taken away at once.
+
+    One after another could wait in vain: the disk of a dead session that somebody opened keeps the disks of others from
+    going away, until its own session goes.
+    """
+
+    initiator: Initiator
+    host: str
+    targets: tuple[Iqn, ...]
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"no session {self.host} -> " + ", ".join(str(target) for target in self.targets)
+
+    def holds(self) -> bool:
+        return all(session.target not in self.targets for session in self.initiator.sessions())
+
+    def make(self) -> None:
+        with ThreadPoolExecutor(len(self.targets), thread_name_prefix="detach") as pool:
+            for done in [pool.submit(self.initiator.detach, target) for target in self.targets]:
+                done.result()
+
+    def undo(self) -> None:
+        """Whoever needs one of them logs in again."""
 
 
 def guest_credential(nas: Nas, tag: int | None) -> Credential | None:

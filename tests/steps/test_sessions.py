@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Event
 
 import pytest
 
-from pyvmiscsi.errors import BusyError
+from pyvmiscsi.errors import BusyError, DeadlineError
 from pyvmiscsi.model import DiskProof, NasSession, SessionState
-from pyvmiscsi.names import Lun, LunAddress, Portal, Serial
+from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
 from pyvmiscsi.steps import sessions
-from pyvmiscsi.steps.sessions import NobodyElseLoggedIn
+from pyvmiscsi.steps.sessions import AllDetached, NobodyElseLoggedIn
 from pyvmiscsi.units import GIB
 from tests.fakes.nas import BASENAME, FakeNas
 from tests.operations.scenes import RememberingInitiator
@@ -89,3 +90,27 @@ def test_it_is_the_other_who_is_named(nas: FakeNas, monkeypatch: pytest.MonkeyPa
     nas.sessions_now = [HV1, HV2]
     with pytest.raises(BusyError, match=r"^target \S+: iqn.1994-09.org.freebsd:hv2 at"):
         NobodyElseLoggedIn(nas, hv1, "hv1", (TARGET,)).make()
+
+
+@dataclass
+class FrozenInitiator(RememberingInitiator):
+    """A host that `culprit` has frozen: no disk goes away before that one's session does."""
+
+    culprit: Iqn = TARGET
+    thawed: Event = field(default_factory=Event)
+
+    def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
+        if target == self.culprit:
+            self.thawed.set()
+        if not self.thawed.wait(deadline):
+            raise DeadlineError(f"{target}: logged out: not so")
+        super().detach(target)
+
+
+def test_sessions_that_wait_for_each_other_are_taken_away_together() -> None:
+    other = BASENAME.child("web1-disk1")
+    frozen = FrozenInitiator({other: PROOF, TARGET: PROOF})
+    step = AllDetached(frozen, "hv1", (other, TARGET))
+    assert not step.holds()
+    step.make()
+    assert step.holds()

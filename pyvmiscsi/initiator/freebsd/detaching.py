@@ -64,5 +64,5 @@ def _await_gone(iscsictl: Iscsictl, clock: Clock, sight: Sight, rows: tuple[Row,
         deadline=seconds,
         clock=clock,
         pauses=backoff(0.1, 1.5, 1.0),
-        hint="iscsictl -L shows what is left; nothing was deleted",
+        hint=sight.frozen_hint() or "iscsictl -L shows what is left; nothing was deleted",
     )
