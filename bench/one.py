@@ -45,7 +45,7 @@ def fill_at_once(addresses: Iterable[LunAddress], file: Path) -> None:
 def read_back(address: LunAddress, file: Path) -> None:
     length = file.stat().st_size
     with LibiscsiAccess().open(address) as lun:
-        filling.read_back(lun, Written(length, file.with_suffix(".sha256").read_text()))
+        filling.read_back(lun, Written(length, file.with_suffix(".digest").read_text()))
 
 
 def save(address: LunAddress, file: Path) -> None:

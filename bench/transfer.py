@@ -222,9 +222,9 @@ def _pump(source: Path, to: Target) -> Sequence[str]:
 
 
 def _write(file: Path, data: int, whole: int) -> None:
-    """So many MiB of data, half noise and half text, spread over a disk of `whole` MiB; its SHA-256 beside it."""
+    """So many MiB of data, half noise and half text, spread over a disk of `whole` MiB; its digest beside it."""
     drawn = random.Random(data)  # noqa: S311 - no secret
-    digest, zeros = hashlib.sha256(), bytes(MIB)
+    digest, zeros = hashlib.sha256(), hashlib.sha256(bytes(MIB)).digest()
     with file.open("xb") as to:
         for number in range(whole):
             if number * data // whole == (number + 1) * data // whole:
@@ -233,9 +233,9 @@ def _write(file: Path, data: int, whole: int) -> None:
             piece = b"".join(drawn.randbytes(2048) + _LETTERS[:2048] for _ in range(MIB // 4096))
             to.seek(number * MIB)
             to.write(piece)
-            digest.update(piece)
+            digest.update(hashlib.sha256(piece).digest())
         to.truncate(whole * MIB)
-    file.with_suffix(".sha256").write_text(digest.hexdigest())
+    file.with_suffix(".digest").write_text(f"sha256/1M:{digest.hexdigest()}")
 
 
 def _memory() -> str | None:

@@ -188,7 +188,7 @@ def import_(
             run=run,
         )
     view = image.info()
-    show.text(invocation, f"image {view.name} has {view.size_text}, SHA-256 {view.sha256}", view)
+    show.text(invocation, f"image {view.name} has {view.size_text}, digest {view.digest}", view)
 
 
 @app.command("export")
@@ -225,9 +225,9 @@ def export(
         else:
             site.image(what, datastore).export(file, chosen, replace=force, run=run)
     of_file = learnt.get("file_sha256")
-    sha256 = f"SHA-256 {of_file}" if of_file else f"SHA-256 of the disk in it {learnt.get('sha256')}"
+    digest = f"SHA-256 {of_file}" if of_file else f"digest of the disk in it {learnt.get('digest')}"
     answer = {"file": str(file), "format": str(chosen), **learnt}
-    show.text(invocation, f"{what} is saved to {file}: {chosen}, {sha256}", answer)
+    show.text(invocation, f"{what} is saved to {file}: {chosen}, {digest}", answer)
 
 
 def _description(image: "ImageView") -> str | None:

@@ -50,7 +50,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a transfer wrote: how many bytes of disk, and their SHA-256 in hexadecimal, zeros included, if taken."""
+    """What a transfer wrote: how many bytes of disk, and their `digest.DiskDigest`, if one was taken."""
 
     length: int
-    sha256: str | None
+    digest: str | None

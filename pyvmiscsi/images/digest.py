@@ -1,7 +1,10 @@
-"""SHA-256 beside other work: hashlib lets go of the interpreter, so a thread of its own costs next to nothing.
+"""Digests beside other work: hashlib lets go of the interpreter, so a thread of its own costs next to nothing.
 
-A SHA-256 has to go over every byte, also over zeros that nobody reads or writes. For a large sparse disk that takes
-longer than all the rest: whoever does not need it takes `NoDigest`.
+A SHA-256 has to go over every byte, also over zeros that nobody reads or writes: of a large sparse disk it would take
+longer than all the rest. So a disk's digest is the SHA-256 of the SHA-256s of its MiBs, in which a MiB of zeros is a
+constant. Where the disk is a file, standard tools take it, too:
+
+    split -b 1M --filter='openssl dgst -sha256 -binary' disk.raw | sha256sum
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ from pyvmiscsi.images.content import Piece, Zeros
 
 _BEHIND = 16
 """How many pieces are kept until they are hashed."""
-_SOME_ZEROS = memoryview(bytes(1024 * 1024))
+_PART = 1024 * 1024
+_SOME_ZEROS = memoryview(bytes(_PART))
+_ZERO_PART = hashlib.sha256(_SOME_ZEROS).digest()
+_MANY_ZEROS = 4096
 
 
 class Digest:
-    """A SHA-256 taken by a thread of its own, a bounded number of pieces behind."""
+    """The SHA-256 of all bytes, taken by a thread of its own, a bounded number of pieces behind."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
@@ -72,6 +78,48 @@ class Digest:
             if self._left:
                 return
             self._sha256.update(_SOME_ZEROS[: piece.length - start])
+
+
+class DiskDigest(Digest):
+    """The SHA-256 of the SHA-256s of a disk's MiBs, the last as long as what is left: `sha256/1M:` and 64 digits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._part = hashlib.sha256()
+        self._room = _PART
+        """How much is missing of the part that is being taken."""
+
+    def hexdigest(self) -> str | None:
+        """Of all pieces so far, which are then the whole disk."""
+        super().hexdigest()
+        whole = self._sha256.copy()
+        if self._room < _PART:
+            whole.update(self._part.digest())
+        return f"sha256/1M:{whole.hexdigest()}"
+
+    def _take(self, piece: Piece) -> None:
+        if isinstance(piece, Zeros):
+            rest = piece.length
+            if self._room < _PART:
+                rest -= self._fill(_SOME_ZEROS[:rest])
+            for first in range(0, rest // _PART, _MANY_ZEROS):
+                self._sha256.update(_ZERO_PART * min(_MANY_ZEROS, rest // _PART - first))
+            self._fill(_SOME_ZEROS[: rest % _PART])
+            return
+        with memoryview(piece) as view:
+            at = 0
+            while at < len(view):
+                at += self._fill(view[at:])
+
+    def _fill(self, data: memoryview) -> int:
+        """Take as much as there is room for in this part; how much that was."""
+        with data[: self._room] as taken:
+            self._part.update(taken)
+            self._room -= len(taken)
+            if not self._room:
+                self._sha256.update(self._part.digest())
+                self._part, self._room = hashlib.sha256(), _PART
+            return len(taken)
 
 
 class NoDigest(Digest):

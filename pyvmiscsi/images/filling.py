@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pyvmiscsi.errors import ImageError, InputError, IscsiError, ProofError
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import Digest, NoDigest
+from pyvmiscsi.images.digest import Digest, DiskDigest, NoDigest
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
@@ -33,7 +33,7 @@ def fill(
     if content.length is not None:
         _refuse_larger(content, content.length, device)
     with (
-        Digest() if hashed else NoDigest() as digest,
+        DiskDigest() if hashed else NoDigest() as digest,
         Ahead(content.pieces(device.longest_piece)) as ahead,
         _Filling(device, content, digest, ahead, progress).whose_errors_tell() as filling,
     ):
@@ -93,9 +93,11 @@ class _Filling:
         for piece in self._ahead.ready():
             _refuse_larger(self._content, self._length + len(piece), self._device)
             self._progress(self._content.done, self._content.total)
-            self._digest.add(piece)
             offset, self._length = self._length, self._length + len(piece)
-            if not isinstance(piece, Zeros) and not is_zero(piece):
+            if isinstance(piece, Zeros) or is_zero(piece):
+                self._digest.add(Zeros(len(piece)))
+            else:
+                self._digest.add(piece)
                 self._ends.append(self._length)
                 yield offset, piece
             if not self._digest.has_room(_HASH_SECONDS):
@@ -108,12 +110,12 @@ class _Filling:
 
 def read_back(device: BlockDevice, written: Written, *, progress: Progress = silent) -> None:
     """Read what was written, and all behind it; ProofError when it is not the same, or not zeros."""
-    if written.sha256 is None:
-        raise InputError("what was written has no SHA-256: it cannot be read back")
-    with Digest() as digest:
+    if written.digest is None:
+        raise InputError("no digest was taken of what was written: it cannot be compared")
+    with DiskDigest() as digest:
         for _, piece in _read(device, 0, written.length, progress):
-            digest.add(piece)
-        if digest.hexdigest() != written.sha256:
+            digest.add(Zeros(len(piece)) if is_zero(piece) else piece)
+        if digest.hexdigest() != written.digest:
             raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
     for at, piece in _read(device, written.length, device.size.bytes, progress):
         if not is_zero(piece):

@@ -14,7 +14,7 @@ from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
 from pyvmiscsi.images import qemu
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import Digest
+from pyvmiscsi.images.digest import Digest, DiskDigest
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.packing import packed
 from pyvmiscsi.images.pieces import is_zero
@@ -27,7 +27,10 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was saved: the disk, and the SHA-256 of the file that holds it (None for a qcow2)."""
+    """What was saved: the disk, and the SHA-256 of the file that holds it.
+
+    Of a raw file that is all, and the disk has no digest of its own; the SHA-256 of a qcow2 is not taken.
+    """
 
     disk: Written
     file_sha256: str | None
@@ -41,19 +44,22 @@ def save(content: Content, path: Path, kind: Format, *, replace: bool = False, p
     """
     if not replace and path.exists():
         raise _taken(path)
-    with _in_place(path, replace=replace) as part, Digest() as digest:
+    with _in_place(path, replace=replace) as part, Digest() if kind is Format.RAW else DiskDigest() as digest:
         length = 0
 
         def pieces() -> Iterator[Piece]:
             nonlocal length
             for piece in _watched(content, progress):
-                digest.add(piece)
-                length += len(piece)
-                yield piece
+                known = Zeros(len(piece)) if not isinstance(piece, Zeros) and is_zero(piece) else piece
+                digest.add(known)
+                length += len(known)
+                yield known
 
         file_sha256 = _write(part, pieces(), kind, content.length)
-        disk = Written(length, digest.hexdigest())
-    return Saved(disk, disk.sha256 if kind is Format.RAW else file_sha256)
+        taken = digest.hexdigest()
+    if kind is Format.RAW:
+        return Saved(Written(length, None), taken)
+    return Saved(Written(length, taken), file_sha256)
 
 
 def part_of(path: Path) -> Path:
@@ -83,7 +89,7 @@ def _write_sparse(file: BinaryIO, pieces: Iterator[Piece]) -> None:
     end = 0
     for at, piece in _placed(pieces):
         end = at + len(piece)
-        if not isinstance(piece, Zeros) and not is_zero(piece):
+        if not isinstance(piece, Zeros):
             file.seek(at)
             file.write(piece)
     file.truncate(end)
@@ -91,7 +97,7 @@ def _write_sparse(file: BinaryIO, pieces: Iterator[Piece]) -> None:
 
 def _data(pieces: Iterator[Piece]) -> Iterator[tuple[int, bytes | bytearray]]:
     for at, piece in _placed(pieces):
-        if not isinstance(piece, Zeros) and not is_zero(piece):
+        if not isinstance(piece, Zeros):
             yield at, piece
 
 

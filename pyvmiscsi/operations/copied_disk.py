@@ -81,7 +81,7 @@ class CopiedDisk:
         if not is_there:
             yield VolumeExists(nas, self.volume(path, marks), signature)
         source = SnapshotSource(nas, datastore, self.source.dataset, self.source.name)
-        is_image = ImageMark.in_marks(path, marks) is not None  # an image tells its SHA-256, a guest's disk does not
+        is_image = ImageMark.in_marks(path, marks) is not None  # an image tells its digest, a guest's disk does not
         yield LunCopied(source, nas, datastore, path, Transport(scene.block_access()), signature, hashed=is_image)
 
     def volume(self, path: DatasetPath, marks: Marks) -> Volume:

@@ -288,7 +288,7 @@ def image_view(
         used=record.volume.used.bytes if record.volume.used else None,
         volume=str(record.volume.path),
         origin=record.volume.origin,
-        sha256=filled["sha256"] if filled else None,
+        digest=filled.get("digest") if filled else None,
         settings=dict(record.mark.settings),
         operations=tuple(intent.id for intent in pending if intent.subject == subject_of(record.name)),
         guests=tuple(str(guest.name) for guest in guests if any(disk.volume.path in clones for disk in guest.disks)),

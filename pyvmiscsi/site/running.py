@@ -23,7 +23,7 @@ class Run:
     """What a caller may want of any operation: to hear of its steps, and to stop it between two of them.
 
     Of a step that copies data also how far it is (its title, bytes done, and of how many if that is known), what it
-    found out (such as `sha256`), and to stop it in the middle.
+    found out (such as a `digest`), and to stop it in the middle.
     """
 
     listen: Listener = nobody

@@ -220,8 +220,8 @@ class ImageView(View):
     volume: str
     origin: str | None
     """The snapshot that it is a clone of; None when it depends on nothing."""
-    sha256: str | None
-    """Of the disk, where it was copied byte by byte."""
+    digest: str | None
+    """Of the disk, where it was copied byte by byte: `sha256/1M:`, and the SHA-256 of the SHA-256s of its MiBs."""
     settings: Mapping[str, str]
     """vm-bhyve's keys that a guest of it begins with."""
     guests: tuple[str, ...]

@@ -101,7 +101,7 @@ class LunCopied:
     """The volume holds what the source had at its snapshot, and owes it nothing; the two may be on different nases.
 
     Every byte goes through this process, but for those that the source has let go of. The clone that is read is gone
-    afterwards. With `hashed` the SHA-256 is taken on the way: of a sparse disk that takes longer than all the rest.
+    afterwards. With `hashed` a digest is taken on the way.
     """
 
     source: SnapshotSource
@@ -146,7 +146,7 @@ class LunCopied:
 
 
 def filling_of(volume: Volume) -> dict[str, Any] | None:
-    """What a filled volume's mark says: `op`, `length` of the disk in bytes, its `sha256` or None.
+    """What a filled volume's mark says: `op`, `length` of the disk in bytes, its `digest` or None.
 
     None when it has no such mark.
     """
@@ -172,7 +172,7 @@ def _fill(
 
 def _say_filled(offer: Offer, written: Written) -> None:
     """The last thing of all, once everything made for the transfer is gone: whoever reads it has nothing left to do."""
-    note = {"op": offer.signature.operation, "length": written.length, "sha256": written.sha256}
+    note = {"op": offer.signature.operation, "length": written.length, "digest": written.digest}
     offer.nas.change_marks(offer.volume, {**mark(offer.volume, "filled", note), f"{PREFIX}filling": None})
 
 

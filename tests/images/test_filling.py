@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.pieces import pieces
 from tests.fakes.luns import PIECE, MemoryLun
+from tests.images.digests import digest_of
 
 SIZE = 16 * PIECE
 
@@ -64,7 +64,7 @@ def test_writes_the_content_and_leaves_zeros_behind_it(data: bytes, cuts: list[i
     written = fill(lun, Chunks(known), fresh=fresh)
     assert lun.data == data.ljust(SIZE, b"\0")
     assert lun.flushed
-    assert written == Written(len(data), hashlib.sha256(data).hexdigest())
+    assert written == Written(len(data), digest_of(data))
     read_back(lun, written)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.errors import ImageError, IscsiError
+from pyvmiscsi.images.content import Written
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
@@ -20,6 +22,7 @@ from pyvmiscsi.images.saving import save
 from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, access, unflushed
 from pyvmiscsi.names import Iqn, Lun, LunAddress
 from pyvmiscsi.waiting import wait_for
+from tests.images.digests import digest_of
 from tests.images.packing import SUFFIX, packed
 from tests.initiator import tgtd, wire
 
@@ -81,7 +84,8 @@ def test_a_lun_is_copied_onto_another_and_saved(daemon: tgtd.Tgtd, disk: Disk, t
         written = fill(lun, LunContent("disk", source), fresh=True)
         saved = save(LunContent("disk", source), tmp_path / "disk.raw", Format.RAW)
     assert other.file.read_bytes() == disk.file.read_bytes() == (tmp_path / "disk.raw").read_bytes()
-    assert written == saved.disk
+    assert written == Written(SIZE, digest_of(disk.file.read_bytes()))
+    assert saved.file_sha256 == hashlib.sha256(disk.file.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("data", [packed(Format.GZIP, DISK)[:-9], DISK + b"x", os.urandom(SIZE + 512)])

@@ -23,6 +23,7 @@ from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.site import Guest
 from pyvmiscsi.units import MIB, Size
 from tests.fakes.calls import Call, nothing
+from tests.images.digests import digest_of
 from tests.images.web import Answer, serving
 from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
@@ -192,7 +193,7 @@ def test_a_full_copy_depends_on_nothing_and_leaves_nothing_behind(world: World) 
     source = made(world)
     image = source.make_image("debian", full=True)
     assert image.info().origin is None
-    assert image.info().sha256 == hashlib.sha256(DATA.ljust(MIB.bytes, b"\0")).hexdigest()
+    assert image.info().digest == digest_of(DATA.ljust(MIB.bytes, b"\0"))
     assert source.all_snapshots() == ()
     source.destroy()
     image.provision("db1", full=True)
@@ -216,7 +217,7 @@ def test_a_file_becomes_an_image_and_an_image_a_file(world: World, tmp_path: Pat
     image = world.site().datastore().image("debian")
     image.import_from(str(tmp_path / "debian.raw"), description="from a file")
     view = image.info()
-    assert view.sha256 == hashlib.sha256(disk).hexdigest()
+    assert view.digest == digest_of(disk)
     assert view.size == MIB.bytes + 16 * 1024, "whole blocks"
     assert view.source == "debian.raw"
     image.provision("db1", size=Size.parse("2M"))
@@ -266,7 +267,7 @@ def test_a_published_checksum_is_checked(world: World, tmp_path: Path) -> None:
         image.import_from(str(place), checksums="auto")
     (tmp_path / "CHECKSUM.SHA256").write_text(f"SHA256 (disk.raw) = {hashlib.sha256(place.read_bytes()).hexdigest()}\n")
     image.import_from(str(place), checksums=str(tmp_path / "CHECKSUM.SHA256"))
-    assert image.info().sha256 == hashlib.sha256(place.read_bytes()).hexdigest()
+    assert image.info().digest == digest_of(place.read_bytes())
 
 
 def test_an_image_that_is_not_whole_yet_is_told_from_one_that_is(world: World) -> None:

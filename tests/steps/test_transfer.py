@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import Size
 from tests.fakes.luns import PIECE, FakeLuns
 from tests.fakes.nas import PARENT, FakeNas
+from tests.images.digests import digest_of
 from tests.operations.scenes import datastore_in
 from tests.plan.worlds import Killed
 from tests.steps.faults import FAULTS, fault_at
@@ -94,7 +94,7 @@ def test_the_volume_holds_the_disk_and_zeros_behind_it_and_says_so(world: World,
     assert note is not None
     length = len(DISK) if kind is World.filled else SIZE.bytes
     content = world.luns.bytes_of(PATH)[:length]
-    assert note == {"op": "aa01", "length": length, "sha256": hashlib.sha256(content).hexdigest()}
+    assert note == {"op": "aa01", "length": length, "digest": digest_of(bytes(content))}
     others = {table: rows for table, rows in world.nas.state().items() if table != "volumes"}
     assert others == {table: rows for table, rows in before.items() if table != "volumes"}
     assert [one.path for one in world.nas.inventory(PARENT).volumes] == [SOURCE, PATH]
@@ -147,12 +147,12 @@ def test_an_image_that_cannot_be_opened_is_said_before_anything_is_touched(world
     assert world.nas.calls == []
 
 
-def test_a_copy_takes_no_sha256_where_nobody_asks_for_it(world: World) -> None:
+def test_a_copy_takes_no_digest_where_nobody_asks_for_it(world: World) -> None:
     world.make_volume()
     replace(world.copied(), hashed=False).make()
     volume = world.nas.find_volume(PATH)
     assert volume is not None
-    assert filling_of(volume) == {"op": "aa01", "length": SIZE.bytes, "sha256": None}
+    assert filling_of(volume) == {"op": "aa01", "length": SIZE.bytes, "digest": None}
 
 
 def test_another_sha256_is_refused_and_the_volume_is_not_filled(world: World) -> None:
