@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from pyvmiscsi.errors import DeadlineError, InputError, LoginError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import allocation, cdb, facts, sense, shapes
-from pyvmiscsi.initiator.libiscsi.connection import Buffer, Task
+from pyvmiscsi.initiator.libiscsi.nouns import Buffer, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.initiator.libiscsi.shapes import LbaExtent
 from pyvmiscsi.initiator.libiscsi.unflushed import Unflushed

@@ -1,30 +1,12 @@
-"""One libiscsi context, driven by a poll loop of our own: connect, log in, run SCSI tasks, log out.
-
-How it is built, and why:
-
-- One context per object. A lock lets one thread in at a time; `close()` from another thread ends what that one
-  waits for. cffi releases the GIL around every call into the library.
-- Only asynchronous calls: libiscsi's `*_sync` calls can hang for ever, and its own timeouts do not cover a
-  reconnect. Every wait here has a deadline.
-- libiscsi never reconnects by itself (`noautoreconnect`): a lost connection ends everything with
-  SessionLostError, and whoever holds the session decides.
-- A task that misses its deadline ends the session as well, because the target may go on writing into its buffer
-  until the connection is closed.
-"""
+"""A session over its connection: log in, discover, run SCSI tasks, log out."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import math
-import os
 import secrets
-import select
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyvmiscsi.errors import (
@@ -39,97 +21,43 @@ from pyvmiscsi.initiator import reasons
 from pyvmiscsi.initiator.libiscsi import cdb, sense
 from pyvmiscsi.initiator.libiscsi.library import load
 from pyvmiscsi.initiator.libiscsi.login_text import login_reason
+from pyvmiscsi.initiator.libiscsi.loop import CallError, Loop
+from pyvmiscsi.initiator.libiscsi.nouns import (
+    NO_DIGESTS,
+    Attention,
+    Digests,
+    Found,
+    MovedError,
+    Task,
+)
 from pyvmiscsi.initiator.libiscsi.refusals import refusal
-from pyvmiscsi.initiator.libiscsi.replies import CANCELLED, Reply, callback, expect, forget
+from pyvmiscsi.initiator.libiscsi.replies import CANCELLED, Reply, expect, forget
 from pyvmiscsi.initiator.libiscsi.shapes import lun_field
 from pyvmiscsi.model import Credential
-
-Buffer = bytes | bytearray | memoryview
-Attention = Callable[[ScsiError], None]
-"""What is told of a unit attention before its command is sent again; what it raises ends that command."""
 
 DISCOVERY, NORMAL = 1, 2  # enum iscsi_session_type
 _NO_DATA, _FROM_TARGET, _TO_TARGET = 0, 1, 2  # enum scsi_xfer_dir
 _UNDERFLOW = 1  # enum scsi_residual
-_GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _LOGOUT_SECONDS = 2.0
-_ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, unless the network is full
 _LATER_WAIT = 0.1
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
 
 _CRC32C = 3  # enum iscsi_header_digest and iscsi_data_digest: no other will do
 _MOVED = (reasons.LOGIN_STATUS[0x0101], reasons.LOGIN_STATUS[0x0102])
 
-_OWN_FAULT = "outqueue[0]->cmdsn < expcmdsn"
 
-
-class LibraryFaultError(SessionLostError):
-    """libiscsi ended a session that was well: up to 1.19 it does so when a target's ping meets queued data of a write.
-
-    Its answer to the ping gets the number of a command that was sent before (github.com/sahlberg/libiscsi, pull request
-    328, in 1.20). To the target nothing happened but a closed connection.
-    """
-
-
-class MovedError(LoginError):
-    """The target is to be found at another portal, for now or for good (RFC 7143 section 11.13.5)."""
-
-    def __init__(self, message: str, *, reason: str, portal: str) -> None:
-        super().__init__(message, reason=reason)
-        self.portal = portal
-
-
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """Which parts of each PDU carry a CRC32C: asked for of the target, whose answer libiscsi does not tell."""
-
-    header: bool = False
-    data: bool = False
-
-
-NO_DIGESTS = Digests()
-"""TCP's checksum alone, as FreeBSD's initiator does by default."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A SCSI command for one LUN: its CDB, and the buffer that it fills (`into`) or sends (`data`)."""
-
-    lun: int
-    cdb: bytes
-    into: bytearray | memoryview | None = None
-    data: Buffer = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A target that a portal told of, and the portals where it says it listens (`10.0.0.10:3260,1`)."""
-
-    target: str
-    portals: tuple[str, ...]
-
-
-class Connection:
+class Connection(Loop):
     """A session with one target (or a discovery session, without any), from connect to close."""
 
     def __init__(self, portal: str, target: str | None, initiator: str, digests: Digests = NO_DIGESTS) -> None:
-        self.portal = portal
-        self.target = target
         library = load()
-        self._ffi, self._lib = library.ffi, library.lib
-        self._done = callback(library)
-        self._lock = threading.Lock()
-        self._closing = False
-        self._lost = ""
         if digests.header and not library.has_header_digest:
             raise UnsupportedError(f"header digests: {library.words} has none that work", hint="libiscsi 1.19 has them")
         if digests.data and not library.has_data_digest:
             raise UnsupportedError(f"data digests: {library.words} has none", hint="libiscsi 1.20.1 has them")
-        self._context: Any = self._lib.iscsi_create_context(initiator.encode())
-        if self._context == self._ffi.NULL:
-            raise LoginError(f"initiator name {initiator!r}: libiscsi refuses it", reason="Initiator error")
-        self._wake_out, self._wake_in = socket.socketpair()
-        self._lib.iscsi_set_noautoreconnect(self._context, 1)
+        self.portal = portal
+        self.target = target
+        super().__init__(library, initiator, target or portal)
         self._lib.iscsi_set_header_digest(self._context, _CRC32C if digests.header else 0)
         if digests.data:
             self._lib.iscsi_set_data_digest(self._context, _CRC32C)
@@ -139,7 +67,7 @@ class Connection:
     def log_in(self, credential: Credential | None, isid: int | None, deadline: float) -> None:
         """Connect and log in; LoginError with the target's or the network's reason, and the connection is closed.
 
-        The deadline does not cover the look-up of a portal's host name, which libiscsi does by itself.
+        MovedError when the target says where it is now. No deadline covers the look-up of a host name.
         """
         lib, context = self._lib, self._context
         end = time.monotonic() + deadline
@@ -163,7 +91,7 @@ class Connection:
             except DeadlineError:
                 self._destroy("login timed out")
                 raise self._login_error("Operation timed out") from None
-            except (SessionLostError, _CallError) as error:
+            except (SessionLostError, CallError) as error:
                 reason = login_reason(str(error.args[0]))
                 moved_to = self._moved_to() if reason in _MOVED else ""
                 self._destroy("login failed")
@@ -180,7 +108,7 @@ class Connection:
                 found = self._call(
                     lambda *tail: self._lib.iscsi_discovery_async(self._context, *tail), end, read=self._found
                 )
-            except _CallError as error:
+            except CallError as error:
                 raise IscsiError(f"discovery at {self.portal}: {error}") from None
             return tuple(found)
 
@@ -194,7 +122,7 @@ class Connection:
         try:
             # A discovery session is never logged out: libiscsi would wait for ever for istgt's answer.
             if log_out and self.target and self._context is not None and not self._closing:
-                with contextlib.suppress(IscsiError, DeadlineError, _CallError):
+                with contextlib.suppress(IscsiError, DeadlineError, CallError):
                     end = time.monotonic() + _LOGOUT_SECONDS
                     self._call(lambda *tail: self._lib.iscsi_logout_async(self._context, *tail), end)
             self._closing = True
@@ -203,45 +131,6 @@ class Connection:
             self._wake_out.close()
         finally:
             self._lock.release()
-
-    @property
-    def is_alive(self) -> bool:
-        """False once the session is known to be lost or closed; `tend` finds out."""
-        return self._context is not None and not self._closing
-
-    @property
-    def loss(self) -> str:
-        """Why it is not alive."""
-        return self._lost
-
-    def fileno(self) -> int:
-        """The socket, to wait on with select or poll; SessionLostError when there is none."""
-        with self._lock:
-            self._check()
-            return int(self._lib.iscsi_get_fd(self._context))
-
-    def tend(self, seconds: float = 0.0) -> bool:
-        """Answer the target's pings (NOP-In) for up to `seconds`, or until something came; whether it is alive.
-
-        A target drops an initiator that does not answer: some thread must call this while no command runs,
-        for instance whenever `fileno()` is readable. Waiting happens without the lock, so commands go first.
-        """
-        try:
-            if seconds > 0:
-                poll = select.poll()
-                poll.register(self.fileno(), select.POLLIN | _GONE)
-                poll.register(self._wake_out, select.POLLIN)
-                poll.poll(math.ceil(seconds * 1000))
-            with self._lock:
-                self._check()
-                self._service(0, lambda: False)
-                for _ in range(_ANSWER_TRIES):
-                    if not self._lib.iscsi_which_events(self._context) & select.POLLOUT:
-                        break
-                    self._service(_ANSWER_WAIT, lambda: False)
-        except (SessionLostError, OSError, ValueError):
-            return False
-        return self.is_alive
 
     # tasks
 
@@ -333,7 +222,7 @@ class Connection:
             lib.scsi_task_add_data_in_buffer(made, length, buffer)
         elif direction == _TO_TARGET:
             lib.scsi_task_add_data_out_buffer(made, length, buffer)
-        reply = Reply()
+        reply = Reply(self)
         reply.task, reply.buffer = made, buffer
         expect(reply)
         token = ffi.cast("void *", reply.token)
@@ -359,74 +248,6 @@ class Connection:
 
     def _what(self, task: Task) -> str:
         return f"{self.target} LUN {task.lun}: {cdb.words(task.cdb)}"
-
-    # the loop
-
-    def _call(self, start: Callable[..., int], end: float, *, read: Callable[[Any], Any] | None = None) -> Any:
-        """Start an asynchronous call and wait for its answer; _CallError with libiscsi's words when it fails."""
-        reply = Reply(read)
-        expect(reply)
-        if start(self._done, self._ffi.cast("void *", reply.token)) != 0:
-            forget(reply)
-            raise _CallError(self._error_text())
-        self._await([reply], end, f"{self.target or self.portal}: login")
-        if reply.status != 0:
-            raise _CallError(reply.error or f"Status: ({reply.status})")  # a redirect comes without words
-        return reply.answer
-
-    def _await(self, replies: Sequence[Reply], end: float, what: str) -> None:
-        def done() -> bool:
-            return all(reply.is_there for reply in replies)
-
-        while not done():
-            if self._closing:
-                self._destroy("closed")
-                raise SessionLostError(f"{self.target or self.portal}: the session was closed")
-            left = end - time.monotonic()
-            if left <= 0:
-                self._destroy(f"{what}: no answer in time")
-                raise DeadlineError(f"{what}: no answer in time", hint="the session was closed")
-            self._service(left, done)
-
-    def _service(self, wait: float, done: Callable[[], bool]) -> None:
-        """Wait for the socket once, and let libiscsi do what is to be done."""
-        lib, context = self._lib, self._context
-        fd = lib.iscsi_get_fd(context)
-        poll = select.poll()
-        poll.register(fd, lib.iscsi_which_events(context) | _GONE)
-        poll.register(self._wake_out, select.POLLIN)
-        ready = dict(poll.poll(math.ceil(wait * 1000))).get(fd, 0)
-        if not ready:
-            return
-        known = select.POLLIN | select.POLLOUT | select.POLLHUP | select.POLLERR
-        if lib.iscsi_service(context, ready & known) != 0:
-            lost = self._lose(self._error_text())
-            if not done():
-                raise lost
-        elif ready & _GONE and not done() and _has_ended(fd):
-            raise self._lose("the target closed the connection")
-
-    def _check(self) -> None:
-        if self._context is None or self._closing:
-            kind = LibraryFaultError if _OWN_FAULT in self._lost else SessionLostError
-            raise kind(f"{self.target or self.portal}: the session is gone: {self._lost or 'closed'}")
-
-    def _lose(self, why: str) -> SessionLostError:
-        self._destroy(why)
-        kind = LibraryFaultError if _OWN_FAULT in self._lost else SessionLostError
-        return kind(f"{self.target or self.portal}: the session was lost: {self._lost}")
-
-    def _destroy(self, why: str) -> None:
-        """Close the connection and free the context; everything in flight is called back as cancelled."""
-        if self._context is not None:
-            context, self._context = self._context, None
-            self._lost = why
-            self._lib.iscsi_destroy_context(context)
-
-    def _error_text(self) -> str:
-        if self._context is None:
-            return self._lost
-        return bytes(self._ffi.string(self._lib.iscsi_get_error(self._context))).decode(errors="replace").strip()
 
     def _moved_to(self) -> str:
         if self._context is None:
@@ -456,18 +277,3 @@ class Connection:
             found.append(Found(ffi.string(address.target_name).decode(), tuple(reversed(portals))))
             address = address.next
         return found[::-1]  # libiscsi puts each new one in front
-
-
-class _CallError(Exception):
-    """An asynchronous call failed; the text is libiscsi's."""
-
-
-def _has_ended(fd: int) -> bool:
-    """Whether nothing more can come from this socket; what came already is left in it."""
-    with socket.socket(fileno=os.dup(fd)) as peer:
-        try:
-            return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True

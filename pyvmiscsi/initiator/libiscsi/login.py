@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from pyvmiscsi.errors import InputError, LoginError
 from pyvmiscsi.initiator import reasons
-from pyvmiscsi.initiator.libiscsi.connection import Connection, Digests, MovedError
+from pyvmiscsi.initiator.libiscsi.connection import Connection
+from pyvmiscsi.initiator.libiscsi.nouns import Digests, MovedError
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Portal
 

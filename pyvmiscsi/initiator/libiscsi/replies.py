@@ -17,9 +17,10 @@ CANCELLED = 0x0F00_0000
 class Reply:
     """What came back for one call, or `NOT_YET`. `read` takes what only lives as long as the callback."""
 
-    __slots__ = ("answer", "buffer", "error", "read", "status", "task", "token")
+    __slots__ = ("answer", "buffer", "error", "owner", "read", "status", "task", "token")
 
-    def __init__(self, read: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, owner: object, read: Callable[[Any], Any] | None = None) -> None:
+        self.owner = owner
         self.token = next(_tokens)
         self.status = NOT_YET
         self.read = read
@@ -45,6 +46,13 @@ def expect(reply: Reply) -> None:
 def forget(reply: Reply) -> None:
     """It will not be called back: the call could not even be begun."""
     _expected.pop(reply.token, None)
+
+
+def forget_all(owner: object) -> None:
+    """Nothing of its context, which is no more, will be called back."""
+    for reply in tuple(_expected.values()):
+        if reply.owner is owner:
+            forget(reply)
 
 
 @functools.cache

@@ -23,8 +23,9 @@ from typing import Self
 
 from pyvmiscsi.errors import InputError, IscsiError, ScsiError
 from pyvmiscsi.initiator.libiscsi import cdb, sense, shapes
-from pyvmiscsi.initiator.libiscsi.connection import NO_DIGESTS, Attention, Buffer, Connection, Digests, Found, Task
+from pyvmiscsi.initiator.libiscsi.connection import Connection
 from pyvmiscsi.initiator.libiscsi.login import Login
+from pyvmiscsi.initiator.libiscsi.nouns import NO_DIGESTS, Attention, Buffer, Digests, Found, Task
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Iqn, Portal
 

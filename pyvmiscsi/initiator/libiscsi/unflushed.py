@@ -10,7 +10,7 @@ import threading
 from collections import deque
 
 from pyvmiscsi.initiator.libiscsi import cdb
-from pyvmiscsi.initiator.libiscsi.connection import Task
+from pyvmiscsi.initiator.libiscsi.nouns import Task
 
 FLUSH_EVERY = 64 * 1024**2
 

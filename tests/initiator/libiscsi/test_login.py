@@ -17,6 +17,7 @@ from tests.initiator.tgtd import Target, Tgtd, free_port
 TARGET = "iqn.2026-01.org.example:odd"
 LIBISCSI = library.load()
 needs_ipv6 = pytest.mark.skipif(LIBISCSI.releases == "1.18", reason="libiscsi 1.18 connects to no IPv6 address")
+needs_header_digest = pytest.mark.skipif(not LIBISCSI.has_header_digest, reason="libiscsi before 1.19")
 MOVED, MOVED_FOR_GOOD = 0x0101, 0x0102
 
 
@@ -114,13 +115,17 @@ class TestATargetThatMoved:
 
 
 class TestDigests:
-    def test_are_asked_for_only_on_request(self) -> None:
+    @pytest.mark.parametrize(
+        ("digests", "asked"),
+        [
+            (Digests(), "HeaderDigest=None\n"),
+            pytest.param(Digests(header=True), "HeaderDigest=CRC32C\n", marks=needs_header_digest),
+        ],
+    )
+    def test_are_asked_for_only_on_request(self, digests: Digests, asked: str) -> None:
         with Puppet() as puppet:
-            Session.login(puppet.portal, TARGET).close()
-            assert "HeaderDigest=None\n" in puppet.asked[0]
-        with Puppet() as puppet:
-            Session.login(puppet.portal, TARGET, digests=Digests(header=True)).close()
-            assert "HeaderDigest=CRC32C\n" in puppet.asked[0]
+            Session.login(puppet.portal, TARGET, digests=digests).close()
+            assert asked in puppet.asked[0]
 
     @pytest.fixture
     def target(self, daemon: Tgtd) -> Target:
@@ -133,7 +138,7 @@ class TestDigests:
             )
         return target
 
-    @pytest.mark.skipif(not LIBISCSI.has_header_digest, reason="libiscsi before 1.19")
+    @needs_header_digest
     def test_of_headers_notice_a_bit_that_flipped(self, target: Target) -> None:
         portal = target.daemon.portal
         wanted = Digests(header=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyvmiscsi.errors import ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import unflushed
 from pyvmiscsi.initiator.libiscsi.access import LibiscsiDevice
-from pyvmiscsi.initiator.libiscsi.connection import LibraryFaultError, Task
+from pyvmiscsi.initiator.libiscsi.nouns import LibraryFaultError, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.initiator.libiscsi.shapes import BlockLimits, Capacity, Inquiry, Provisioning
 from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal
