@@ -73,7 +73,8 @@ def uses_of(text: str, disks: Collection[str]) -> tuple[str, ...]:
     """
     head, _, rest = text.partition("mounts\n")
     mounts, _, rest = rest.partition("swaps\n")
-    swaps, _, files = rest.partition("files\n")
+    swaps, _, rest = rest.partition("processes\n")
+    processes, _, files = rest.partition("files\n")
     node = re.compile(rf"/dev/(?:{'|'.join(map(re.escape, disks))})[0-9]*")
     found: list[str] = []
     numbers: set[str] = set()
@@ -88,8 +89,37 @@ def uses_of(text: str, disks: Collection[str]) -> tuple[str, ...]:
     found += (f"{source} is mounted on {place}" for source, place in _mounts(mounts, numbers, node))
     areas = (line.split()[0] for line in swaps.splitlines() if line.strip())
     found += (f"{path} is swap space" for path in areas if node.fullmatch(path))
-    found += (f"{path} is open by process {process}" for process, path in _open_files(files) if node.fullmatch(path))
+    families = _families(processes)
+    for process, path in _open_files(files):
+        family = families.get(process, ["which has ended"])
+        if node.fullmatch(path) and _UDEV.isdisjoint(family):
+            found.append(f"{path} is open by process {process} ({family[0]})")
     return tuple(dict.fromkeys(found))
+
+
+_UDEV = frozenset({"(udev-worker)", "systemd-udevd", "udevd"})
+"""They, and what they run (scsi_id, blkid), look into every disk that comes, and wait in there when its session is
+lost at that moment (seen on Linux 6.1): nobody's use of it."""
+
+
+def _families(text: str) -> dict[str, list[str]]:
+    """Process id to its command's name, its parent's, and so on, from lines of /proc/<id>/stat (proc(5))."""
+    named: dict[str, tuple[str, str]] = {}
+    for line in text.splitlines():
+        head, _, rest = line.rpartition(") ")
+        process, _, name = head.partition(" (")
+        named[process] = (name, [*rest.split(), "", ""][1])
+    families: dict[str, list[str]] = {}
+    for process in named:
+        family, parent = list[str](), process
+        while parent in named and len(family) < _ANCESTORS:
+            name, parent = named[parent]
+            family.append(name)
+        families[process] = family
+    return families
+
+
+_ANCESTORS = 8  # far enough for what udev runs, and no end of a loop between two looks at /proc
 
 
 def _mounts(text: str, numbers: set[str], node: re.Pattern[str]) -> Iterator[tuple[str, str]]:

@@ -216,6 +216,8 @@ echo mounts
 cat /proc/1/mountinfo || exit
 echo swaps
 cat /proc/swaps
+echo processes
+cat /proc/[0-9]*/stat 2>/dev/null
 echo files
 # shellcheck disable=SC2010 # what the links lead to is looked at, not their names
 ls -l /proc/[0-9]*/fd 2>/dev/null | grep -e '^/proc/' -e ' -> /dev/sd'

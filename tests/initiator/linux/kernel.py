@@ -54,6 +54,7 @@ class Session:
     unit: int
     lost: bool = False
     uses: str = ""
+    user: str = "qemu-system-x86"
     logout_status: int = 0
 
     @property
@@ -199,7 +200,8 @@ class FakeKernel:
             for session in self.sessions if session.uses
         )  # fmt: skip
         numbers = "".join(f"number\t{disk}\t8:{16 * (ord(disk[2]) - ord('a'))}\n" for disk in disks)
-        return Reply(f"{numbers}mounts\nswaps\nfiles\n{files}".encode())
+        processes = "".join(f"{700 + session.number} ({session.user}) S 1 0\n" for session in self.sessions)
+        return Reply(f"{numbers}mounts\nswaps\nprocesses\n{processes}files\n{files}".encode())
 
     def _targets(self, portal: str) -> Reply:
         listed = "".join(f"{portal},1 {name}\n" for name, served in self.served.items() if served.listed)

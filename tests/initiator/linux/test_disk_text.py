@@ -64,12 +64,17 @@ NOBODY = "40 27 0:23 / /dev/shm rw,relatime - tmpfs tmpfs rw"
 
 
 def told(
-    *, head: str = "", mount: str = NOBODY.removeprefix("40 27 "), swap: str = "/dev/sda2", link: str = "/dev/sda1"
+    *,
+    head: str = "",
+    mount: str = NOBODY.removeprefix("40 27 "),
+    swap: str = "/dev/sda2",
+    processes: str = "1 (systemd) S 0 1 1\n812 (fsck) D 1 812 812\n",
+    link: str = "/dev/sda1",
 ) -> str:
     files = f"/proc/1/fd:\nlrwx------ 1 root root 64 Nov 22 21:00 0 -> /dev/null\n/proc/812/fd:\n… 9 -> {link}\n"
     swaps = f"Filename\tType\tSize\tUsed\tPriority\n{swap}   partition\t975868\t0\t-2\n"
     numbers, mounts = "number\tsdb\t8:16\nnumber\tsdb\t8:17\n", MOUNTINFO.format(mount=mount)
-    return f"{numbers}{head}mounts\n{mounts}swaps\n{swaps}files\n{files}"
+    return f"{numbers}{head}mounts\n{mounts}swaps\n{swaps}processes\n{processes}files\n{files}"
 
 
 class TestUses:
@@ -84,13 +89,40 @@ class TestUses:
             (told(mount="8:17 / /mnt rw - ext4 /dev/disk/by-label/x rw"), "/dev/disk/by-label/x is mounted on /mnt"),
             (told(mount="0:52 /@ /mnt rw shared:1 - btrfs /dev/sdb rw"), "/dev/sdb is mounted on /mnt"),
             (told(swap="/dev/sdb2"), "/dev/sdb2 is swap space"),
-            (told(link="/dev/sdb"), "/dev/sdb is open by process 812"),
-            (told(link="/dev/sdb1"), "/dev/sdb1 is open by process 812"),
+            (told(link="/dev/sdb"), "/dev/sdb is open by process 812 (fsck)"),
+            (told(link="/dev/sdb1"), "/dev/sdb1 is open by process 812 (fsck)"),
         ],
         ids=["device-mapper", "loop", "mount by number", "mount by name", "swap", "process", "process on a partition"],
     )
     def test_somebody(self, text: str, use: str) -> None:
         assert uses_of(text, ["sdb"]) == (use,)
+
+    @pytest.mark.parametrize(
+        "processes",
+        [
+            "812 ((udev-worker)) S 99 99 99\n",
+            "812 (systemd-udevd) D 1 812 812\n",
+            "99 ((udev-worker)) S 1 99 99\n811 (sh) S 99 99 99\n812 (scsi_id) D 811 99 99\n",
+        ],
+        ids=["udev", "older udev", "what udev runs"],
+    )
+    def test_udev_that_looks_into_every_disk_is_nobody(self, processes: str) -> None:
+        assert uses_of(told(link="/dev/sdb", processes=processes), ["sdb"]) == ()
+
+    @pytest.mark.parametrize(
+        ("processes", "name"),
+        [
+            ("", "which has ended"),
+            ("812 (a) b (c) S 812 812 812\n", "a) b (c"),
+            ("811 (x) S 812 0\n812 (y) S 811 0\n", "y"),
+            ("812", "which has ended"),
+        ],
+        ids=["gone", "brackets", "a loop", "cut short"],
+    )
+    def test_whatever_proc_says_of_processes_is_read(self, processes: str, name: str) -> None:
+        assert uses_of(told(link="/dev/sdb", processes=processes), ["sdb"]) == (
+            f"/dev/sdb is open by process 812 ({name})",
+        )
 
     @pytest.mark.parametrize("other", ["/dev/sdba", "/dev/sdb1/x", "/dev/sd", "/tmp/dev/sdb"])
     def test_of_another_disk_is_none_of_this(self, other: str) -> None:

@@ -95,7 +95,7 @@ class TestAttach:
     def test_leaves_a_dead_session_whose_disk_is_in_use(self, initiator: Initiator, kernel: FakeKernel) -> None:
         kernel.start(TARGET, PORTAL, age=60).lost = True
         kernel.sessions[0].uses = "/dev/sdb"
-        with pytest.raises(BusyError, match=r"FAILED.*/dev/sdb is open by process 701.*session -r 1 -u"):
+        with pytest.raises(BusyError, match=r"FAILED.*/dev/sdb is open by process 701 .*session -r 1 -u"):
             initiator.attach(PROOF, None)
         assert [session.number for session in kernel.sessions] == [1]
 
@@ -415,6 +415,12 @@ class TestDetach:
         with pytest.raises(BusyError, match="/dev/sdb1 is open by process 701"):
             initiator.detach(Iqn(TARGET))
         assert len(kernel.sessions) == 1
+
+    def test_is_not_kept_by_udev_that_looks_into_the_disk(self, initiator: Initiator, kernel: FakeKernel) -> None:
+        initiator.attach(PROOF, None)
+        kernel.sessions[0].uses, kernel.sessions[0].user = "/dev/sdb", "(udev-worker)"
+        initiator.detach(Iqn(TARGET))
+        assert is_clean(kernel)
 
     def test_takes_dead_sessions_away_whoever_has_their_disks_open(
         self, initiator: Initiator, kernel: FakeKernel

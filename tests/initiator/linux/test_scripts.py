@@ -275,9 +275,10 @@ class TestUses:
         machine.write("proc/swaps", "Filename Type\n/dev/sdb2 partition\n")
         (machine.root / "proc/812/fd").mkdir(parents=True)
         (machine.root / "proc/812/fd/9").symlink_to("/dev/sdb")
+        machine.write("proc/812/stat", "812 (fsck) S 1 812 812 0 -1 4194304\n")
         assert set(self.uses(machine)) == {
             "sdb is part of dm-0", "sdb is part of dm-1", "/dev/sdb is behind loop3", "/dev/root is mounted on /mnt",
-            "/dev/sdb2 is swap space", "/dev/sdb is open by process 812",
+            "/dev/sdb2 is swap space", "/dev/sdb is open by process 812 (fsck)",
         }  # fmt: skip
 
     def test_who_may_not_see_the_mounts_is_told_so(self, machine: Machine) -> None:
