@@ -12,12 +12,15 @@ Nothing is connected before it is used. Long operations tell `listen` of every s
 
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
+from pyvmiscsi.site.guest.attaching import AttachedView
 from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.pending import PendingOperation
+from pyvmiscsi.site.session_views import SessionView, TargetView
 from pyvmiscsi.site.site import Site
 from pyvmiscsi.site.views import CloneView, DatastoreView, DiskView, GuestView, ImageView, OperationView, ResizedView
 
 __all__ = [
+    "AttachedView",
     "CloneView",
     "Datastore",
     "DatastoreView",
@@ -29,5 +32,7 @@ __all__ = [
     "OperationView",
     "PendingOperation",
     "ResizedView",
+    "SessionView",
     "Site",
+    "TargetView",
 ]
