@@ -223,6 +223,8 @@ class FakeKernel:
         assert device == f"da{session.unit}"
         self.disks_touched.append(device)
         served = self.served[target]
+        if self.age(session) < served.node_after:
+            return Reply(stderr=f"diskinfo: {device}: No such file or directory\n".encode(), status=1)
         sectors = served.size // served.sector
         text = f"{served.serial:>36}\n{served.reservation}\n{served.geom_serial or served.serial}\n"
         text += f"{device}\t{served.sector}\t{served.size}\t{sectors}\t4096\t0\t64\t64\t32\n"

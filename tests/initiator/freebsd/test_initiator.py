@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -347,7 +348,7 @@ class TestWhoseSession:
         kernel.conf = {TARGET}
         session = kernel.start(TARGET, "10.0.0.10", age=60)
         session.lost = None if alive else "Not found"
-        asks = (
+        asks: tuple[Callable[[], object], ...] = (
             lambda: initiator.attach(PROOF, None),
             lambda: initiator.find(PROOF),
             lambda: initiator.detach(Iqn(TARGET)),
