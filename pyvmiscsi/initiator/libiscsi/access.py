@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from pyvmiscsi.errors import DeadlineError, InputError, LoginError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import allocation, cdb, facts, sense, shapes
-from pyvmiscsi.initiator.libiscsi.nouns import Buffer, Task
+from pyvmiscsi.initiator.libiscsi.nouns import NO_DIGESTS, Buffer, Digests, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
 from pyvmiscsi.initiator.libiscsi.shapes import LbaExtent
 from pyvmiscsi.initiator.libiscsi.unflushed import Unflushed
@@ -63,8 +63,9 @@ class _Flush(Task):
 class LibiscsiAccess:
     """Opens LUNs with the embedded initiator; `initiator` is the name it gives itself."""
 
-    def __init__(self, initiator: str = "") -> None:
+    def __init__(self, initiator: str = "", *, digests: Digests = NO_DIGESTS) -> None:
         self._initiator = initiator
+        self._digests = digests
 
     @contextlib.contextmanager
     def open(
@@ -81,6 +82,7 @@ class LibiscsiAccess:
                 initiator=self._initiator,
                 credential=credential,
                 isid=isid,
+                digests=self._digests,
                 deadline=seconds,
             )
 

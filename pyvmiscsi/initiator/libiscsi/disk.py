@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pyvmiscsi.initiator.libiscsi.access import LibiscsiAccess
+from pyvmiscsi.initiator.libiscsi.nouns import NO_DIGESTS, Digests
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal
 from pyvmiscsi.ports import BlockDevice
@@ -38,6 +39,7 @@ def open_lun(
     *,
     credential: Credential | None = None,
     initiator: str = "",
+    digests: Digests = NO_DIGESTS,
     deadline: float = 30.0,
 ) -> Iterator[RawDisk]:
     """Log in to a LUN for the length of the block; what was written is flushed at its end.
@@ -49,7 +51,8 @@ def open_lun(
         target if isinstance(target, Iqn) else Iqn.parse(target),
         Lun(lun),
     )
-    with LibiscsiAccess(initiator).open(address, credential, deadline=deadline) as device, RawDisk(device) as disk:
+    access = LibiscsiAccess(initiator, digests=digests)
+    with access.open(address, credential, deadline=deadline) as device, RawDisk(device) as disk:
         yield disk
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pyvmiscsi.errors import InputError, LoginError, SessionLostError, UnsupportedError
-from pyvmiscsi.initiator.libiscsi import Digests, Session, connection, discover, library
+from pyvmiscsi.initiator.libiscsi import Digests, Session, connection, discover, library, open_lun
 from pyvmiscsi.names import Portal
 from tests.initiator.puppet import Puppet
 from tests.initiator.relay import flipped, relayed
@@ -179,3 +179,18 @@ class TestDigests:
         with pytest.MonkeyPatch.context() as patch, pytest.raises(UnsupportedError, match=r"libiscsi\.so\.4, .* older"):
             patch.setattr(connection, "load", lambda: old)
             Session.login(nobody(), TARGET, digests=digests)
+
+    @needs_header_digest
+    def test_are_asked_for_in_every_layer(self, target: Target) -> None:
+        portal, digests = target.daemon.portal, Digests(header=True)
+        with relayed(portal.host, portal.port) as wire:
+            told: list[bytes] = []
+
+            def heard(data: bytes) -> bytes:
+                told.append(data)
+                return data
+
+            wire.spoil = heard
+            with open_lun(wire.portal, target.iqn, 1, digests=digests) as disk:
+                assert disk.pread(4, 0) == bytes(4)
+        assert b"HeaderDigest=CRC32C" in b"".join(told)
