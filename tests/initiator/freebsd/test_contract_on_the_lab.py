@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import DeadlineError
+from pyvmiscsi.errors import BusyError, ConflictError, DeadlineError
 from pyvmiscsi.hosts.ssh import SshHost
 from pyvmiscsi.initiator.freebsd import FreebsdInitiator, attaching, scripts
 from pyvmiscsi.lab.hypervisor import Control, HypervisorOptions, RunningHypervisor, start, stop
 from pyvmiscsi.model import Credential, HostRecord
-from pyvmiscsi.names import Iqn, Portal
+from pyvmiscsi.names import Iqn, Portal, Serial
 from pyvmiscsi.ports import Host, Initiator
 from pyvmiscsi.units import Size
 from pyvmiscsi.waiting import SystemClock, wait_for
-from tests.contracts.initiator_contract import LUN, SIZE, InitiatorContract, World, iqn, proof_of
+from tests.contracts.initiator_contract import LUN, SIZE, InitiatorContract, World, iqn, of, proof_of
 from tests.initiator.tgtd import Account, Target, Tgtd
 
 HOLD = """# hold $1 open until the first of the two processes is killed
@@ -125,6 +126,19 @@ def host(hypervisor: RunningHypervisor, key: Path) -> Iterator[Host]:
     host.close()
 
 
+def reserve(host: Host, initiator: Initiator, target: Iqn, *commands: str) -> None:
+    """`camcontrol persist daN -o …` for the disk of this session."""
+
+    def disk() -> str | None:
+        (session,) = of(initiator.sessions(), target)
+        device = session.luns.get(LUN.number, "")
+        return device if device.startswith("da") else None
+
+    device = wait_for(disk, what=f"{target} shows its disk", deadline=60)
+    for command in commands:
+        host.run(["camcontrol", "persist", device, "-o", *command.split()])
+
+
 class TestOnTheLab(InitiatorContract):
     @pytest.fixture
     def world(self, host: Host, hypervisor: RunningHypervisor, daemon: Tgtd) -> Iterator[OnTheLab]:
@@ -178,6 +192,64 @@ class TestOnTheLab(InitiatorContract):
         initiator.detach(dead)
         initiator.detach(alive)
         assert [each for each in initiator.sessions() if each.target in (dead, alive, late)] == []
+
+    def test_a_session_of_the_hosts_own_configuration_is_left_alone(
+        self, world: OnTheLab, initiator: Initiator
+    ) -> None:
+        target = iqn("administrators")
+        world.serve(target, serial="5c4ae0d1b2f7-00")
+        entry = f"backup {{\n\tTargetName = {target}\n\tTargetAddress = {world.portal}\n}}\n"
+        world.host.write_file("/etc/iscsi.conf", entry.encode(), mode=0o600)
+        try:
+            world.host.run(["iscsictl", "-A", "-n", "backup"])
+            self.await_state(initiator, target, connected=True)
+            asks: tuple[Callable[[], object], ...] = (
+                lambda: initiator.attach(proof_of(world, target), None),
+                lambda: initiator.find(proof_of(world, target)),
+                lambda: initiator.detach(target),
+            )
+            for ask in asks:
+                with pytest.raises(ConflictError, match=r"/etc/iscsi\.conf"):
+                    ask()
+            assert [session.connected for session in of(initiator.sessions(), target)] == [True]
+        finally:
+            world.host.remove_file("/etc/iscsi.conf")
+        initiator.detach(target)
+
+    def test_a_disk_that_is_reserved_is_given_back_and_the_remedy_told_is_one(
+        self, world: OnTheLab, initiator: Initiator
+    ) -> None:
+        target = iqn("reserved")
+        world.serve(target, serial="5c4ae0d1b2f7-00")
+        initiator.attach(proof_of(world, target), None)
+        reserve(world.host, initiator, target, "register -K 0x1111", "reserve -k 0x1111 -s lun -T wr_ex")
+        initiator.detach(target)  # what was reserved stays so, and every new session is another's
+        with pytest.raises(BusyError, match="write_exclusive, key 0x1111") as caught:
+            initiator.attach(proof_of(world, target), None)
+        assert of(initiator.sessions(), target) == []
+
+        world.log_in_by_hand(target, str(world.portal))
+        self.await_state(initiator, target, connected=True)
+        told = re.findall(r"camcontrol persist daN -o ([^;]+)", caught.value.hint)
+        assert len(told) == 2
+        reserve(world.host, initiator, target, *told)
+        assert initiator.attach(proof_of(world, target), None).serial == Serial("5c4ae0d1b2f7-00")
+        initiator.detach(target)
+
+    def test_where_labels_are_switched_off_the_plain_device_is_used_and_it_is_said(self, world: OnTheLab) -> None:
+        target, warned = iqn("unlabelled"), list[str]()
+        world.serve(target, serial="5c4ae0d1b2f7-00")
+        initiator = FreebsdInitiator(world.host, Eager(), warn=warned.append)
+        world.host.run(["sysctl", "kern.geom.label.disk_ident.enable=0"])
+        try:
+            disk = initiator.attach(proof_of(world, target), None)
+        finally:
+            world.host.run(["sysctl", "kern.geom.label.disk_ident.enable=1"])
+        assert re.fullmatch(r"/dev/da\d+", disk.device)
+        (warning,) = warned
+        assert f"used as {disk.device}" in warning
+        assert "kern.geom.label.disk_ident.enable=0" in warning
+        initiator.detach(target)
 
     def test_the_lab_host_is_ready(self, host: Host) -> None:
         assert [finding for finding in FreebsdInitiator(host).preflight() if finding.fatal] == []
