@@ -156,8 +156,12 @@ class RawDisk(io.RawIOBase):
         """What was written is on stable storage."""
         super().flush()
         if self._unflushed:
-            self._device.flush()
-            self._unflushed = False
+            self._unflushed = False  # before, for what is written meanwhile may come too late for it
+            try:
+                self._device.flush()
+            except BaseException:
+                self._unflushed = True
+                raise
 
     def readable(self) -> bool:
         self._check(0)

@@ -122,6 +122,23 @@ def test_is_flushed_once_for_what_was_written_and_not_for_what_was_read() -> Non
     assert lun.flushed
 
 
+def test_a_flush_that_failed_is_tried_again() -> None:
+    class Failing(MemoryLun):
+        def flush(self) -> None:
+            failing.pop()
+            super().flush()
+
+    failing, lun = [True], Failing(bytearray(8192))
+    disk = RawDisk(lun)
+    disk.write(b"x")
+    failing.clear()
+    with pytest.raises(IndexError):
+        disk.flush()
+    failing.append(True)
+    disk.close()
+    assert lun.flushed
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.integers(0, 8300), st.binary(max_size=1500)),

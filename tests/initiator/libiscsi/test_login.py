@@ -181,6 +181,13 @@ class TestDigests:
             Session.login(nobody(), TARGET, digests=digests)
 
     @needs_header_digest
+    def test_are_done_without_where_the_target_declines(self, daemon: Tgtd) -> None:
+        target = daemon.target()
+        target.lun(1, size=1 << 20, serial="digests")
+        with Session.login(daemon.portal, target.iqn, digests=Digests(header=True)) as session:
+            assert session.serial(1) == "digests"
+
+    @needs_header_digest
     def test_are_asked_for_in_every_layer(self, target: Target) -> None:
         portal, digests = target.daemon.portal, Digests(header=True)
         with relayed(portal.host, portal.port) as wire:
