@@ -153,7 +153,7 @@ def _without_footer(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
         raise another_size(name, length)
 
 
-def _one_behind(items: Iterator[bytes | bytearray]) -> Iterator[bytes | bytearray]:
+def _one_behind(items: Iterator[Piece]) -> Iterator[Piece]:
     """Each item once the next one is there, so that what is wrong at the end is known before the last one is used."""
     last = next(items, None)
     for item in items:

@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from pyvmiscsi.images.content import Piece, Zeros
 
-def pieces(chunks: Iterable[bytes | bytearray], length: int) -> Iterator[bytes | bytearray]:
-    """The same bytes in pieces of `length`, the last as long as what is left."""
+
+def pieces(chunks: Iterable[bytes | bytearray], length: int) -> Iterator[Piece]:
+    """The same bytes in pieces of `length`, the last as long as what is left; some of those that are zero as `Zeros`.
+
+    Data is copied at most once, and zeros of a long chunk not at all: most of what comes out of a compressed disk.
+    """
+    zeros = _zeros(length)
     rest = bytearray()
     for chunk in chunks:
-        if not rest and len(chunk) == length:
-            yield chunk
-            continue
-        rest += chunk
-        whole = len(rest) // length * length
-        with memoryview(rest) as view:
-            for start in range(0, whole, length):
-                yield bytes(view[start : start + length])
-        del rest[:whole]
+        at = 0
+        if rest:
+            at = min(length - len(rest), len(chunk))
+            rest += memoryview(chunk)[:at]
+            if len(rest) < length:
+                continue
+            yield rest
+            rest = bytearray()
+        while len(chunk) - at >= length:
+            if chunk.startswith(zeros, at):
+                yield Zeros(length)
+            else:
+                yield chunk if len(chunk) == length else chunk[at : at + length]
+            at += length
+        rest += memoryview(chunk)[at:]
     if rest:
-        yield bytes(rest)
+        yield rest
 
 
 def is_zero(piece: bytes | bytearray) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.images.formats import Format, Kind
 
-LARGEST = 1024 * 1024
+LARGEST = 512 * 1024
 """How much one step may unpack."""
 
 

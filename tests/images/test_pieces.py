@@ -5,13 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyvmiscsi.images.content import Zeros
 from pyvmiscsi.images.pieces import is_zero, pieces
 
 
-@given(chunks=st.lists(st.binary(max_size=40)), length=st.integers(1, 50))
-def test_the_same_bytes_in_pieces_of_one_length(chunks: list[bytes], length: int) -> None:
+def chunks_of() -> st.SearchStrategy[list[bytes | bytearray]]:
+    one = st.binary(max_size=40) | st.integers(0, 90).map(bytes)
+    return st.lists(one | one.map(bytearray))
+
+
+@given(chunks=chunks_of(), length=st.integers(1, 50))
+def test_the_same_bytes_in_pieces_of_one_length(chunks: list[bytes | bytearray], length: int) -> None:
     made = list(pieces(chunks, length))
-    assert b"".join(made) == b"".join(chunks)
+    assert b"".join(bytes(one.length) if isinstance(one, Zeros) else one for one in made) == b"".join(chunks)
     assert all(len(piece) == length for piece in made[:-1])
     assert all(0 < len(piece) <= length for piece in made[-1:])
 
