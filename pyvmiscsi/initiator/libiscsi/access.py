@@ -99,7 +99,7 @@ class LibiscsiDevice:
     A lost session is taken up again. The new one has the same initiator name and ISID, so the target ends everything of
     the old one first (RFC 7143 section 6.3.5), and it is proven to be the same disk. Then all that was written since
     the last flush is sent again, because a nas that crashed may have lost it, and what was on its way. So that this
-    fits into memory, a long write is flushed every 64 MiB. The disk is proven as well when the target says that it was
+    fits into memory, a long write is flushed every 32 MiB. The disk is proven as well when the target says that it was
     changed; one that has grown goes on, with its new `size`.
     """
 

@@ -37,7 +37,9 @@ from pyvmiscsi.model import Credential
 
 DISCOVERY, NORMAL = 1, 2  # enum iscsi_session_type
 _NO_DATA, _FROM_TARGET, _TO_TARGET = 0, 1, 2  # enum scsi_xfer_dir
-_UNDERFLOW = 1  # enum scsi_residual
+_EXACT, _UNDERFLOW = 0, 1  # enum scsi_residual
+_WHOLE = (0x28, 0x2A, 0x88, 0x8A)
+"""READ and WRITE: what they move is the data of so many sectors, and nothing else may pass for it."""
 _LOGOUT_SECONDS = 2.0
 _LATER_WAIT = 0.1
 _UNIT_ATTENTIONS = 10  # more than that in a row, and something is broken
@@ -241,8 +243,12 @@ class Connection(Loop):
                 key, code = (made.sense.key, made.sense.ascq) if reply.status == sense.CHECK_CONDITION else (0, 0)
                 asc, ascq = code >> 8 & 0xFF, code & 0xFF
                 raise refusal(self._what(task), status=reply.status, key=key, asc=asc, ascq=ascq)
-            short = int(made.residual) if made.residual_status == _UNDERFLOW else 0
-            return max(int(made.expxferlen) - short, 0)
+            wanted, residual = int(made.expxferlen), int(made.residual)
+            if made.residual_status == _EXACT:
+                return wanted
+            if task.cdb[0] in _WHOLE:
+                raise IscsiError(f"{self._what(task)}: {residual} of {wanted} bytes too few or too many were moved")
+            return max(wanted - residual, 0) if made.residual_status == _UNDERFLOW else wanted
         finally:
             self._lib.scsi_free_scsi_task(made)
 

@@ -252,10 +252,12 @@ class Session:
     ) -> bool:
         """COMPARE AND WRITE: put `data` where `expected` is, at once; False, and nothing written, where it is not.
 
-        Both are as long, whole sectors, at most 255 and what the LUN's `block_limits` say. ScsiError (ILLEGAL REQUEST)
-        on a LUN that does not know the command, as tgtd.
+        Both are as long, whole sectors, at most 255 and what the LUN takes; else InputError. ScsiError (ILLEGAL
+        REQUEST) on a LUN that does not know the command, as tgtd.
         """
-        count = len(data) // sector_size
+        count, rest = divmod(len(data), sector_size)
+        if rest or len(expected) != len(data) or not 0 < count <= 255:
+            raise InputError(f"COMPARE AND WRITE of {len(data)} for {len(expected)} bytes: not as many whole sectors")
         try:
             self._do(Task(lun, cdb.compare_and_write(sector, count), data=bytes(expected) + bytes(data)), deadline)
         except ScsiError as error:

@@ -12,7 +12,7 @@ from collections import deque
 from pyvmiscsi.initiator.libiscsi import cdb
 from pyvmiscsi.initiator.libiscsi.nouns import Task
 
-FLUSH_EVERY = 64 * 1024**2
+FLUSH_EVERY = 32 * 1024**2
 
 
 class Unflushed:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyvmiscsi.errors import (
+    InputError,
     IscsiError,
     LoginError,
     LunBusyError,
@@ -167,6 +168,31 @@ def test_compare_and_write_says_whether_it_wrote() -> None:
         assert not session.compare_and_write(1, b"a" * 512, b"b" * 512, sector=9)
         with pytest.raises(ScsiError, match="COMPARE AND WRITE of 1 sector at 9"):
             session.compare_and_write(1, b"a" * 512, b"b" * 512, sector=9)
+
+
+@pytest.mark.parametrize(("expected", "data"), [(b"", b""), (b"a" * 512, b"b" * 1024), (b"a" * 9, b"b" * 9)])
+def test_compare_and_write_takes_whole_sectors_for_as_many(expected: bytes, data: bytes) -> None:
+    with Puppet() as puppet, Session.login(puppet.portal, TARGET) as session:
+        with pytest.raises(InputError, match="not as many whole sectors"):
+            session.compare_and_write(1, expected, data, sector=0)
+        assert puppet.cdbs == []
+
+
+def test_a_read_that_brings_less_than_it_says_is_not_taken_for_zeros() -> None:
+    class Stingy(Disk):
+        def answer(self, cdb: bytes, sent: bytes) -> bytes | Answer:
+            told = super().answer(cdb, sent)
+            return told[:-512] if cdb[0] == 0x88 and isinstance(told, bytes) else told
+
+    address = Iqn(TARGET)
+    with Puppet(disk=Stingy()) as puppet:
+        with Session.login(puppet.portal, address) as session:
+            with pytest.raises(IscsiError, match=r"READ\(16\) of 8 sectors at 0: 512 of 4096 bytes too few"):
+                session.read(1, sector=0, count=8)
+            assert session.capacity(1).size == 32 * 1024
+        lun = LunAddress(Portal.parse(puppet.portal), address, Lun(1))
+        with LibiscsiAccess().open(lun) as device, pytest.raises(IscsiError, match="too few"):
+            device.pread(4096, 0)
 
 
 @pytest.mark.parametrize(
