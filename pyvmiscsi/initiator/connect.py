@@ -18,10 +18,10 @@ def _freebsd(host: Host, warn: Warn) -> Initiator:
     return FreebsdInitiator(host, warn=warn)
 
 
-def _linux(host: Host, _warn: Warn) -> Initiator:
+def _linux(host: Host, warn: Warn) -> Initiator:
     from pyvmiscsi.initiator.linux import LinuxInitiator
 
-    return LinuxInitiator(host)
+    return LinuxInitiator(host, warn=warn)
 
 
 SHIPPED: Mapping[str, Connect] = {"freebsd": _freebsd, "linux": _linux}

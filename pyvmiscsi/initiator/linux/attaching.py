@@ -29,7 +29,7 @@ from pyvmiscsi.waiting import backoff, wait_for
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries after a refusal; one that the configuration causes is final after the last of them."""
 
-LUN_SECONDS, NODE_SECONDS, LINK_SECONDS = 15.0, 10.0, 3.0
+LUN_SECONDS, NODE_SECONDS, LINK_SECONDS = 15.0, 10.0, 10.0
 """From LOGGED_IN to the disk of our LUN, from there to /dev/sdX, and from there to its link."""
 
 T = TypeVar("T")
@@ -38,9 +38,10 @@ T = TypeVar("T")
 class Attachment:
     """One disk on one host, from the first look to the proof."""
 
-    def __init__(self, iscsiadm: Iscsiadm, clock: Clock, proof: DiskProof) -> None:
+    def __init__(self, iscsiadm: Iscsiadm, clock: Clock, warn: Callable[[str], None], proof: DiskProof) -> None:
         self._iscsiadm = iscsiadm
         self._clock = clock
+        self._warn = warn
         self._proof = proof
         self._address = proof.address
         self._what = f"{iscsiadm.name}: {proof.address}"
@@ -53,12 +54,12 @@ class Attachment:
         self._look()
         found = self._session()
         if found is not None and found.is_usable:
-            return self._prove(self._await_disk(end))
+            return self._attached(end)
         if found is not None:
             self._take_away_the_dead(found)
         try:
             self._log_in(lines, end)
-            return self._prove(self._await_disk(end))
+            return self._attached(end)
         except BaseException:
             with contextlib.suppress(PyvmiscsiError):
                 self._look()
@@ -234,6 +235,16 @@ class Attachment:
                 lambda: (self._live_session() and self._sight.links.get(name)) or None,
                 f"/dev/{name} has a link below /dev/disk/by-path",
                 min(LINK_SECONDS, self._left(end)),
+            )
+        return disk
+
+    def _attached(self, end: float) -> AttachedDisk:
+        """The proven disk of the live session; a warning where its name is not a lasting one."""
+        disk = self._prove(self._await_disk(end))
+        if self._proof.address.target.text not in disk.device:
+            self._warn(
+                f"{self._what}: used as {disk.device}, a name that lasts as long as this session: "
+                "udev makes no link below /dev/disk/by-path"
             )
         return disk
 

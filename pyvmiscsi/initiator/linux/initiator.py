@@ -7,6 +7,8 @@ initiator.detach(proof.address.target)
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.initiator.linux.attaching import Attachment
 from pyvmiscsi.initiator.linux.detaching import detach
@@ -21,9 +23,13 @@ from pyvmiscsi.waiting import SystemClock
 class LinuxInitiator:
     """The iSCSI initiator of one Linux host."""
 
-    def __init__(self, host: Host, clock: Clock | None = None) -> None:
+    def __init__(
+        self, host: Host, clock: Clock | None = None, *, warn: Callable[[str], None] = lambda _warning: None
+    ) -> None:
+        """`warn` is told what is used although it is less than it should be, such as a name that does not last."""
         self._iscsiadm = Iscsiadm(host)
         self._clock = clock or SystemClock()
+        self._warn = warn
 
     def sessions(self) -> tuple[SessionState, ...]:
         """Every session of the host, oldest first. Reads sysfs alone, so it answers also when a disk is dead."""
@@ -34,7 +40,7 @@ class LinuxInitiator:
 
         None without a session, and also while the session is not LOGGED_IN: then there is no disk to ask.
         """
-        return Attachment(self._iscsiadm, self._clock, proof).find()
+        return Attachment(self._iscsiadm, self._clock, self._warn, proof).find()
 
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
         """Log in and prove the disk.
@@ -42,16 +48,17 @@ class LinuxInitiator:
         LoginError (`reason` in iscsid's words), ProofError, DeadlineError, or SessionLostError when the session
         breaks on the way: after each of them this host is logged out again. ConflictError when the host logs in to
         that target at boot, BusyError when a dead session's disk is in use. A live session that was there before is
-        used, and left as it is when it does not prove itself.
+        used, and left as it is when it does not prove itself. A login that is under way when the deadline passes is
+        waited for, up to half a minute: iscsid would finish it by itself later, and nobody would know.
         """
-        return Attachment(self._iscsiadm, self._clock, proof).run(credential, deadline)
+        return Attachment(self._iscsiadm, self._clock, self._warn, proof).run(credential, deadline)
 
     def reprobe(self, proof: DiskProof, *, deadline: float = 30.0) -> AttachedDisk:
         """Have the kernel ask the attached disk for its size again, and prove it.
 
         SessionLostError without a live session, ProofError when it is another disk, or still has another size.
         """
-        return Attachment(self._iscsiadm, self._clock, proof).reprobe(deadline)
+        return Attachment(self._iscsiadm, self._clock, self._warn, proof).reprobe(deadline)
 
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:
         """Log out of every session to this target and see it gone; BusyError while its disk is open."""

@@ -65,8 +65,8 @@ def is_clean(kernel: FakeKernel) -> bool:
 
 
 class TestAttach:
-    def test_logs_in_and_answers_the_proven_disk(self, initiator: Initiator, kernel: FakeKernel) -> None:
-        disk = initiator.attach(PROOF, None)
+    def test_logs_in_and_answers_the_proven_disk(self, host: FakeHost, kernel: FakeKernel) -> None:
+        disk = LinuxInitiator(host, kernel.clock, warn=pytest.fail).attach(PROOF, None)
         assert (disk.device, disk.serial, disk.size, disk.sector, disk.physical) == (
             LINK, PROOF.serial, PROOF.size, Size(512), Size(4096),
         )  # fmt: skip
@@ -245,13 +245,16 @@ class TestAttach:
             initiator.attach(PROOF, None)
         assert is_clean(kernel)
 
-    def test_does_with_the_plain_device_where_no_link_comes(
-        self, initiator: Initiator, kernel: FakeKernel, clock: FakeClock
+    def test_does_with_the_plain_device_where_no_link_comes_and_warns(
+        self, host: FakeHost, kernel: FakeKernel, clock: FakeClock
     ) -> None:
         kernel.served[TARGET].shows_link = False
+        said: list[str] = []
         begun = clock.now()
-        assert initiator.attach(PROOF, None).device == "/dev/sdb"
-        assert clock.now() - begun < 5
+        assert LinuxInitiator(host, clock, warn=said.append).attach(PROOF, None).device == "/dev/sdb"
+        assert clock.now() - begun < 13
+        (warning,) = said
+        assert "/dev/sdb, a name that lasts as long as this session" in warning
 
     def test_a_session_that_breaks_while_the_disk_comes_up_is_taken_away(
         self, initiator: Initiator, kernel: FakeKernel, host: FakeHost
