@@ -63,8 +63,8 @@ class Attaching(GuestAccess):
         """Log a host out of all disks of the guest, or one; no error when it is. The nas is not asked: it may be lost.
 
         BusyError while the guest runs there or has its lock, and while a disk is open. `force` takes a session that
-        is not Connected from a guest that runs: that thaws a host that a dead disk has frozen (freebsd.md, section
-        2.7); the guest gets errors from that disk from then on.
+        is not Connected from a guest that runs, which thaws a host that this disk has frozen (docs/sessions.md); the
+        guest gets errors from that disk from then on.
         """
         plan = self._detach_plan(host, disk, force=force)
         intent = replace(new_intent(DETACH, str(self.name), {}), kept=False)
