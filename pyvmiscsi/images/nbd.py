@@ -91,6 +91,8 @@ class Served:
     def _answer(self) -> bytes | None:
         """What an answer to an option says; None when the option is agreed."""
         magic, option, kind, length = text.OPTION_REPLY.unpack(self._take(text.OPTION_REPLY.size))
+        if length > _LONGEST_REPLY:
+            raise self._not_nbd()
         body = bytes(self._take(length))
         if magic != text.OPTION_REPLY_MAGIC or kind & text.IS_ERROR:
             raise ImageError(f"{self._name}: the NBD server refuses option {option}: {body.decode(errors='replace')}")
@@ -113,15 +115,14 @@ class Served:
             self._ended.add(cookie)
             return
         flags, kind, cookie, length = text.STRUCTURED_REST.unpack(self._take(text.STRUCTURED_REST.size))
-        if magic != text.STRUCTURED_MAGIC:
-            raise ImageError(f"{self._name}: a reply that NBD does not have")
+        least = text.DATA_HEAD.size if kind == text.DATA else text.ERROR_HEAD.size if kind & text.ERROR else 0
+        if magic != text.STRUCTURED_MAGIC or length < least or (kind != text.DATA and length > _LONGEST_REPLY):
+            raise self._not_nbd()
         if kind == text.DATA:
             (offset,) = text.DATA_HEAD.unpack(self._take(text.DATA_HEAD.size))
             self._take_into(self._place(cookie, offset, length - text.DATA_HEAD.size))
-        elif kind & text.ERROR and length <= _LONGEST_REPLY:
+        elif kind & text.ERROR:
             raise ImageError(f"{self._name}: {text.error_text(bytes(self._take(length)))}")
-        elif length > _LONGEST_REPLY:
-            raise ImageError(f"{self._name}: a reply that NBD does not have")
         else:  # a hole, which the buffer is already, or nothing
             self._take(length)
         if flags & text.LAST:
@@ -158,6 +159,9 @@ class Served:
             if not count:
                 raise self._lost(None)
             view = view[count:]
+
+    def _not_nbd(self) -> ImageError:
+        return ImageError(f"{self._name}: a reply that NBD does not have")
 
     def _lost(self, error: OSError | None) -> ImageError:
         return ImageError(f"{self._name}: qemu-nbd is gone{f': {error}' if error else ''}")

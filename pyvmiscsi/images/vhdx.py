@@ -41,7 +41,7 @@ class VhdxHeader:
             (flags,) = _PARAMETERS_FORM.unpack_from(head, metadata + items[_PARAMETERS])
             (size,) = _SIZE_FORM.unpack_from(head, metadata + items[_SIZE])
             (sector,) = _SECTOR_FORM.unpack_from(head, metadata + items[_SECTOR])
-        except (struct.error, LookupError) as error:
+        except (struct.error, LookupError, OverflowError) as error:
             raise ImageError(f"image {name}: its VHDX is damaged or cut short: its size is not to be found") from error
         for wrong, what in (
             (flags & _HAS_PARENT, "needs a parent, of which it is a difference"),

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.images import vhd, vhdx, vmdk
-from pyvmiscsi.images.formats import Foreign
-from pyvmiscsi.images.headers import header_of
+from pyvmiscsi.images.formats import Foreign, Format, Kind
+from pyvmiscsi.images.headers import head_of, header_of
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.length import length_of
 from tests.images.disks import spelt_out
@@ -32,6 +32,7 @@ MADE = {
     "disk.vhdx": ("vhdx",),
     "disk.vdi": ("vdi",),
     "fixed.vdi": ("vdi", "-o", "static=on"),
+    "disk.qcow2": ("qcow2",),
 }
 
 
@@ -213,22 +214,52 @@ def test_what_is_cut_short_is_one_error(folder: Path, tmp_path: Path, name: str)
             read(place)
 
 
-@given(kind=st.sampled_from(Foreign), head=st.binary(max_size=2048), at=st.sampled_from([0, 64, 512]))
-def test_any_header_is_whole_sectors_or_one_error(kind: Foreign, head: bytes, at: int) -> None:
-    magic = {Foreign.VMDK: b"KDMV\x01\0\0\0", Foreign.VHD: vhd.MAGIC, Foreign.VHDX: b"vhdxfile"}.get(kind, b"")
-    try:
-        header = header_of(kind, magic + bytes(at) + head, "disk")
-    except ImageError:
-        return
-    assert header.size
-    assert header.size % 512 == 0
+HEADS: dict[str, tuple[Kind, list[tuple[int, int]]]] = {
+    "disk.vmdk": (Foreign.VMDK, [(0, 80), (512, 1024)]),
+    "disk.vhd": (Foreign.VHD, [(0, 512)]),
+    "disk.vhdx": (
+        Foreign.VHDX,
+        [(192 << 10, (192 << 10) + 96), (2 * MIB, 2 * MIB + 256), (2 * MIB + (64 << 10), 2 * MIB + (64 << 10) + 64)],
+    ),
+    "disk.vdi": (Foreign.VDI, [(64, 512)]),
+    "disk.qcow2": (Format.QCOW2, [(0, 128)]),
+}
 
 
-@given(text=st.text(max_size=2000))
-def test_any_description_is_no_other_file(text: str) -> None:
-    head = struct.pack("<4sIIQQQQ", b"KDMV", 1, 0, 2048, 128, 1, 20)
+@pytest.mark.parametrize("name", HEADS)
+def test_any_header_is_whole_sectors_or_one_error(folder: Path, name: str) -> None:
+    kind, places = HEADS[name]
+    with (folder / name).open("rb") as file:
+        whole = file.read(min(head_of(kind), 3 * MIB))
+
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from(places), st.integers(0, 1 << 20), st.binary(min_size=1, max_size=8)), max_size=4
+        )
+    )
+    def check(changes: list[tuple[tuple[int, int], int, bytes]]) -> None:
+        head = bytearray(whole)
+        for (start, end), where, data in changes:
+            at = start + where % (end - start)
+            head[at : at + len(data)] = data
+        try:
+            header = header_of(kind, bytes(head), name)
+        except ImageError:
+            return
+        assert header.size
+        assert header.size % 512 == 0
+
+    check()
+    assert header_of(kind, whole, name).size == len(DISK)
+
+
+@given(text=st.text(max_size=300), keyed=st.sampled_from(["", "createType=", "parentCID=", "RW 1 FLAT "]))
+def test_any_description_more_is_no_other_file(text: str, keyed: str) -> None:
+    mine = 'parentCID=ffffffff\ncreateType="monolithicSparse"\nRW 8 SPARSE "disk.vmdk"\n'
+    head = struct.pack("<4sIIQQQQ", b"KDMV", 1, 0, 2048, 128, 1, 20).ljust(512, b"\0")
+    assert vmdk.VmdkHeader.parse(head + mine.encode().ljust(20 * 512, b"\0"), "disk").size == MIB
     try:
-        vmdk.VmdkHeader.parse(head.ljust(512, b"\0") + text.encode().ljust(20 * 512, b"\0"), "disk")
+        vmdk.VmdkHeader.parse(head + (mine + keyed + text).encode().ljust(20 * 512, b"\0")[: 20 * 512], "disk")
     except ImageError:
         return
-    assert "parentFileNameHint" not in text
+    assert not keyed.startswith("RW")

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.images import nbd_text as text
@@ -122,3 +124,37 @@ def test_data_for_nobody_is_an_error() -> None:
         read(AGREED, lambda cookie, *_: chunk(cookie + 1000, text.DATA, text.DATA_HEAD.pack(0) + b"x"))
     with pytest.raises(ImageError, match="nobody asked for"):
         read(AGREED, lambda cookie, *_: chunk(cookie, text.DATA, text.DATA_HEAD.pack(SIZE) + b"x"))
+
+
+def test_a_reply_without_end_is_an_error() -> None:
+    def endless(cookie: int, *_: int) -> bytes:
+        return text.MAGIC.pack(text.STRUCTURED_MAGIC) + text.STRUCTURED_REST.pack(0, text.HOLE, cookie, 1 << 31)
+
+    with pytest.raises(ImageError, match="a reply that NBD does not have"):
+        read(AGREED, endless)
+
+
+replies = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.builds(
+            lambda cookie, kind, body, last: chunk(cookie, kind, body, last=last),
+            st.integers(1, 5),
+            st.sampled_from([text.NOTHING, text.DATA, text.HOLE, text.ERROR | 1, 7]),
+            st.binary(max_size=30) | st.builds(text.DATA_HEAD.pack, st.integers(0, 2 * SIZE)),
+            st.booleans(),
+        ),
+    ),
+    max_size=6,
+).map(b"".join)
+
+
+@given(greeting=st.just(AGREED) | st.binary(max_size=120) | st.binary(max_size=40).map(HELLO.__add__), said=replies)
+def test_any_bytes_are_a_disk_or_one_error(greeting: bytes, said: bytes) -> None:
+    ours, its = socket.socketpair()
+    with its, ours, contextlib.suppress(ImageError):
+        its.sendall(greeting + said)
+        its.shutdown(socket.SHUT_WR)
+        with Served(ours, "image disk") as export:
+            for offset in range(0, 4 * 4096, 4096):
+                export.finish(export.ask(offset, memoryview(bytearray(4096))))

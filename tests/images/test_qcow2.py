@@ -229,3 +229,31 @@ def test_a_disk_of_a_few_bytes_that_says_it_is_huge_takes_no_time(tmp_path: Path
     qemu_img("create", "-f", "qcow2", place, "32T")
     with open_image(str(place)) as content:
         assert sum(map(len, content.pieces(MIB))) == 32 << 40
+
+
+def test_tables_that_point_anywhere_are_a_disk_or_one_error(folder: Path, tmp_path: Path) -> None:
+    """Loops, overlaps, clusters outside of the file: never bytes that QEMU itself would not read there."""
+    whole = (folder / "disk.qcow2").read_bytes()
+    place, raw = tmp_path / "hostile.qcow2", tmp_path / "disk.raw"
+    (tables,) = struct.unpack_from(">Q", whole, 40)  # of the first level
+    (second,) = struct.unpack_from(">Q", whole, tables)
+    second &= (1 << 56) - 1
+    for at, pointer in (
+        (tables, 1 << 63 | tables),
+        (tables, 1 << 63 | second << 3),
+        (tables, 1 << 63 | 513),
+        (second, 1 << 63 | tables),
+        (second, 1 << 63 | second),
+        (second + 8, 1 << 63 | 5 << 16),
+        (second, 1 << 63 | 1 << 50),
+        (second, 1 << 62 | 1 << 50),
+        (second, 1 << 62 | 5 << 16),
+        (second, (1 << 64) - 1),
+    ):
+        place.write_bytes(whole[:at] + struct.pack(">Q", pointer) + whole[at + 8 :])
+        try:
+            found = read(place)
+        except ImageError:
+            continue
+        qemu_img("convert", "-f", "qcow2", "-O", "raw", place, raw)
+        assert found == raw.read_bytes()
