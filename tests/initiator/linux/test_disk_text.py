@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,19 @@ from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
 from pyvmiscsi.units import Size
 
+GOLDEN = Path(__file__).parent / "golden"
 PROOF = DiskProof(LunAddress(Portal("10.0.0.10"), Iqn("iqn.2000-01.x:y"), Lun(0)), Serial("5c4ae0d1b2f7-00"), Size(512))
 PAGE = b"\0\x80\0\x0f5c4ae0d1b2f7-00"
 ASKED = f"size\t8\nlogical_block_size\t4096\nphysical_block_size\t16384\nserial\t{PAGE.hex()}\n"
+
+
+def test_reads_what_linux_answered() -> None:
+    identity = parse_identity((GOLDEN / "linux-6.1-ask.txt").read_text())
+    assert identity == Identity("5c4ae0d1b2f7-00", 64 * 1024 * 1024, 512, 4096)
+    uses = (GOLDEN / "linux-6.1-uses.txt").read_text()
+    assert uses_of(uses, ["sda", "sdb"]) == ("/dev/sda is mounted on /mnt/x", "/dev/sdb is swap space")
+    uses = (GOLDEN / "linux-6.1-uses-open.txt").read_text()
+    assert uses_of(uses, ["sda", "sdb"]) == ("/dev/sdb is behind loop0", "/dev/sdb is open by process 600 (sleep)")
 
 
 class TestIdentity:

@@ -47,6 +47,14 @@ class TestSight:
         assert (sight.login, dict(sight.logout_failures)) == (Login(0, is_ours=True), {9: 28})
         assert sight.of(Iqn(NAME)) == (ours,)
 
+    def test_reads_what_linux_answered(self) -> None:
+        sight = parse_sight((GOLDEN / "linux-6.1-look.txt").read_text())
+        (row,) = sight.rows
+        assert (row.number, row.portal, row.is_usable) == (6, "10.0.2.2:40271", True)
+        assert dict(row.disks) == {1: Disk("sda", True), 300: Disk("sdb", True)}
+        link = f"/dev/disk/by-path/ip-{row.portal}-iscsi-{row.target}-lun"
+        assert sight.links == {"sda": f"{link}-1", "sdb": f"{link}-0x412c000000000000"}
+
     def test_nothing_is_no_session(self) -> None:
         assert parse_sight("end\n").rows == ()
 
