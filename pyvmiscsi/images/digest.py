@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -49,26 +49,11 @@ class Digest:
         if len(self._behind) > _BEHIND:
             self._behind.popleft().result()
 
-    def has_room(self, seconds: float) -> bool:
-        """Whether another piece can be added without waiting for it; waits at most so long."""
-        return self._is_within(_BEHIND - 1, seconds)
-
-    def is_done(self, seconds: float) -> bool:
-        """Whether all pieces so far are in it; waits at most so long."""
-        return self._is_within(0, seconds)
-
     def hexdigest(self) -> str | None:
         """Of all pieces so far."""
         while self._behind:
             self._behind.popleft().result()
         return self._sha256.hexdigest()
-
-    def _is_within(self, count: int, seconds: float) -> bool:
-        if len(self._behind) > count:
-            wait((self._behind[-count - 1],), timeout=seconds)
-        while self._behind and self._behind[0].done():
-            self._behind.popleft().result()
-        return len(self._behind) <= count
 
     def _take(self, piece: Piece) -> None:
         if not isinstance(piece, Zeros):

@@ -16,9 +16,7 @@ from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.units import GIB, MIB, Size
 
 _TEND_SECONDS = 1.0
-"""How long the session is left alone while there is nothing to write: targets ping every few seconds."""
-_HASH_SECONDS = 0.05
-"""How long commands in flight may wait for the digest of what follows them: longer is only a long run of zeros."""
+"""How long the session is left alone while the source has nothing: targets ping every few seconds."""
 
 
 def fill(
@@ -62,16 +60,15 @@ class _Filling:
 
     def run(self) -> Written:
         while not self._ahead.is_over:
-            if self._digest.has_room(_TEND_SECONDS) and self._ahead.wait(_TEND_SECONDS):
+            if self._ahead.wait(_TEND_SECONDS):
                 for _ in self._device.write_stream(self._burst()):
                     self._written = self._ends.popleft()
             else:
-                self._tend()
+                self._progress(self._content.done, self._content.total)
+                self._device.tend()
         if not self._length:
             raise ImageError(f"{self._content.name}: is empty")
         self._device.flush()
-        while not self._digest.is_done(_TEND_SECONDS):
-            self._tend()
         return Written(self._length, self._digest.hexdigest())
 
     @contextmanager
@@ -89,7 +86,7 @@ class _Filling:
             raise
 
     def _burst(self) -> Iterator[tuple[int, bytes | bytearray]]:
-        """What there is to be written now. It hardly waits: nobody answers the target's pings meanwhile."""
+        """What there is to be written now; it does not wait, for nobody answers the target's pings meanwhile."""
         for piece in self._ahead.ready():
             _refuse_larger(self._content, self._length + len(piece), self._device)
             self._progress(self._content.done, self._content.total)
@@ -100,12 +97,6 @@ class _Filling:
                 self._digest.add(piece)
                 self._ends.append(self._length)
                 yield offset, piece
-            if not self._digest.has_room(_HASH_SECONDS):
-                return
-
-    def _tend(self) -> None:
-        self._progress(self._content.done, self._content.total)
-        self._device.tend()
 
 
 def read_back(device: BlockDevice, written: Written, *, progress: Progress = silent) -> None:

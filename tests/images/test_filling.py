@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyvmiscsi.errors import ImageError, InterruptedOperation, ProofError
+from pyvmiscsi.errors import ImageError, InterruptedOperation, LunFullError, ProofError
+from pyvmiscsi.images import filling
 from pyvmiscsi.images.content import Piece, Written, Zeros
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.pieces import pieces
+from pyvmiscsi.units import Size
 from tests.fakes.luns import PIECE, MemoryLun
 from tests.images.digests import digest_of
 
@@ -133,3 +135,37 @@ def test_copies_a_lun_onto_a_larger_one(data: bytes) -> None:
     written = fill(lun, LunContent("tank/vm/web1/disk0@monday", source), fresh=False)
     assert lun.data == data.ljust(SIZE, b"\0")
     assert written.length == len(data)
+
+
+class FullLun(MemoryLun):
+    """A thin one whose pool is full after some pieces; those before `flushed_to` are on stable storage."""
+
+    def __init__(self, room: int, *, flushed_to: int | None = None) -> None:
+        super().__init__(bytearray(SIZE))
+        self._room = room
+        self._flushed_to = flushed_to
+
+    @property
+    def unflushed_from(self) -> int | None:
+        return self._flushed_to
+
+    def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> int:
+        if offset >= self._room:
+            raise LunFullError("LUN 0: DATA PROTECT (space allocation failed)", status=2, key=7, hint="make room")
+        return super().pwrite(data, offset)
+
+
+@pytest.mark.parametrize(
+    ("flushed_to", "stable"), [(None, 5 * PIECE), (3 * PIECE, 3 * PIECE), (0, 0), (9 * PIECE, 5 * PIECE)]
+)
+def test_an_error_of_the_lun_tells_how_much_of_the_content_is_safe(
+    flushed_to: int | None, stable: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "MIB", Size(1))
+    lun = FullLun(5 * PIECE, flushed_to=flushed_to)
+    with pytest.raises(LunFullError) as caught:
+        fill(lun, Chunks([b"x" * SIZE], length=SIZE), fresh=True)
+    assert caught.value.message == "LUN 0: DATA PROTECT (space allocation failed)"
+    assert caught.value.hint == (
+        f"make room; {stable} MiB of {SIZE} MiB are on stable storage, and the volume is unfinished"
+    )
