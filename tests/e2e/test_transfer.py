@@ -19,6 +19,7 @@ from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.transfer import LunCopied, Transport, VolumeFilled, filling_of
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import MIB, Size
+from tests.images.disks import spelt_out
 from tests.images.packing import packed
 
 DISK = os.urandom(MIB.bytes) + bytes(4 * MIB.bytes) + os.urandom(MIB.bytes)
@@ -50,7 +51,7 @@ def test_an_image_goes_round_and_comes_back(lab: Lab, tmp_path: Path) -> None:
         FileSaved(SnapshotSource(nas, datastore, second, SUNDAY), file, Format.QCOW2, transport, theirs).make()
 
         with open_image(str(file)) as content:
-            assert b"".join(content.pieces(MIB.bytes)) == DISK.ljust(SIZE.bytes, b"\0")
+            assert spelt_out(content.pieces(MIB.bytes)) == DISK.ljust(SIZE.bytes, b"\0")
         volume = nas.find_volume(first)
         assert volume is not None
         assert (filling_of(volume) or {})["length"] == len(DISK)
