@@ -104,7 +104,7 @@ case $lines in
 *'{MARK}') ;;
 *) echo "the record's lines were cut short" >&2; exit 1 ;;
 esac
-shown=$(iscsiadm -m node -T "$1" -p "$2" -I default -o show 2>/dev/null)
+shown=$(iscsiadm -m node -T "$1" -p "$2" -I default -o show)
 found=$?
 whose=ours
 if [ $found -eq 0 ]; then
@@ -112,6 +112,8 @@ if [ $found -eq 0 ]; then
 	for file in $(records "$3"); do
 		if ours "$file"; then whose=ours; fi
 	done
+elif [ $found -ne 21 ]; then
+	exit $found
 fi
 if [ $whose = theirs ]; then
 	case $shown in
@@ -136,7 +138,7 @@ printf 'login\\t%s\\t%s\\n' $? $whose
 """A later line of a record wins over an earlier one (idbm.c, idbm_recinfo_config), so that adding is changing.
 
 `-o new` is given one portal and no portal group tag; it takes the host's own defaults from iscsid.conf. It would
-replace a record that is there: so it is only called where there is none, or ours.
+replace a record that is there: so it is only called where there is none (status 21), or ours.
 """
 
 LOG_OUT = f"""# log out of a target

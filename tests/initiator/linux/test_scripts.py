@@ -48,14 +48,14 @@ class Machine:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def iscsiadm(self, *, shown: str = "", login: int = 0, logout: int = 0) -> None:
+    def iscsiadm(self, *, shown: str = "", show_status: int = 21, login: int = 0, logout: int = 0) -> None:
         """Its -o new leaves the record that the real one left; -o show finds `shown`, if anything."""
         nodes = self.root / "etc/iscsi/nodes" / TARGET
         place = f"{nodes}/{PLACE}"
         new = f"mkdir -p {nodes} && cat {GOLDEN}/record-2.1.8.txt >{place}"
         body = f"""echo "$*" >>{self.log}
 case "$*" in
-*'-o show') [ -n '{shown}' ] && echo '{shown}' || exit 21 ;;
+*'-o show') [ -n '{shown}' ] && echo '{shown}' || exit {show_status} ;;
 *'-o new') {new} ;;
 *--login) exit {login} ;;
 *-u) exit {logout} ;;
@@ -182,6 +182,11 @@ class TestLogIn:
         machine.write(f"etc/iscsi/nodes/{TARGET}/{PLACE}", "theirs\n")
         machine.iscsiadm(shown=f"node.startup = {startup}")
         assert self.log_in(machine).returncode == scripts.AUTOMATIC
+        assert [line.split()[-1] for line in machine.asked()] == ["show"]
+
+    def test_makes_none_where_iscsiadm_does_not_tell_whether_there_is_one(self, machine: Machine) -> None:
+        machine.iscsiadm(show_status=6)
+        assert self.log_in(machine).returncode == 6
         assert [line.split()[-1] for line in machine.asked()] == ["show"]
 
     def test_finds_the_record_where_newer_ones_are(self, machine: Machine) -> None:
