@@ -15,7 +15,11 @@ def main() -> int:
     except MissingLibraryError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_status
-    able = {"header digests": library.has_header_digest, "data digests": library.has_data_digest}
+    able = {
+        "mutual CHAP": library.has_mutual_chap,
+        "header digests": library.has_header_digest,
+        "data digests": library.has_data_digest,
+    }
     lacking = [name for name, is_there in able.items() if not is_there]
     sys.stdout.write(library.words + (f", without {' and '.join(lacking)}" if lacking else "") + "\n")
     return 0

@@ -56,9 +56,10 @@ class Connection(Loop):
         if digests.header and not library.has_header_digest:
             raise UnsupportedError(f"header digests: {library.words} has none that work", hint="libiscsi 1.19 has them")
         if digests.data and not library.has_data_digest:
-            raise UnsupportedError(f"data digests: {library.words} has none", hint="libiscsi 1.20.1 has them")
+            raise UnsupportedError(f"data digests: {library.words} has none that work", hint="libiscsi 1.20.3 has them")
         self.portal = portal
         self.target = target
+        self._library = library
         super().__init__(library, initiator, target or portal)
         self._lib.iscsi_set_header_digest(self._context, _CRC32C if digests.header else 0)
         if digests.data:
@@ -73,6 +74,8 @@ class Connection(Loop):
         """
         lib, context = self._lib, self._context
         end = time.monotonic() + deadline
+        if credential is not None and credential.is_mutual and not self._library.has_mutual_chap:
+            raise UnsupportedError(f"mutual CHAP: {self._library.words} gets it wrong", hint="libiscsi 1.20.3 does not")
         with self._lock:
             number = secrets.randbits(40) if isid is None else isid
             lib.iscsi_set_isid_random(context, number >> 16, number & 0xFFFF)

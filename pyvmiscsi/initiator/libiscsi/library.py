@@ -58,7 +58,13 @@ class Library:
 
     @property
     def has_data_digest(self) -> bool:
-        return self.has("iscsi_set_data_digest")
+        """1.20.1 has the function, 1.20.3 is the first to make the digests of all that it sends (commit a81eacc)."""
+        return self.has("scsi_alua_state_to_str")
+
+    @property
+    def has_mutual_chap(self) -> bool:
+        """1.20.1 and 1.20.2 expect a wrong answer of the target (commit a57f517 mends it)."""
+        return self.has("scsi_alua_state_to_str") or not self.has("iscsi_set_data_digest")
 
     def has(self, function: str) -> bool:
         """Whether the library has a function that is declared, but is not in all of them."""

@@ -9,7 +9,9 @@ import pytest
 
 from pyvmiscsi.errors import InputError, LoginError, SessionLostError, UnsupportedError
 from pyvmiscsi.initiator.libiscsi import Digests, Session, connection, discover, library, open_lun
+from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Portal
+from pyvmiscsi.secrets import Secret
 from tests.initiator.puppet import Puppet
 from tests.initiator.relay import flipped, relayed
 from tests.initiator.tgtd import Target, Tgtd, free_port
@@ -114,6 +116,14 @@ class TestATargetThatMoved:
                 discover(old.portal)
 
 
+def test_mutual_chap_is_refused_with_a_libiscsi_that_gets_it_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    credential = Credential(1, "web1", Secret("secretsecret12"), "nas1", Secret("othersecret1234"))
+    monkeypatch.setattr(library.Library, "has_mutual_chap", False)
+    with Puppet() as puppet, pytest.raises(UnsupportedError, match=r"mutual CHAP: .* gets it wrong"):
+        Session.login(puppet.portal, TARGET, credential=credential)
+    assert puppet.asked == []
+
+
 class TestDigests:
     @pytest.mark.parametrize(
         ("digests", "asked"),
@@ -159,7 +169,7 @@ class TestDigests:
             wire.spoil = lambda data: flipped(data, len(data) - 1)
             assert session.read(1, sector=8, count=8) == flipped(bytes(4096), 4095)
 
-    @pytest.mark.skipif(not LIBISCSI.has_data_digest, reason="libiscsi before 1.20.1")
+    @pytest.mark.skipif(not LIBISCSI.has_data_digest, reason="libiscsi before 1.20.3")
     def test_of_data_notice_a_bit_that_flipped(self, target: Target) -> None:
         portal = target.daemon.portal
         wanted = Digests(header=True, data=True)
@@ -167,8 +177,8 @@ class TestDigests:
             relayed(portal.host, portal.port) as wire,
             Session.login(wire.portal, target.iqn, digests=wanted) as session,
         ):
-            session.write(1, b"d" * 4096, sector=8)
-            assert session.read(1, sector=8, count=8) == b"d" * 4096
+            session.write(1, b"d" * (1 << 20), sector=0)
+            assert session.read(1, sector=0, count=2048) == b"d" * (1 << 20)
             wire.spoil = lambda data: flipped(data, len(data) - 100)
             with pytest.raises(SessionLostError, match=r"(?i)data.*(digest|checksum)"):
                 session.read(1, sector=8, count=8)

@@ -8,12 +8,14 @@ import threading
 import pytest
 
 from pyvmiscsi.errors import LoginError, ScsiError, SessionLostError
-from pyvmiscsi.initiator.libiscsi import Session, discover
+from pyvmiscsi.initiator.libiscsi import Session, discover, library
 from pyvmiscsi.model import Credential
 from pyvmiscsi.secrets import Secret
 from tests.initiator.tgtd import Account, Target, Tgtd, free_port
 
 MIB = 1024 * 1024
+
+needs_mutual_chap = pytest.mark.skipif(not library.load().has_mutual_chap, reason="libiscsi 1.20.1 or 1.20.2")
 
 
 @pytest.fixture
@@ -100,6 +102,7 @@ class TestChap:
         with Session.login(daemon.portal, locked.iqn, credential=credential) as session:
             assert session.serial(1) == "locked"
 
+    @needs_mutual_chap
     def test_lets_in_who_asks_the_target_for_its_secret_too(self, daemon: Tgtd, locked: Target) -> None:
         credential = Credential(
             1, self.LOGIN.user, Secret(self.LOGIN.secret), self.MUTUAL.user, Secret(self.MUTUAL.secret)
@@ -115,6 +118,7 @@ class TestChap:
         assert caught.value.reason == "Authentication failure"
         assert caught.value.permanent
 
+    @needs_mutual_chap
     def test_refuses_a_target_that_cannot_prove_itself(self, daemon: Tgtd, locked: Target) -> None:
         credential = Credential(
             1, self.LOGIN.user, Secret(self.LOGIN.secret), self.MUTUAL.user, Secret("notthatsecret1")
