@@ -1,12 +1,14 @@
-"""How large the disk in an image is."""
+"""How large the disk in an image is, and how it is laid out, before it is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pyvmiscsi.images.formats import Foreign, Format
 from pyvmiscsi.images.found import found
 from pyvmiscsi.images.given import STDIN, opened
 from pyvmiscsi.images.image import open_image
+from pyvmiscsi.images.layout import HEAD, layout_of
 from pyvmiscsi.plan.step import Progress, silent
 
 _PIECE = 1024 * 1024
@@ -21,6 +23,14 @@ def length_of(place: str) -> int | None:
         return None
     with opened(place) as given:
         return found(given).length
+
+
+def layout_in(place: str) -> str | None:
+    """What `images.layout.layout_of` tells of a raw disk; None for any other, and from standard input."""
+    if place == STDIN:
+        return None
+    with opened(place) as given:
+        return layout_of(given.head(HEAD)) if found(given).kind in (Format.RAW, Foreign.VHD) else None
 
 
 def measured_length(place: str, progress: Progress = silent) -> int | None:

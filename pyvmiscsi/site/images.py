@@ -12,7 +12,7 @@ from uuid import uuid4
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError, NotFoundError, RuleError
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.given import place_of
-from pyvmiscsi.images.length import length_of, measured_length
+from pyvmiscsi.images.length import layout_in, length_of, measured_length
 from pyvmiscsi.images.published import published_checksum
 from pyvmiscsi.model import DatastoreRecord, Inventory
 from pyvmiscsi.names import DiskName, GuestName, ImageName, SnapshotPath
@@ -170,7 +170,9 @@ class Image:
             sha256 = published_checksum(absolute, checksums).digest
         name = "standard input" if absolute == "-" else absolute.partition("?")[0].rpartition("/")[2]
         created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        mark = ImageMark(self.name, uuid4(), description, created, name)
+        layout = layout_in(absolute)
+        source = f"{name} ({layout})" if layout else name
+        mark = ImageMark(self.name, uuid4(), description, created, source)
         progress = partial((run or Run()).meter, f"size of {name}")
         size = _size_for(absolute, size, block_size, progress)
         content = ImageFile(absolute, size, sha256, verify, thick, block_size)
