@@ -17,12 +17,20 @@ import itertools
 from collections.abc import Callable
 from typing import TypeVar
 
-from pyvmiscsi.errors import BusyError, DeadlineError, LoginError, ProofError, PyvmiscsiError, SessionLostError
+from pyvmiscsi.errors import (
+    BusyError,
+    DeadlineError,
+    LoginError,
+    LunReservedError,
+    ProofError,
+    PyvmiscsiError,
+    SessionLostError,
+)
 from pyvmiscsi.initiator import reasons
 from pyvmiscsi.initiator.freebsd.geom_text import label_of
 from pyvmiscsi.initiator.freebsd.iscsictl import Iscsictl
 from pyvmiscsi.initiator.freebsd.iscsictl_text import WAITING, Row, render_conf
-from pyvmiscsi.initiator.freebsd.proof import CLEARING, lack_of_label, proven, reserved
+from pyvmiscsi.initiator.freebsd.proof import CLEARING, RESERVATION_CONFLICT, lack_of_label, proven, reserved
 from pyvmiscsi.initiator.freebsd.sight import Sight
 from pyvmiscsi.model import AttachedDisk, Credential, DiskProof
 from pyvmiscsi.ports import Clock
@@ -57,7 +65,7 @@ class Attachment:
         self._sight = Sight((), frozenset(), False)
 
     def run(self, credential: Credential | None, deadline: float) -> AttachedDisk:
-        """The proven disk; LoginError, ProofError, DeadlineError, SessionLostError, ConflictError, BusyError."""
+        """The proven disk; LoginError, ProofError, LunReservedError, DeadlineError, SessionLostError, ConflictError."""
         end = self._clock.now() + deadline
         conf = render_conf(self._address.target.text, str(self._address.portal), credential)
         self._look()
@@ -294,13 +302,13 @@ class Attachment:
         """The proven disk of the live session; a warning where its name is not a lasting one.
 
         A reservation is never that of a session just made, for each is a new initiator port: what the guest wrote
-        would come back as an ordinary I/O error. BusyError then; of a session found it may be its own: a warning.
+        would come back as an ordinary I/O error, so LunReservedError. A session found may hold it: a warning.
         """
         device = self._await_disk(end)
         identity = self._iscsictl.identify(self._live_session(), device)
         disk = proven(self._proof, device, identity, self._what)
         if identity.reservation and not found:
-            raise BusyError(f"{self._what}: {reserved(identity)}", hint=CLEARING)
+            raise LunReservedError(f"{self._what}: {reserved(identity)}", status=RESERVATION_CONFLICT, hint=CLEARING)
         if identity.reservation:
             self._warn(f"{self._what}: {reserved(identity)}, unless it is by this very session")
         lack = lack_of_label(self._proof, device, identity, labels_are_off=self._sight.labels_are_off)

@@ -46,10 +46,10 @@ class FreebsdInitiator:
     def attach(self, proof: DiskProof, credential: Credential | None, *, deadline: float = 60.0) -> AttachedDisk:
         """Log in and prove the disk.
 
-        LoginError (`reason` in iscsid's words), ProofError, DeadlineError, or SessionLostError when the session
-        breaks on the way: after each of them this host is logged out again. A live session that was there before
-        is used, and left as it is when it does not prove itself. BusyError for a dead one whose disk is open,
-        ConflictError when /etc/iscsi.conf of the host has this target: then nothing is done.
+        LoginError (`reason` in iscsid's words), ProofError, LunReservedError, DeadlineError, or SessionLostError when
+        the session breaks on the way: after each of them this host is logged out again. A live session that was
+        there before is used, and left as it is when it does not prove itself. BusyError for a dead one whose disk is
+        open, ConflictError when /etc/iscsi.conf of the host has this target: then nothing is done.
         A disk without its label is told by a warning, and so is what keeps the host from logging in at all.
         """
         try:

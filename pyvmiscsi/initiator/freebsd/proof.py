@@ -51,6 +51,9 @@ def reserved(identity: Identity) -> str:
     return f"it is reserved ({identity.reservation}), and what is written to it comes back as an I/O error"
 
 
+RESERVATION_CONFLICT = 0x18
+"""The SCSI status that writes to it end with (SAM-5 5.3.1)."""
+
 CLEARING = (
     "stop what reserved it, another host or one of its earlier sessions; if that is gone for good, log in by hand and "
     "camcontrol persist daN -o register_ignore -K 0x1; camcontrol persist daN -o clear -k 0x1 -E"

@@ -2,7 +2,7 @@
 
 Written after transcripts of a real one: a login is `Waiting for iscsid(8)`, then plain Disconnected, then either
 refused, with the next try a minute later, or Connected with `probe0`; then the disk is listed, then it has a node,
-then a label. Opening a disk whose session is dead never returns: here that fails the test.
+then a label. The scripts ask no disk of a dead session; where somebody else has done so, GEOM does not answer.
 """
 
 from __future__ import annotations
@@ -14,10 +14,18 @@ from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.initiator.freebsd import scripts
+from pyvmiscsi.model import DiskProof
+from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
+from pyvmiscsi.units import Size
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, Reply
 
-RETRY = 61.0
+TARGET = "iqn.2005-10.org.freenas.ctl:web1-disk0"
+PORTAL = "10.0.0.10:3260"
+LABEL = "/dev/diskid/DISK-5c4ae0d1b2f7-00"
+PROOF = DiskProof(
+    LunAddress(Portal.parse(PORTAL), Iqn(TARGET), Lun(1)), Serial("5c4ae0d1b2f7-00"), Size(64 * 1024 * 1024)
+)
 
 
 @dataclass

@@ -10,19 +10,10 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import HostUnreachableError, PyvmiscsiError
 from pyvmiscsi.initiator.freebsd import FreebsdInitiator
-from pyvmiscsi.model import DiskProof
-from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
-from pyvmiscsi.units import Size
+from pyvmiscsi.names import Iqn
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
-from tests.initiator.freebsd.kernel import FakeKernel, Served, Session
-
-TARGET = "iqn.2005-10.org.freenas.ctl:web1-disk0"
-PORTAL = "10.0.0.10:3260"
-PROOF = DiskProof(
-    LunAddress(Portal.parse(PORTAL), Iqn(TARGET), Lun(1)), Serial("5c4ae0d1b2f7-00"), Size(64 * 1024 * 1024)
-)
-
+from tests.initiator.freebsd.kernel import PORTAL, PROOF, TARGET, FakeKernel, Served, Session
 
 STRANGER = "iqn.2005-10.org.freenas.ctl:stranger"
 DEAD_STRANGER = "iqn.2005-10.org.freenas.ctl:dead-stranger"

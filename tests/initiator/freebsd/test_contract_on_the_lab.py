@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import BusyError, ConflictError, DeadlineError
+from pyvmiscsi.errors import ConflictError, DeadlineError, LunReservedError
 from pyvmiscsi.hosts.ssh import SshHost
 from pyvmiscsi.initiator.freebsd import FreebsdInitiator, attaching, scripts
 from pyvmiscsi.lab.hypervisor import Control, HypervisorOptions, RunningHypervisor, start, stop
@@ -224,7 +224,7 @@ class TestOnTheLab(InitiatorContract):
         initiator.attach(proof_of(world, target), None)
         reserve(world.host, initiator, target, "register -K 0x1111", "reserve -k 0x1111 -s lun -T wr_ex")
         initiator.detach(target)  # what was reserved stays so, and every new session is another's
-        with pytest.raises(BusyError, match="write_exclusive, key 0x1111") as caught:
+        with pytest.raises(LunReservedError, match="write_exclusive, key 0x1111") as caught:
             initiator.attach(proof_of(world, target), None)
         assert of(initiator.sessions(), target) == []
 

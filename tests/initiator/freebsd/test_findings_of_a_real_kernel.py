@@ -15,25 +15,26 @@ from xml.etree import ElementTree
 import pytest
 
 from pyvmiscsi.bhyve import hypervisor, supervisor
-from pyvmiscsi.errors import BusyError, CommandError, DeadlineError, InputError, LoginError, ProofError
+from pyvmiscsi.errors import (
+    BusyError,
+    CommandError,
+    DeadlineError,
+    InputError,
+    LoginError,
+    LunReservedError,
+    ProofError,
+)
 from pyvmiscsi.initiator import reasons
 from pyvmiscsi.initiator.freebsd import FreebsdInitiator, geom_text, scripts
 from pyvmiscsi.initiator.freebsd.iscsictl_text import parse_listing, target_name
 from pyvmiscsi.model import DiskProof
-from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
-from pyvmiscsi.units import Size
+from pyvmiscsi.names import Iqn, Lun, Serial
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
-from tests.initiator.freebsd.kernel import FakeKernel, Served, Session
+from tests.initiator.freebsd.kernel import LABEL, PORTAL, PROOF, TARGET, FakeKernel, Served, Session
 from tests.lab.hypervisor import transcripts
 
-TARGET = "iqn.2005-10.org.freenas.ctl:web1-disk0"
 OTHER = "iqn.2005-10.org.freenas.ctl:web2-disk0"
-PORTAL = "10.0.0.10:3260"
-LABEL = "/dev/diskid/DISK-5c4ae0d1b2f7-00"
-PROOF = DiskProof(
-    LunAddress(Portal.parse(PORTAL), Iqn(TARGET), Lun(1)), Serial("5c4ae0d1b2f7-00"), Size(64 * 1024 * 1024)
-)
 RAW = Path(transcripts.__file__).parent / "transcripts" / "raw"
 
 SENT = {name: text for name, text in vars(scripts).items() if name.isupper() and isinstance(text, str)}
@@ -237,7 +238,7 @@ class TestFindings8And9:
         self, world: World, nth: int, kind: str
     ) -> None:
         world.kernel.served[TARGET].reservation = printed("m-persist", RESERVED, nth).replace("\n", " ")
-        with pytest.raises(BusyError, match=kind) as caught:
+        with pytest.raises(LunReservedError, match=kind) as caught:
             world.initiator.attach(PROOF, None)
         assert "register_ignore" in caught.value.hint
         assert "clear" in caught.value.hint
