@@ -144,7 +144,7 @@ class Connection(Loop):
         end = time.monotonic() + deadline
         with self._lock:
             reply = self._submit(task)
-            self._await([reply], end, self._what(task))
+            self._await([reply], end, lambda: self._what(task))
             return self._finish(task, reply)
 
     def insist(self, task: Task, deadline: float, attention: Attention) -> int:
@@ -184,7 +184,7 @@ class Connection(Loop):
         end = time.monotonic() + deadline
         attentions = 0
         while True:
-            self._await([reply], end, self._what(task))
+            self._await([reply], end, lambda: self._what(task))
             try:
                 return self._finish(task, reply)
             except ScsiError as error:
@@ -204,7 +204,7 @@ class Connection(Loop):
             return
         with contextlib.suppress(IscsiError, DeadlineError):
             end = time.monotonic() + deadline
-            self._await([reply for _, reply in flight], end, f"{self.target}: SCSI commands")
+            self._await([reply for _, reply in flight], end, lambda: f"{self.target}: SCSI commands")
         for task, reply in flight:
             if reply.task is not None:
                 with contextlib.suppress(IscsiError):

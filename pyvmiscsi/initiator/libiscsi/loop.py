@@ -100,12 +100,12 @@ class Loop:
         if start(self._done, self._ffi.cast("void *", reply.token)) != 0:
             forget(reply)
             raise CallError(self._error_text())
-        self._await([reply], end, f"{self._name}: login")
+        self._await([reply], end, lambda: f"{self._name}: login")
         if reply.status != 0:
             raise CallError(reply.error or f"Status: ({reply.status})")  # a redirect comes without words
         return reply.answer
 
-    def _await(self, replies: Sequence[Reply], end: float, what: str) -> None:
+    def _await(self, replies: Sequence[Reply], end: float, what: Callable[[], str]) -> None:
         def done() -> bool:
             return all(reply.is_there for reply in replies)
 
@@ -115,8 +115,9 @@ class Loop:
                 raise SessionLostError(f"{self._name}: the session was closed")
             left = end - time.monotonic()
             if left <= 0:
-                self._destroy(f"{what}: no answer in time")
-                raise DeadlineError(f"{what}: no answer in time", hint="the session was closed")
+                why = f"{what()}: no answer in time"
+                self._destroy(why)
+                raise DeadlineError(why, hint="the session was closed")
             self._service(left, done)
 
     def _service(self, wait: float, done: Callable[[], bool]) -> None:
