@@ -31,6 +31,7 @@ class Served:
         self._cookies = itertools.count(1)
         self._reading: dict[int, tuple[int, memoryview]] = {}
         self._ended: set[int] = set()
+        self._how = 0
         self.size = self._negotiate()
 
     def __enter__(self) -> Self:
@@ -48,7 +49,7 @@ class Served:
         """
         cookie = next(self._cookies)
         self._reading[cookie] = (offset, into)
-        self._send(text.request(text.READ, cookie, offset, len(into)))
+        self._send(text.request(text.READ, cookie, offset, len(into), self._how))
         return cookie
 
     def finish(self, command: int) -> None:
@@ -80,10 +81,12 @@ class Served:
             raise ImageError(f"{self._name}: what answers is no NBD server")
         self._send(text.CLIENT_FLAGS, text.option(text.STRUCTURED_REPLIES), text.go())
         self._answer()
-        size = None
+        size: int | None = None
         while (answer := self._answer()) is not None:
             if len(answer) == text.INFO_EXPORT.size and answer[:2] == b"\0\0":
-                size = int(text.INFO_EXPORT.unpack(answer)[1])
+                _, size, flags = text.INFO_EXPORT.unpack(answer)
+                # Compressed clusters would come one by one, each in a reply of its own and after the one before.
+                self._how = text.IN_ONE_PIECE if flags & text.CAN_IN_ONE_PIECE else 0
         if size is None:
             raise ImageError(f"{self._name}: the NBD server does not say how large it is")
         return size

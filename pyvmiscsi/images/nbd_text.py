@@ -21,6 +21,7 @@ INFO_EXPORT = struct.Struct(">HQH")  # type 0, size, flags
 REQUEST = struct.Struct(">IHHQQI")  # magic, flags, command, cookie, offset, length
 REQUEST_MAGIC = 0x25609513
 READ, WRITE, DISCONNECT, FLUSH = 0, 1, 2, 3
+IN_ONE_PIECE, CAN_IN_ONE_PIECE = 1 << 2, 1 << 7  # a flag of a read, and that of an export which knows it
 
 MAGIC = struct.Struct(">I")
 SIMPLE_MAGIC, STRUCTURED_MAGIC = 0x67446698, 0x668E33EF
@@ -43,9 +44,9 @@ def go() -> bytes:
     return option(GO, struct.pack(">IH", 0, 0))
 
 
-def request(command: int, cookie: int, offset: int = 0, length: int = 0) -> bytes:
+def request(command: int, cookie: int, offset: int = 0, length: int = 0, flags: int = 0) -> bytes:
     """A command; the data of a write follows it."""
-    return REQUEST.pack(REQUEST_MAGIC, 0, command, cookie, offset, length)
+    return REQUEST.pack(REQUEST_MAGIC, flags, command, cookie, offset, length)
 
 
 def error_text(body: bytes) -> str:

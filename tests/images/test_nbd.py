@@ -84,6 +84,19 @@ def test_data_and_holes_are_put_in_their_places() -> None:
     assert read(AGREED, reply) == (bytes(SIZE // 8) + b"x" * (SIZE // 8)) * 4
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_read_is_answered_in_one_piece_where_the_server_knows_how(known: bool) -> None:
+    ours, its = socket.socketpair()
+    with its, ours:
+        flags = text.CAN_IN_ONE_PIECE if known else 0
+        its.sendall(AGREED.replace(text.INFO_EXPORT.pack(0, SIZE, 1), text.INFO_EXPORT.pack(0, SIZE, 1 | flags)))
+        with Served(ours, "image disk") as export:
+            export.ask(0, memoryview(bytearray(4096)))
+        with its.makefile("rb") as sent:
+            asked = text.REQUEST.unpack(sent.read()[-text.REQUEST.size :])
+    assert asked[1:3] == (text.IN_ONE_PIECE if known else 0, text.READ)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [(text.ERROR_HEAD.pack(5, 8) + b"it broke", "it broke"), (text.ERROR_HEAD.pack(5, 0), "error 5")],
