@@ -340,7 +340,7 @@ class LibiscsiDevice:
                 raise why from late
             try:
                 self._prove(again)
-                for _ in self._sent(again, self._unflushed.tasks(), DEPTH):
+                for _ in self._sent(again, self._unflushed.tasks(), depth=1):  # in their order: some may overlap
                     pass
             except SessionLostError:
                 again.close(log_out=False)

@@ -51,6 +51,7 @@ class LossySession:
     target: Target
     loss: tuple[int, SessionLostError]
     ended: int = 0
+    done: list[Task] = field(default_factory=list)
     closed: bool = False
 
     def run_all(
@@ -74,7 +75,11 @@ class LossySession:
             self._write(flight[len(flight) // 2])  # commands end in any order
             raise self.loss[1]
         self.ended += 1
-        self._write(flight[0])
+        for task in reversed(flight):  # a target may do what is in flight in any order (SAM-5 8.6)
+            if task not in self.done:
+                self._write(task)
+                self.done.append(task)
+        self.done.remove(flight[0])
         return flight.pop(0)
 
     def _write(self, task: Task) -> None:
