@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -183,18 +184,21 @@ class Attachment:
 
     def _await_login(self, end: float) -> str:
         """Empty once the session is Connected, or why it was refused."""
-        asked_at = [self._clock.now() + ISCSID_SECONDS]
+        ask_at = self._clock.now() + ISCSID_SECONDS
 
         def outcome() -> str | None:
+            nonlocal ask_at
             row = self._session()
             if row is None:
                 return "the session went away"
             if row.is_usable:
                 return ""
-            if row.reason == WAITING and asked_at and self._clock.now() > asked_at[0]:
-                asked_at.clear()
+            if row.reason != WAITING:
+                return row.reason or None
+            if self._clock.now() > ask_at:
+                ask_at = math.inf
                 self._refuse_without_iscsid()
-            return None if row.reason == WAITING else row.reason or None
+            return None
 
         try:
             return self._watch(
@@ -207,6 +211,7 @@ class Attachment:
             row = self._session()
             if row is None or row.reason != WAITING:
                 raise
+            self._refuse_without_iscsid()
             raise LoginError(
                 f"{self._what}: iscsid runs, but did not take up the login",
                 reason=WAITING,

@@ -122,6 +122,12 @@ class TestAttach:
         assert clock.now() - begun < 6
         assert kernel.sessions == []
 
+    def test_says_so_too_when_there_was_no_time_to_wait_for_it(self, initiator: Initiator, kernel: FakeKernel) -> None:
+        kernel.iscsid_runs = False
+        with pytest.raises(LoginError, match="service iscsid start"):
+            initiator.attach(PROOF, None, deadline=1)
+        assert kernel.sessions == []
+
     def test_waits_for_a_login_that_somebody_else_began(
         self, initiator: Initiator, kernel: FakeKernel, host: FakeHost
     ) -> None:
