@@ -60,12 +60,15 @@ class Given:
         if self.path is None or self.size is None:
             return None
         with _local(self.path) as file:
-            return os.pread(file.fileno(), length, max(self.size - length, 0))
+            try:
+                return os.pread(file.fileno(), length, max(self.size - length, 0))
+            except OSError as error:
+                raise self._unreadable(error) from error
 
     def chunks(self) -> Iterator[bytes]:
         """All of it; ImageError at its end when it is shorter than promised, or has another checksum."""
         if self._head:
-            yield self._head + self._take(CHUNK - len(self._head))
+            yield self._head + (self._take(CHUNK - len(self._head)) if len(self._head) < CHUNK else b"")
         while chunk := self._take(CHUNK):
             yield chunk
         self.check()
@@ -86,11 +89,14 @@ class Given:
         try:
             chunk = self._file.read(length)
         except OSError as error:
-            raise ImageError(f"image {self.name}: cannot be read: {error.strerror or error}") from error
+            raise self._unreadable(error) from error
         if self._digest is not None:
             self._digest.update(chunk)
         self.read_so_far += len(chunk)
         return chunk
+
+    def _unreadable(self, error: OSError) -> ImageError:
+        return ImageError(f"image {self.name}: cannot be read: {error.strerror or error}")
 
 
 def place_of(text: str) -> str:

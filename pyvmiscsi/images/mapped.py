@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from pyvmiscsi.errors import ImageError
+from pyvmiscsi.errors import ImageError, PyvmiscsiError
 from pyvmiscsi.images.content import Piece, Zeros
 from pyvmiscsi.images.extents import Extent, Run, Where, runs
 from pyvmiscsi.images.nbd import DEPTH, Served
@@ -64,6 +64,14 @@ class MappedImage:
         self._export = export
 
     def pieces(self, length: int) -> Iterator[Piece]:
+        try:
+            yield from self._pieces(length)
+        except PyvmiscsiError:  # some are OSErrors, too
+            raise
+        except OSError as error:
+            raise ImageError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+
+    def _pieces(self, length: int) -> Iterator[Piece]:
         ahead: deque[tuple[Run, bytearray, int | None]] = deque()
         for run in runs(self._extents, length):
             ahead.append((run, *self._asked(run)))

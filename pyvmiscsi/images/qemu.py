@@ -158,7 +158,7 @@ def _running(argv: list[str], name: str, out: int | None = None) -> Iterator[_Qe
             )
         except FileNotFoundError as error:
             raise UnsupportedError(
-                f"{name}: it takes {argv[0]} to read it, which is not installed",
+                f"{name}: it takes {argv[0]}, which is not installed",
                 hint="apt install qemu-utils (Debian), pkg install qemu-tools (FreeBSD)",
             ) from error
         try:

@@ -1,6 +1,6 @@
 """What the end of an .xz file tells: how large its content is, and where its blocks are, which can be unpacked at once.
 
-`xz -T` writes blocks that know nothing of each other; FreeBSD's images are packed so. Each is unpacked by liblzma as a
+`xz -T` writes blocks that know nothing of each other. Each is unpacked by liblzma as a
 small stream of its own, which it then checks as it does any other. Layout: tukaani.org/xz/xz-file-format.txt, sections
 2.1, 4 and 5.
 """
@@ -23,8 +23,8 @@ LARGEST_INDEX = 1024 * 1024
 MEMORY = 256 * 1024 * 1024
 """What unpacking may take: `xz -9` needs 65 MiB, and a file of a few bytes may ask for 4 GiB."""
 
-_AT_ONCE = 96 * 1024 * 1024
-"""How much may lie there unpacked, and as much packed."""
+_AT_ONCE = 72 * 1024 * 1024
+"""How much may lie there unpacked, and as much packed: three blocks of `xz -6`."""
 _STEP = 1024 * 1024
 _MAGIC, _END = b"\xfd7zXZ\0", b"YZ"
 _FOOTER = struct.Struct("<II2s2s")  # checksum, size of the index in words, flags, magic

@@ -141,6 +141,15 @@ def test_holes_of_a_raw_file_are_not_read(tmp_path: Path) -> None:
     assert sum(one.length for one in found if one.where is Where.FILE) == len(data)
 
 
+def test_a_file_that_cannot_be_read_is_one_error() -> None:
+    reading, writing = os.pipe()
+    image = MappedImage("image disk", 512, reading, [Extent(0, 512, Where.FILE)])
+    with pytest.raises(ImageError, match="image disk: cannot be read"):
+        list(image.pieces(512))
+    os.close(reading)
+    os.close(writing)
+
+
 def test_a_file_that_became_shorter_is_no_hole(tmp_path: Path) -> None:
     place = tmp_path / "disk.raw"
     place.write_bytes(bytes(4096))

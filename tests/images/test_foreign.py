@@ -71,7 +71,7 @@ def test_its_format_is_what_it_begins_or_ends_with(folder: Path, name: str, tmp_
     assert read(place) == DISK
 
 
-@pytest.mark.parametrize("name", ["stream.vmdk", "fixed.vhd", "disk.vhd"])
+@pytest.mark.parametrize("name", ["stream.vmdk", "fixed.vhd", "disk.vhd", "disk.vhdx"])
 def test_comes_from_the_web(folder: Path, name: str) -> None:
     with serving({f"/{name}": Answer((folder / name).read_bytes())}) as web:
         assert length_of(f"{web}/{name}") == len(DISK)

@@ -14,7 +14,7 @@ import pytest
 
 from pyvmiscsi.errors import DownloadError, ImageError, InputError, NotFoundError
 from pyvmiscsi.images.formats import Format
-from pyvmiscsi.images.given import place_of
+from pyvmiscsi.images.given import CHUNK, opened, place_of
 from pyvmiscsi.images.image import open_image
 from tests.config import https
 from tests.images.disks import spelt_out
@@ -84,6 +84,15 @@ def test_a_server_that_is_not_there_is_named() -> None:
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     with https.running(tmp_path) as server, pytest.raises(DownloadError, match="certificate"):
         read(f"{server.url}/disk.raw")
+
+
+def test_however_much_of_it_was_looked_at_it_comes_in_small_pieces(web: str) -> None:
+    for looked in (0, 1, CHUNK, CHUNK + 4096):
+        with opened(f"{web}/disk.raw") as image:
+            assert image.head(looked) == DISK[:looked]
+            chunks = list(image.chunks())
+        assert b"".join(chunks) == DISK
+        assert max(map(len, chunks)) <= max(CHUNK, looked)
 
 
 @pytest.mark.parametrize("data", [DISK, ZIPPED], ids=["raw", "gz"])

@@ -74,7 +74,7 @@ def test_without_blocks_or_in_several_streams_it_is_unpacked_as_ever(data: bytes
 def test_as_many_at_once_as_there_is_memory_for() -> None:
     small, large = (XzIndex(b"", (Block(1, size * MIB),) * 99) for size in (1, 24))
     assert small.workers(4) == 4
-    assert large.workers(16) == 3
+    assert large.workers(16) == 2
     assert XzIndex(b"", (Block(1, 200 * MIB),) * 9).workers(8) == 1
     assert XzIndex(b"", (Block(1, MIB),)).workers(8) == 1
     assert XzIndex(b"", ()).workers(8) == 1
