@@ -1,8 +1,8 @@
 """What the Linux scripts print of sessions, what a node record is given, and what iscsiadm's statuses mean. Pure.
 
-Sources: open-iscsi 2.1.9: include/iscsi_err.h and usr/iscsi_err.c (statuses and their words), usr/initiator.c (which
-refusal becomes which status), usr/idbm.c (records), etc/iscsid.conf (what a record may hold). Checked against iscsiadm
-2.1.8 of Debian 12, as far as it goes without a kernel that speaks iSCSI.
+Sources: open-iscsi 2.1.11: include/iscsi_err.h and usr/iscsi_err.c (statuses and their words), usr/initiator.c (which
+refusal becomes which status), usr/idbm.c (records), etc/iscsid.conf (what a record may hold). Seen with iscsiadm
+2.1.8 of Debian 12 on Linux 6.1.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The first line of each is its title: errors repeat it.
 
 Sessions are read from sysfs, not from `iscsiadm -m session`: the kernel's attributes are one value a file, also while
-iscsid does not answer, and libopeniscsiusr reads the same ones (session.c, sysfs.c of open-iscsi 2.1.9):
+iscsid does not answer, and libopeniscsiusr reads the same ones (session.c, sysfs.c of open-iscsi 2.1.11):
 
     /sys/class/iscsi_session/session<id>/{targetname,state,initiatorname}
     /sys/class/iscsi_connection/connection<id>:0/persistent_{address,port}   what was logged in to, before any redirect
