@@ -70,6 +70,7 @@ class RawDisk(io.RawIOBase):
         self._at = 0
         self._unflushed = False
         self._writing = threading.Lock()
+        self._flushing = threading.Lock()
 
     @property
     def size(self) -> Size:
@@ -104,8 +105,10 @@ class RawDisk(io.RawIOBase):
         if end <= offset:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with self._writing:
-            self._unflushed = True
-            self._write(view[: end - offset], offset, end)
+            try:
+                self._write(view[: end - offset], offset, end)
+            finally:
+                self._unflushed = True  # not before: a flush that came meanwhile may not have covered it
         return end - offset
 
     def discard(self, length: int, offset: int) -> None:
@@ -118,8 +121,10 @@ class RawDisk(io.RawIOBase):
             self.pwrite(bytes(max(end - offset, 0)), offset)
             return
         with self._writing:
-            self._unflushed = True
-            self._device.write_zeros(last - first, first)
+            try:
+                self._device.write_zeros(last - first, first)
+            finally:
+                self._unflushed = True
         self.pwrite(bytes(first - offset), offset)
         self.pwrite(bytes(end - last), last)
 
@@ -155,13 +160,14 @@ class RawDisk(io.RawIOBase):
     def flush(self) -> None:
         """What was written is on stable storage."""
         super().flush()
-        if self._unflushed:
-            self._unflushed = False  # before, for what is written meanwhile may come too late for it
-            try:
-                self._device.flush()
-            except BaseException:
-                self._unflushed = True
-                raise
+        with self._flushing:  # one that another thread has begun has to end well first
+            if self._unflushed:
+                self._unflushed = False  # before, for what is written meanwhile may come too late for it
+                try:
+                    self._device.flush()
+                except BaseException:
+                    self._unflushed = True
+                    raise
 
     def readable(self) -> bool:
         self._check(0)

@@ -6,8 +6,10 @@ import errno
 import io
 import os
 import shutil
+import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,42 @@ def test_a_flush_that_failed_is_tried_again() -> None:
         disk.flush()
     failing.append(True)
     disk.close()
+    assert lun.flushed
+
+
+def test_a_write_that_ends_after_somebody_elses_flush_is_flushed_as_well() -> None:
+    class Slow(MemoryLun):
+        def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> int:
+            disk.flush()  # another thread's, while this write is on its way
+            return super().pwrite(data, offset)
+
+    lun = Slow(bytearray(8192))
+    disk = RawDisk(lun)
+    disk.write(b"x" * 512)
+    disk.flush()
+    assert lun.flushed
+
+
+def test_a_flush_waits_for_one_that_is_on_its_way() -> None:
+    class Slow(MemoryLun):
+        def flush(self) -> None:
+            begun.set()
+            assert end.wait(10)
+            super().flush()
+
+    begun, end = threading.Event(), threading.Event()
+    lun = Slow(bytearray(8192))
+    disk = RawDisk(lun)
+    disk.write(b"x" * 512)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(disk.flush)
+        assert begun.wait(10)
+        second = pool.submit(disk.flush)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.1)
+        end.set()
+        first.result(timeout=10)
+        second.result(timeout=10)
     assert lun.flushed
 
 
