@@ -32,8 +32,7 @@ def fill(
         _refuse_larger(content, content.length, device)
     with (
         DiskDigest() if hashed else NoDigest() as digest,
-        Ahead(content.pieces(device.longest_piece)) as ahead,
-        _Filling(device, content, digest, ahead, progress).whose_errors_tell() as filling,
+        _Filling(device, content, digest, progress).whose_errors_tell() as filling,
     ):
         if not fresh:
             _clear(device, content, progress)
@@ -43,13 +42,10 @@ def fill(
 class _Filling:
     """One content on its way onto one LUN."""
 
-    def __init__(
-        self, device: BlockDevice, content: Content, digest: Digest, ahead: Ahead[Piece], progress: Progress
-    ) -> None:
+    def __init__(self, device: BlockDevice, content: Content, digest: Digest, progress: Progress) -> None:
         self._device = device
         self._content = content
         self._digest = digest
-        self._ahead = ahead
         self._progress = progress
         self._length = 0
         """How far the content was taken."""
@@ -59,13 +55,14 @@ class _Filling:
         """How far all of it was written."""
 
     def run(self) -> Written:
-        while not self._ahead.is_over:
-            if self._ahead.wait(_TEND_SECONDS):
-                for _ in self._device.write_stream(self._burst()):
-                    self._written = self._ends.popleft()
-            else:
-                self._progress(self._content.done, self._content.total)
-                self._device.tend()
+        with Ahead(self._content.pieces(self._device.longest_piece)) as ahead:
+            while not ahead.is_over:
+                if ahead.wait(_TEND_SECONDS):
+                    for _ in self._device.write_stream(self._burst(ahead)):
+                        self._written = self._ends.popleft()
+                else:
+                    self._progress(self._content.done, self._content.total)
+                    self._device.tend()
         if not self._length:
             raise ImageError(f"{self._content.name}: is empty")
         self._device.flush()
@@ -85,9 +82,9 @@ class _Filling:
             error.hint = f"{error.hint}; {told}" if error.hint else told
             raise
 
-    def _burst(self) -> Iterator[tuple[int, bytes | bytearray]]:
+    def _burst(self, ahead: Ahead[Piece]) -> Iterator[tuple[int, bytes | bytearray]]:
         """What there is to be written now; it does not wait, for nobody answers the target's pings meanwhile."""
-        for piece in self._ahead.ready():
+        for piece in ahead.ready():
             _refuse_larger(self._content, self._length + len(piece), self._device)
             self._progress(self._content.done, self._content.total)
             offset, self._length = self._length, self._length + len(piece)
