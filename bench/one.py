@@ -3,7 +3,7 @@
     python -m bench.one fill 127.0.0.1:3260 iqn.2026-01.org.example:disk-1 disk.raw
 
 It prints the seconds from the login to the end of the flush, without the start of the interpreter. `--unhashed` leaves
-out the SHA-256, to see what that costs: nothing else can.
+out the digest, to see what that costs.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from bench.case import Case, Cost, Target, measured, rows, times_of
 
 MIB = 1 << 20
 BEST, PLAIN = "qemu-img convert -n -m 16 -W", "qemu-img convert -n"
-OURS, UNHASHED = "pyvmiscsi", "pyvmiscsi, without SHA-256"
+OURS, UNHASHED = "pyvmiscsi", "pyvmiscsi, without a digest"
 _CONVERT = ("qemu-img", "convert", "-n", "-f")
 _LETTERS = b"the quick brown fox jumps over the lazy dog, and a disk holds text as well as noise: " * 64
 
