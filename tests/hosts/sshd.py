@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyvmiscsi.lab.ports import free_port
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.waiting import wait_for
 
@@ -64,7 +65,7 @@ def running(directory: Path, *, most_sessions: int = 10) -> Iterator[Sshd]:
         make_key(directory / name, kind)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # root's sshd wants its privilege separation directory
-    port = _free_port()
+    port = free_port()
     config = directory / "sshd_config"
     config.write_text(
         f"ListenAddress 127.0.0.1:{port}\n"
@@ -81,7 +82,7 @@ def running(directory: Path, *, most_sessions: int = 10) -> Iterator[Sshd]:
     with (directory / "sshd.log").open("wb") as log:
         process = subprocess.Popen([sshd, "-D", "-e", "-f", str(config)], stderr=log)
     try:
-        wait_for(lambda: _answers(port), what=f"sshd on port {port}", deadline=20)
+        wait_for(lambda: _answers(port), what=f"sshd on port {port}", deadline=60)
         yield Sshd(directory, port, process.pid)
     finally:
         process.terminate()
@@ -98,12 +99,6 @@ def _answers(port: int) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _output(*argv: str) -> str:

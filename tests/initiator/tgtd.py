@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyvmiscsi.errors import PyvmiscsiError
+from pyvmiscsi.lab.ports import free_port
 from pyvmiscsi.names import Portal
 from pyvmiscsi.waiting import wait_for
 
@@ -190,7 +190,7 @@ class Target:
                 return False
             return True
 
-        wait_for(gone, what=f"{self.iqn} is gone", deadline=20)
+        wait_for(gone, what=f"{self.iqn} is gone", deadline=60)
 
     def cut(self) -> None:
         """End every connection to it, as a target that was restarted would have."""
@@ -200,18 +200,12 @@ class Target:
                 self.daemon.admin("--op", "delete", "--mode", "conn", *which)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[Tgtd]:
     """A tgtd that answers, until the end of the block."""
     daemon = Tgtd(directory, free_port())
     try:
-        wait_for(daemon.is_up, what="tgtd answers", deadline=20)
+        wait_for(daemon.is_up, what="tgtd answers", deadline=60)
         yield daemon
     finally:
         daemon.close()
@@ -231,8 +225,8 @@ def busy(command: Callable[[], object]) -> Iterator[None]:
     thread = threading.Thread(target=follow)
     thread.start()
     try:
-        if not under_way.wait(20):
-            raise RuntimeError("no command was answered in 20 s")
+        if not under_way.wait(60):
+            raise RuntimeError("no command was answered in 60 s")
         yield
     finally:
         over.set()

@@ -16,6 +16,7 @@ from pathlib import Path
 from pyvmiscsi.errors import HostError, NotFoundError
 from pyvmiscsi.lab.hypervisor import sshd_text
 from pyvmiscsi.lab.hypervisor.sandbox import dies_with_us
+from pyvmiscsi.lab.ports import free_port
 from pyvmiscsi.waiting import wait_for
 
 
@@ -56,7 +57,7 @@ class Sshd:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd(8) as root wants its empty directory
         for _ in range(5 if not self.port else 1):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             if self._start_on(port):
                 self.port = port
                 return
@@ -131,10 +132,3 @@ def _host_key(path: Path) -> str:
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(path)]
         subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True)
     return path.with_suffix(".pub").read_text().strip()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,9 +9,10 @@ import pytest
 
 from pyvmiscsi.errors import LoginError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import Session, discover, library
+from pyvmiscsi.lab.ports import free_port
 from pyvmiscsi.model import Credential
 from pyvmiscsi.secrets import Secret
-from tests.initiator.tgtd import Account, Target, Tgtd, free_port
+from tests.initiator.tgtd import Account, Target, Tgtd
 
 MIB = 1024 * 1024
 
@@ -140,7 +141,7 @@ def test_a_killed_target_ends_the_session(own_daemon: Tgtd) -> None:
     session = Session.login(own_daemon.portal, target.iqn)
     assert session.tend()
     own_daemon.close()
-    assert not session.tend(5)
+    assert not session.tend(60)
     assert session.loss
     with pytest.raises(SessionLostError):
         session.serial(1)
@@ -163,9 +164,9 @@ def test_close_frees_a_thread_that_waits(daemon: Tgtd, target: Target) -> None:
     thread = threading.Thread(target=ask)
     try:
         thread.start()
-        begun.wait(5)
+        begun.wait(60)
         session.close(log_out=False)
-        thread.join(5)
+        thread.join(60)
     finally:
         os.kill(daemon.process.pid, 18)  # SIGCONT
     assert not thread.is_alive()

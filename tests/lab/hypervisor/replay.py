@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.initiator.tgtd import Tgtd, free_port
+from pyvmiscsi.lab.ports import free_port
+from tests.initiator.tgtd import Tgtd
 from tests.lab.hypervisor import transcripts
 from tests.lab.hypervisor.stage import Stage, add_lun, add_target, hypervisor
 from tests.lab.hypervisor.transcripts import Action, Command, Section, Translation
