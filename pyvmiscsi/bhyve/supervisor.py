@@ -55,6 +55,8 @@ class Patience:
     """The same while the guest is to stop."""
     watch_ticks: int = 5
     """Looks at bhyve for each look at the sessions."""
+    refusing: int = 2
+    """For a bhyve to refuse to start: one that complained and ended with 1 later was powered off."""
     ready: int = 120
     """For lost sessions to come back before a guest that rebooted is given up."""
     lost: int = 30
@@ -121,6 +123,7 @@ def render_supervisor(supervision: Supervision) -> str:
         "TICK": f"{supervision.patience.tick:g}",
         "STOPPING_TICK": f"{supervision.patience.stopping_tick:g}",
         "WATCH_TICKS": str(supervision.patience.watch_ticks),
+        "REFUSING": str(supervision.patience.refusing),
         "READY_DEADLINE": str(supervision.patience.ready),
         "LOST_DEADLINE": str(supervision.patience.lost),
         "FORCE_DEADLINE": str(supervision.patience.force),

@@ -276,7 +276,7 @@ run_guest() {
     0 | 2) outcome=stopped ;;
     # bhyve ends with 1 for a bad option, too, but at once and with a complaint
     1)
-        if [ -s "$RUN/stderr" ] && [ $(($(now) - started)) -lt 2 ]; then
+        if [ -s "$RUN/stderr" ] && [ $(($(now) - started)) -lt "$REFUSING" ]; then
             reason="bhyve refused to start"
         else
             outcome=stopped

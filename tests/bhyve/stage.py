@@ -24,15 +24,15 @@ PORTAL = "10.0.0.10:3260"
 OTHERS = "iqn.2005-10.org.freenas.ctl:db1-disk0"
 
 _BHYVE = """
-echo "bhyve $*" >>"$STAGE/events"
-: >"$STAGE/vmm/web1"
 read -r plan <"$STAGE/plan"
 sed -i 1d "$STAGE/plan"
 case $plan in
-[0-9]*) echo "bhyve: told to" >&2; exit "$plan" ;;
 deaf) trap 'echo "button" >>"$STAGE/events"' TERM ;;
 *) trap 'echo "button" >>"$STAGE/events"; exit 1' TERM ;;
 esac
+: >"$STAGE/vmm/web1"
+echo "bhyve $*" >>"$STAGE/events"
+case $plan in [0-9]*) echo "bhyve: told to" >&2; exit "$plan" ;; esac
 while [ ! -e "$STAGE/forced" ] && [ -e "$STAGE/sessions" ]; do
     sleep 0.02
     if [ "$plan" = stuck ] && ! grep -q "$TARGET" "$STAGE/sessions"; then exit 137; fi
@@ -110,7 +110,7 @@ class Stage:
             consoles=(("com1", "/dev/nmdm-web1.1B"),),
             state_directory=str(directory / "run"),
             log_directory=str(directory / "log"),
-            patience=Patience(tick=0.05, stopping_tick=0.05, watch_ticks=2, ready=1, lost=1, force=1),
+            patience=Patience(tick=0.05, stopping_tick=0.05, watch_ticks=2, refusing=60, ready=1, lost=1, force=60),
             tools=Tools(
                 bhyvectl=self._tool("bhyvectl"),
                 iscsictl=self._tool("iscsictl"),
@@ -167,8 +167,8 @@ class Stage:
         reaper = threading.Thread(target=bhyve.wait)  # as init does for a process that lost its parent
         reaper.start()
         self.until_running()
-        subprocess.run([*self.prepare(), "end", str(bhyve.pid)], check=True, timeout=20)
-        reaper.join(20)
+        subprocess.run([*self.prepare(), "end", str(bhyve.pid)], check=True, timeout=60)
+        reaper.join(60)
 
     def kill_bhyve(self) -> None:
         os.kill(int(self.status()["bhyve"]), signal.SIGKILL)
@@ -176,20 +176,20 @@ class Stage:
     def until_ended(self) -> dict[str, str]:
         """Its last status, once the script has ended."""
         assert self._process is not None
-        self._process.wait(20)
+        self._process.wait(60)
         return self.status()
 
     def until_running(self) -> None:
         self.until_event("bhyve ")
 
     def until_event(self, beginning: str) -> None:
-        wait_for(lambda: any(event.startswith(beginning) for event in self.events()), what=beginning, deadline=20)
+        wait_for(lambda: any(event.startswith(beginning) for event in self.events()), what=beginning, deadline=60)
 
     def until_said(self, key: str, value: str) -> None:
-        wait_for(lambda: self.status().get(key) == value, what=f"{key}={value}", deadline=20)
+        wait_for(lambda: self.status().get(key) == value, what=f"{key}={value}", deadline=60)
 
     def until_logged(self, words: str) -> None:
-        wait_for(lambda: words in self.log(), what=words, deadline=20)
+        wait_for(lambda: words in self.log(), what=words, deadline=60)
 
     def events(self) -> list[str]:
         return (self.directory / "events").read_text().splitlines()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supervisor
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName
+from pyvmiscsi.waiting import wait_for
 from tests.bhyve.stage import OTHERS, PORTAL, TARGET, Stage
 
 _SHELLS = {"dash": ("dash",), "busybox": ("busybox", "sh")}
@@ -101,6 +102,7 @@ def test_a_guest_deaf_to_its_button_can_be_forced_later(tmp_path: Path) -> None:
 def test_a_bhyve_that_does_not_go_loses_its_disks_first_and_is_killed_then(tmp_path: Path) -> None:
     with Stage(tmp_path, plan="deaf") as stage:
         (tmp_path / "refuses-force").touch()
+        stage.supervision = replace(stage.supervision, patience=replace(stage.supervision.patience, force=2))
         stage.start()
         stage.until_running()
         stage.until_said("state", "running")
@@ -131,10 +133,10 @@ def test_a_session_that_is_lost_and_comes_back_takes_nothing_from_a_running_gues
         stage.until_running()
         stage.set_session("Connection refused")
         stage.until_logged("a session is not connected")
-        assert stage.status()["lost_since"] != ""
+        wait_for(lambda: stage.status()["lost_since"], what="the loss in the status", deadline=60)
         stage.set_session("Connected: da0")
         stage.until_logged("connected again")
-        assert stage.status()["lost_since"] == ""
+        stage.until_said("lost_since", "")
         assert stage.events() == [_BHYVE]
 
 
@@ -146,7 +148,9 @@ def test_a_guest_that_is_to_stop_on_a_dead_disk_loses_the_disk_first(tmp_path: P
         stage.set_session("Disconnected")
         stage.signal(signal.SIGTERM)
         status = stage.until_ended()
-        assert stage.events()[:4] == [_BHYVE, "button", _LOGOUT, "bhyvectl --vm=web1 --force-poweroff"]
+        events = stage.events()
+        events.remove("button")  # by the time the guest hears it, its disk may be gone
+        assert events[:3] == [_BHYVE, _LOGOUT, "bhyvectl --vm=web1 --force-poweroff"]
         assert status["state"] == "stopped"
         assert stage.is_clean()
 
@@ -235,7 +239,7 @@ def test_a_start_that_is_resumed_finds_its_supervisor_there(tmp_path: Path, shel
         stage.until_said("state", "running")
         stage.until_running()
         told = stage.status()
-        subprocess.run(stage.prepare(), check=True, timeout=20)
+        subprocess.run(stage.prepare(), check=True, timeout=60)
         assert (stage.status(), stage.refusal()) == (told, {})
         assert stage.events() == [_BHYVE]
 
@@ -247,7 +251,7 @@ def test_another_operation_is_refused_while_a_supervisor_lives(tmp_path: Path) -
         stage.until_running()
         told = stage.status()
         stage.supervision = replace(stage.supervision, operation="ffff")
-        assert subprocess.run(stage.prepare(), check=False, timeout=20).returncode == 75
+        assert subprocess.run(stage.prepare(), check=False, timeout=60).returncode == 75
         assert stage.refusal() == {"operation": "ffff", "reason": "operation 0a1b looks after it already"}
         assert (stage.status(), stage.events()) == (told, [_BHYVE])
 
@@ -261,11 +265,11 @@ def test_of_many_that_come_after_a_dead_supervisor_one_runs_the_guest(tmp_path: 
         stage.until_said("state", "running")
         chosen = int(stage.status()["supervisor"])
         try:
-            assert [rival.wait(20) for rival in rivals if rival.pid != chosen] == [0] * 5
+            assert [rival.wait(60) for rival in rivals if rival.pid != chosen] == [0] * 5
         finally:
             for rival in rivals:
                 rival.terminate()
-        assert [rival.wait(20) for rival in rivals] == [0] * 6
+        assert [rival.wait(60) for rival in rivals] == [0] * 6
         assert stage.events() == [_BHYVE, "button", *_CLEAN_UP]
 
 
@@ -348,7 +352,7 @@ def test_an_unanswered_question_about_sessions_takes_no_disk_away(tmp_path: Path
     with Stage(tmp_path, plan="run") as stage:
         stage.start()
         stage.until_running()
-        (tmp_path / "bin/iscsictl").write_text(f"#!/bin/dash\n: >{tmp_path}/asked\nexit 1\n")
+        (tmp_path / "bin/iscsictl").unlink()
         stage.until_said("state", "running")
         stage.signal(signal.SIGTERM)
         assert stage.until_ended()["reason"] == "guest powered off"
