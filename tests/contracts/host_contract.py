@@ -88,7 +88,7 @@ class HostContract:
         with pytest.raises(DeadlineError, match=r"sleep 60: not ended after 0\.5 s"):
             host.run(["sleep", "60"], deadline=0.5)
 
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 50
         assert host.run(["echo", "still here"]).text == "still here\n"
 
     def test_finds_the_programs_of_the_system_whatever_the_profile_says(self, host: Host) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-LOGIN, COMMAND, LOGOUT = 0x03, 0x01, 0x06
+NOP_OUT, COMMAND, LOGIN, LOGOUT = 0x00, 0x01, 0x03, 0x06
+NOBODY = b"\xff" * 4  # the tag of what answers nothing
 GOOD = (0x00, b"")
 
 Answer = tuple[int, bytes]
@@ -68,6 +69,7 @@ class Puppet:
 
     `login` is its status class and detail, `login_text` what it says with it; `statuses` end the commands, then all
     are GOOD, and reads bring zeros. With a `disk` that answers; `refuse` may end a command before, knowing its CDB.
+    After the login it asks with each of `pings` whether the initiator lives; what came back is in `pongs`.
     """
 
     login: int = 0
@@ -76,6 +78,9 @@ class Puppet:
     disk: Disk | None = None
     refuse: Callable[[bytes], Answer | None] = lambda _cdb: None
     address: str = "127.0.0.1"
+    pings: tuple[bytes, ...] = ()
+    pongs: list[bytes] = field(default_factory=list)
+    isids: list[bytes] = field(default_factory=list)
     cdbs: list[bytes] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """The text of each login request."""
@@ -96,7 +101,7 @@ class Puppet:
     ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)  # which ends a waiting accept
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def reset(self) -> None:
@@ -105,7 +110,7 @@ class Puppet:
         self._line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._ended.clear()
         self._line.shutdown(socket.SHUT_RD)  # its reader goes, and closes it
-        assert self._ended.wait(10)
+        assert self._ended.wait(60)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):  # the listener was closed
@@ -121,6 +126,8 @@ class Puppet:
             length = int.from_bytes(header[5:8], "big")
             data = line.recv(length + -length % 4, socket.MSG_WAITALL)[:length] if length else b""
             line.sendall(self._answer(header, data))
+            if header[0] & 0x3F == LOGIN and header[1] & 0x83 == 0x83:  # on to the full feature phase
+                line.sendall(b"".join(map(self._ping, self.pings)))
             if header[0] & 0x3F == LOGOUT:
                 return
 
@@ -128,7 +135,11 @@ class Puppet:
         verb = asked[0] & 0x3F
         if not asked[0] & 0x40:  # not for immediate delivery: it counts
             self._numbers[1] = int.from_bytes(asked[24:28], "big") + 1
+        if verb == NOP_OUT:
+            self.pongs.append(asked[20:24])
+            return b""
         if verb == LOGIN:
+            self.isids.append(asked[8:14])
             self.asked.append(data.decode().replace("\0", "\n"))
             self._numbers[1] = int.from_bytes(asked[24:28], "big")
             tail = struct.pack(">BB10x", self.login >> 8, self.login & 0xFF)
@@ -137,6 +148,11 @@ class Puppet:
         if verb == COMMAND:
             return self._end(asked, data)
         return self._pdu(0x20 | verb, 0x80, b"\0\0", b"\0" * 8, asked[16:20], b"\0" * 4, b"\0" * 12)
+
+    def _ping(self, tag: bytes) -> bytes:
+        asked = self._pdu(0x20, 0x80, b"\0\0", b"\0" * 8, NOBODY, tag, b"\0" * 12)
+        self._numbers[0] -= 1  # with this initiator task tag it does not count
+        return asked
 
     def _end(self, asked: bytes, data: bytes) -> bytes:
         cdb = asked[32:48]
