@@ -93,6 +93,11 @@ class Control:
         state: dict[str, Any] = self._ask("state")
         return state
 
+    def is_at_rest(self) -> bool:
+        """Whether no login, scan or tasting is under way: what is shown now stays so until somebody does something."""
+        at_rest: bool = self._ask("is_at_rest")
+        return at_rest
+
     def console_messages(self) -> list[str]:
         """All that the kernel printed on its console, without the clock."""
         messages: list[str] = self._ask("console_messages")

@@ -47,6 +47,8 @@ def _answer(machine: Machine, do: str, **given: Any) -> Any:  # noqa: PLR0911, P
             return machine.sshd.pid
         case "describe":
             return json.loads(machine.describe().to_json())
+        case "is_at_rest":
+            return machine.kernel.is_at_rest()
         case "state":
             return machine.kernel.state()
         case "console_messages":

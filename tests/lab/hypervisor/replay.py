@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyvmiscsi.lab.ports import free_port
+from pyvmiscsi.waiting import wait_for
 from tests.initiator.tgtd import Tgtd
 from tests.lab.hypervisor import transcripts
-from tests.lab.hypervisor.stage import Stage, add_lun, add_target, hypervisor
+from tests.lab.hypervisor.stage import Result, Stage, add_lun, add_target, hypervisor
 from tests.lab.hypervisor.transcripts import Action, Command, Section, Translation
 
 PREFIX = "iqn.2005-10.org.freenas.ctl"
@@ -175,21 +176,23 @@ class Replay:
         self._translate = translation
         self._uncompared = transcripts.left_out(NOT_COMPARED)
         self._reason = transcripts.left_out(LEFT_OUT + also_left_out)
+        self._control = stage.control()
         self.tally = Tally()
 
     def run(self, prelude: str = "") -> Tally:
         if prelude:
-            self._stage.ok(self._translate(prelude))
+            self._run(self._translate(prelude))
         for event in self._events:
             if isinstance(event, Action):
                 self._act(event.text)
             elif why := self._why(event):
                 self.tally.left_out[why] += 1
             elif why := self._uncompared(event.text):
-                self._stage.run(self._command(event.text))
+                self._run(self._command(event.text))
                 self.tally.left_out[why] += 1
             else:
                 self._compare(event)
+        self._control.close()
         return self.tally
 
     def _why(self, command: Command) -> str:
@@ -204,10 +207,10 @@ class Replay:
             r"^(iscsictl|iscsictl (--libxo\S* *\S* )?-L( -v)?|ls|diskinfo|glabel|geom|camcontrol devlist)\b", text
         )
         again = repeatable is not None and " -A " not in text and " -R" not in text and " -M" not in text
-        deadline = time.monotonic() + (4.0 if again else 0.0)
+        deadline = time.monotonic() + (20.0 if again else 0.0)
         expected = (self._expected(command.output, command.text), command.status)
         while True:
-            result = self._stage.run(text, deadline=60)
+            result = self._run(text)
             got = (transcripts.canonical(transcripts.without(result.text, self._world.extra)), result.status)
             if _same(got, expected) or time.monotonic() > deadline:
                 break
@@ -222,15 +225,44 @@ class Replay:
         return transcripts.canonical(self._translate(transcripts.without(output, FOREIGN if shown else "")))
 
     def _command(self, text: str) -> str:
-        """The command in this world; sleeps are cut, and a redirection that opens a disk is a program that does."""
+        """The command in this world; a redirection that opens a disk is a program that does."""
         text = self._translate(text)
         text = re.sub(r"true > (/dev/da\d+)", r"tool2 hold \1 w 0 >/dev/null", text)
         text = re.sub(r"\) &$", ") >/dev/null 2>&1 &", text)  # over SSH, its output would keep the session open
-        text = re.sub(r"\bsleep ([\d.]+)", lambda match: f"sleep {min(float(match[1]), 1.2)}", text)
         number = re.search(r"-M -i (\d+)\b", text)
         if number and number[1] != "9999":
             text = text.replace(number[0], f"-M -i {self._newest()}")
         return text
+
+    def _run(self, text: str) -> Result:
+        """Run a command line; a sleep in it lasts until the kernel is at rest, and whoever holds a disk has it then."""
+        said, status, held = "", 0, False
+        for piece in _pieces(text):
+            if sleeps := re.fullmatch(r"sleep ([\d.]+)", piece):
+                self._rest(float(sleeps[1]))
+                status = 0
+            elif holder := _HOLDER.fullmatch(piece):
+                said += self._hold(holder["disk"], holder["file"])
+                held = held or not holder["file"]
+            else:
+                result = self._stage.run(piece, deadline=60)
+                said, status = said + result.text, result.status
+        if held:
+            self._stage.run("pkill -f '^tool2 hold'")
+            self._stage.wait("! pgrep -f '^tool2 hold' >/dev/null", deadline=60)
+            self._rest(0)
+        return Result(said, status)
+
+    def _hold(self, disk: str, file: str | None) -> str:
+        """Have a disk held open beside all that follows; what is said of it, unless that goes into a file."""
+        said = file or "/tmp/held"
+        self._stage.run(f"rm -f {said}; (tool2 hold {disk} 600 >{said} 2>&1 &)")
+        self._stage.wait(f"test -s {said}", deadline=60)
+        return "" if file else self._stage.ok(f"cat {said}")
+
+    def _rest(self, seconds: float) -> None:
+        end = time.monotonic() + min(seconds, _NAP)
+        wait_for(lambda: self._control.is_at_rest() and time.monotonic() >= end, what="rest", deadline=60)
 
     def _newest(self) -> str:
         numbers = re.findall(r"Session ID: +(\d+)", self._stage.ok("iscsictl -L -v"))
@@ -242,12 +274,17 @@ class Replay:
         if text.startswith("tgtd killed"):
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()
+            wait_for(lambda: not self._is_connected(daemon), what="the loss is noticed", deadline=60)
         elif text.startswith("tgtadm") and (" update " in text or " --mode logicalunit" in text):
             self._administer(text)
         elif text.startswith("backing file grown to 96M"):
             path = self._world.daemon("15150").directory / f"{self._world.numbers['web01']}-{1 + self._world.luns}.img"
             with path.open("r+b") as file:
                 file.truncate(96 << 20)
+
+    def _is_connected(self, daemon: Tgtd) -> bool:
+        sessions = self._control.state()["sessions"]
+        return any(one["connected"] and one["portal"].endswith(f":{daemon.portal.port}") for one in sessions)
 
     def _administer(self, text: str) -> None:
         daemon = self._world.daemon("15150")
@@ -272,6 +309,22 @@ class Replay:
 
 
 FOREIGN = r"10\.0\.2\.99|192\.0\.2\.1|1511[567]\b|no\.such\.host|::1"
+
+
+_NAP = 0.3  # seconds of a recorded sleep, at most; then it is about the state of things
+_HOLDER = re.compile(r"\(tool2 hold (?P<disk>\S+ \w+) \d+[^>]*?(?: > (?P<file>\S+) 2>&1)? &\)")
+
+
+def _pieces(text: str) -> list[str]:
+    """A command line, cut before and behind every sleep that is not in a loop."""
+    pieces = [""]
+    for word in re.split(r" ?(?<!;);(?!;) ?", text):
+        in_loop = len(re.findall(r"\bdo\b", pieces[-1])) > len(re.findall(r"\bdone\b", pieces[-1]))
+        if in_loop or not (re.fullmatch(r"sleep [\d.]+", word) or _HOLDER.fullmatch(word)):
+            pieces[-1] += f"; {word}" if pieces[-1] else word
+        else:
+            pieces += [word, ""]
+    return [piece for piece in pieces if piece]
 
 
 def _same(got: tuple[str, int], expected: tuple[str, int | None]) -> bool:

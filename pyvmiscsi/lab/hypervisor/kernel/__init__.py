@@ -120,6 +120,16 @@ class Kernel:
             "sysctls": {name: self.sysctls.get(name) for name in self.sysctls.all()},
         }
 
+    def is_at_rest(self) -> bool:
+        """Whether no login, scan or tasting is under way: what is shown now stays so until somebody does something.
+
+        GEOM that a dead disk has stopped is at rest, too.
+        """
+        sessions = self.initiator.sessions()
+        if any(session.is_under_way for session in sessions):
+            return False  # looked at first: what they find they hand to GEOM
+        return not self.geom.is_under_way or any(session.holds_somebody_up for session in sessions)
+
     def close(self) -> None:
         """Log out of everything."""
         self._delays.close()

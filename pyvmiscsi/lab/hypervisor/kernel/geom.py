@@ -149,6 +149,12 @@ class Geom:
                 opened.orphaned = True
         self._post(lambda: self._depart(provider))
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something that came or went has not been dealt with yet."""
+        with self._counting:
+            return self._pending > 0
+
     def settle(self, deadline: float | None) -> None:
         """Wait until all that came in so far is done, for so long at most."""
         done = threading.Event()

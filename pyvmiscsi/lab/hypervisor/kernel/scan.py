@@ -48,6 +48,11 @@ class Scan:
         self._providers: dict[int, geom.Provider] = {}
         self._lock = threading.RLock()
         self._gone = False
+        self._runs = 1  # under way; the first is, from here on
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._runs > 0 and not self._gone
 
     def devices(self) -> tuple[tuple[tuple[int, str], ...], int]:
         """LUN and peripheral of what iscsictl lists, and the bus's number."""
@@ -59,6 +64,8 @@ class Scan:
 
     def run(self, *, again: bool = False) -> None:
         """Probe the bus. `again` looks only for what has come, gone or changed."""
+        with self._lock:
+            self._runs += again
         try:
             self.bus.probing = None if again else 0
             luns = self._session.run(lambda link: link.luns())
@@ -75,6 +82,8 @@ class Scan:
             self._host.console.print(f"lab: iscsi{self._session.number}: the scan ended: {error}")
         finally:
             self.bus.probing = None
+            with self._lock:
+                self._runs -= 1
 
     def _probe(self, number: int) -> None:
         try:

@@ -82,6 +82,7 @@ class Session:
         self._link: Link | None = None
         self._generation = 0
         self._used = 0.0
+        self._waiting = 0  # commands
         self._thread = threading.Thread(target=self._live, name=f"iscsimt{number}", daemon=True)
 
     def start(self) -> None:
@@ -93,6 +94,22 @@ class Session:
             return Row(
                 self.number, self.conf, self.reason, self.connected, self.parameters, devices, scbus if devices else -1
             )
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it logs in, or finds its disks, just now: what it shows will be another thing in a moment."""
+        with self.changed:
+            if self.removed or not self.conf.is_active:
+                return False
+            if self.connected:
+                return self._scan is None or self._scan.is_under_way
+            return self.reason in ("", WAITING)
+
+    @property
+    def holds_somebody_up(self) -> bool:
+        """Whether a command waits for it to be connected again."""
+        with self.changed:
+            return self._waiting > 0
 
     # changes from outside
 
@@ -152,7 +169,9 @@ class Session:
                     raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
                 if self.connected and self._link is not None:
                     return self._link
+                self._waiting += 1
                 self.changed.wait()
+                self._waiting -= 1
 
     # the thread
 
