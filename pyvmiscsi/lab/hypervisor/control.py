@@ -98,6 +98,11 @@ class Control:
         at_rest: bool = self._ask("is_at_rest")
         return at_rest
 
+    def is_held_up(self) -> bool:
+        """Whether a command waits for a lost session."""
+        held_up: bool = self._ask("is_held_up")
+        return held_up
+
     def console_messages(self) -> list[str]:
         """All that the kernel printed on its console, without the clock."""
         messages: list[str] = self._ask("console_messages")

@@ -49,6 +49,8 @@ def _answer(machine: Machine, do: str, **given: Any) -> Any:  # noqa: PLR0911, P
             return json.loads(machine.describe().to_json())
         case "is_at_rest":
             return machine.kernel.is_at_rest()
+        case "is_held_up":
+            return machine.kernel.is_held_up()
         case "state":
             return machine.kernel.state()
         case "console_messages":

@@ -44,7 +44,7 @@ class Login:
             key_filename=str(key),
             allow_agent=False,
             look_for_keys=False,
-            timeout=20,
+            timeout=60,
         )
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class Login:
     def close(self) -> None:
         self._client.close()
 
-    def run(self, command: str, *, stdin: bytes = b"", deadline: float = 30.0) -> Result:
+    def run(self, command: str, *, stdin: bytes = b"", deadline: float = 60.0) -> Result:
         """Run a command line; both outputs go the same way."""
         with self.begin(f"exec 2>&1\n{command}") as channel:
             channel.settimeout(deadline)
@@ -96,10 +96,10 @@ class Stage:
     directory: Path
     key: Path
 
-    def run(self, command: str, *, stdin: bytes = b"", deadline: float = 30.0) -> Result:
+    def run(self, command: str, *, stdin: bytes = b"", deadline: float = 60.0) -> Result:
         return self.login.run(command, stdin=stdin, deadline=deadline)
 
-    def ok(self, command: str, *, stdin: bytes = b"", deadline: float = 30.0) -> str:
+    def ok(self, command: str, *, stdin: bytes = b"", deadline: float = 60.0) -> str:
         """The output of a command that must succeed."""
         result = self.run(command, stdin=stdin, deadline=deadline)
         assert result.status == 0, f"{command}: {result}"
@@ -113,12 +113,12 @@ class Stage:
         with self.control() as control:
             return control.console_messages()
 
-    def attach(self, portal: object, target: str, node: str, *, deadline: int = 20) -> None:
+    def attach(self, portal: object, target: str, node: str, *, deadline: int = 60) -> None:
         """Log in, and wait until the device node is there."""
         self.ok(f"iscsictl -A -p {portal} -t {target}")
         self.wait(f"test -c /dev/{node}", deadline=deadline)
 
-    def wait(self, condition: str, *, deadline: int = 20) -> None:
+    def wait(self, condition: str, *, deadline: int = 60) -> None:
         """Wait inside the hypervisor until a command succeeds."""
         script = f"n=0; until {condition}; do n=$((n+1)); [ $n -gt {deadline * 20} ] && exit 9; sleep 0.05; done"
         result = self.run(script, deadline=deadline + 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -78,7 +79,7 @@ def held(host: Stage, path: str, mode: str = "rw") -> Iterator[list[str]]:
     """A process inside that has the disk open, as bhyve has; what it was told."""
     host.ok("cat > /tmp/holder.py", stdin=HOLDER.encode())
     with host.login.begin(f"/libexec/lab/bin/python3 -IB /tmp/holder.py {path} {mode} 2>&1") as channel:
-        channel.settimeout(30)
+        channel.settimeout(60)
         text = b""
         while not text.endswith(b"\n"):
             text += channel.recv(1000)
@@ -95,12 +96,13 @@ def nbd(socket: str, *commands: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
 
 
+_NUMBERS = itertools.count(1000, 10)
+
+
 @pytest.fixture
-def facts(daemon: Tgtd, request: pytest.FixtureRequest) -> str:
+def facts(daemon: Tgtd) -> str:
     """A target of this test's own, without any LUN."""
-    number = (
-        100 + len(daemon.admin("--op", "show", "--mode", "target").split("Target ")) + hash(request.node.name) % 5000
-    )
+    number = next(_NUMBERS)
     iqn = f"{TARGET}-{number}"
     add_target(daemon, number, iqn)
     return iqn

@@ -42,7 +42,7 @@ def test_an_opened_tap_tells_by_whom_and_is_free_when_that_process_is_gone(host:
     )
     host.ok("ifconfig tap create")
     with host.login.begin(f'/libexec/lab/bin/python3 -IB -c "{script}"') as channel:
-        channel.settimeout(20)
+        channel.settimeout(60)
         assert channel.recv(100) == b"opened\n"
         assert "\tOpened by PID " in host.ok("ifconfig tap0")
         assert "UP," in host.ok("ifconfig tap0")

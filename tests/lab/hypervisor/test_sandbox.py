@@ -69,7 +69,7 @@ def test_what_daemon_starts_outlives_its_login_and_is_seen_by_the_next(shared_ho
 
 def test_a_terminal_is_one_inside(shared_host: Stage) -> None:
     with shared_host.login.begin("tty; read line; echo got $line; exit 5", terminal=True) as channel:
-        channel.settimeout(20)
+        channel.settimeout(60)
         channel.sendall(b"word\n")
         text = b""
         while piece := channel.recv(1000):
@@ -83,7 +83,7 @@ def test_an_interrupt_key_reaches_what_runs_on_the_terminal(shared_host: Stage) 
     with shared_host.login.begin(
         "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done", terminal=True
     ) as channel:
-        channel.settimeout(20)
+        channel.settimeout(60)
         text = b""
         while b"ready" not in text:
             text += channel.recv(1000)
@@ -95,12 +95,12 @@ def test_an_interrupt_key_reaches_what_runs_on_the_terminal(shared_host: Stage) 
 
 
 def test_a_stand_in_takes_less_than_forty_milliseconds(shared_host: Stage) -> None:
-    rounds = 20
-    started = time.monotonic()
-    shared_host.ok(f"i=0; while [ $i -lt {rounds} ]; do iscsictl -L >/dev/null; i=$((i+1)); done")
-    stand_in = (time.monotonic() - started) / rounds
-    started = time.monotonic()
-    shared_host.ok(f"i=0; while [ $i -lt {rounds} ]; do /usr/bin/true; i=$((i+1)); done")
-    nothing = (time.monotonic() - started) / rounds
+    def took(command: str) -> float:
+        started = time.monotonic()
+        shared_host.ok(f"i=0; while [ $i -lt 5 ]; do {command} >/dev/null; i=$((i+1)); done")
+        return (time.monotonic() - started) / 5
+
+    stand_in = min(took("iscsictl -L") for _ in range(5))  # whatever else this machine does, it leaves one alone
+    nothing = min(took("/usr/bin/true") for _ in range(5))
     sys.stdout.write(f"a stand-in takes {stand_in * 1000:.1f} ms, true(1) {nothing * 1000:.1f} ms\n")
     assert stand_in < max(0.04, 40 * nothing)  # beside it, on the same machine at the same time

@@ -44,7 +44,7 @@ def daemon(call: Call) -> int:
         call.err(DAEMON_USAGE)
         return 1
     for letter in ("-p", "-P"):
-        if letter in given and _is_alive(Path(given[letter])):
+        if letter in given and is_alive(Path(given[letter])):
             number = Path(given[letter]).read_text().strip()
             return call.fail(f"process already running, pid: {number}", 3)
     for letter in ("-p", "-P"):
@@ -120,12 +120,15 @@ def _supervise(call: Call, given: dict[str, str], command: list[str]) -> int:
     return 128 - status if status < 0 else status
 
 
-def _is_alive(pidfile: Path) -> bool:
+def is_alive(pidfile: Path) -> bool:
+    """Whether the process of this file runs: one that has ended does not, whether its parent has noticed or not."""
     try:
-        os.kill(int(pidfile.read_text()), 0)
+        handle = os.pidfd_open(int(pidfile.read_text()))
     except (OSError, ValueError):
         return False
-    return True
+    ended, _, _ = select.select([handle], [], [], 0)
+    os.close(handle)
+    return not ended
 
 
 def _set_title(title: str) -> None:
@@ -207,7 +210,7 @@ def service_iscsid(call: Call, verb: str) -> int:
     )
     one = verb.startswith(("one", "force", "quiet"))
     action = verb.removeprefix("one").removeprefix("force").removeprefix("quiet")
-    pid = ISCSID_PIDFILE.read_text().strip() if _is_alive(ISCSID_PIDFILE) else ""
+    pid = ISCSID_PIDFILE.read_text().strip() if is_alive(ISCSID_PIDFILE) else ""
     if action == "enabled":
         return 0 if enabled else 1
     if action in ("status", "rcvar"):

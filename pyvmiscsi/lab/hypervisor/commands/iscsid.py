@@ -8,6 +8,7 @@ from getopt import GetoptError, getopt
 from pathlib import Path
 
 from pyvmiscsi.lab.hypervisor.applets import Call
+from pyvmiscsi.lab.hypervisor.commands.daemons import is_alive
 
 USAGE = "usage: iscsid [-P pidfile][-d][-m maxproc][-t timeout]\n"
 
@@ -22,12 +23,8 @@ def iscsid(call: Call) -> int:
     pidfile = Path(options.get("-P", "/var/run/iscsid.pid"))
     if not Path("/dev/iscsi").exists():
         return call.fail("failed to open /dev/iscsi: No such file or directory")
-    try:
-        other = int(pidfile.read_text())
-        os.kill(other, 0)
-        return call.fail(f"daemon already running, pid: {other}.")
-    except (OSError, ValueError):
-        pass
+    if is_alive(pidfile):
+        return call.fail(f"daemon already running, pid: {pidfile.read_text().strip()}.")
     if "-d" not in options and _parent_of_daemon():
         return 0
     if not call.kernel.iscsid(int(options.get("-m", "30"))):

@@ -125,10 +125,13 @@ class Kernel:
 
         GEOM that a dead disk has stopped is at rest, too.
         """
-        sessions = self.initiator.sessions()
-        if any(session.is_under_way for session in sessions):
+        if any(session.is_under_way for session in self.initiator.sessions()):
             return False  # looked at first: what they find they hand to GEOM
-        return not self.geom.is_under_way or any(session.holds_somebody_up for session in sessions)
+        return not self.geom.is_under_way or self.is_held_up()
+
+    def is_held_up(self) -> bool:
+        """Whether a command waits for a lost session."""
+        return any(session.holds_somebody_up for session in self.initiator.sessions())
 
     def close(self) -> None:
         """Log out of everything."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pyvmiscsi.lab.hypervisor.kernel.conf import Conf, Row
 from pyvmiscsi.lab.hypervisor.kernel.session import Session
 
+_CLOSING = 5.0  # seconds, at most, until it is noticed here that the iscsid before has ended
+
 
 class Initiator:
     """All sessions of the host, the oldest first."""
@@ -76,6 +78,7 @@ class Initiator:
     def daemon_started(self, most_children: int) -> bool:
         """iscsid has opened /dev/iscsi; False when another one has."""
         with self._lock:
+            self._lock.wait_for(lambda: not self._daemon, _CLOSING)
             if self._daemon:
                 return False
             self._daemon, self._most_children = True, most_children
@@ -85,6 +88,7 @@ class Initiator:
     def daemon_ended(self) -> None:
         with self._lock:
             self._daemon = False
+            self._lock.notify_all()
 
     def slot(self, session: Session, seconds: float) -> bool:
         """Wait until iscsid takes the session up; it has so many children at a time."""
