@@ -43,7 +43,6 @@ def bhyve(call: Call) -> int:
     except OSError:  # another bhyve was quicker by a moment
         call.err(f"vm_create: {EBUSY}\n")
         return 4
-    set_title("bhyve", machine.name)
     try:
         ending = _Run(call, host, machine).run()
     except CannotEmulate as limit:
@@ -75,6 +74,7 @@ class _Run:
         inside = {port: theirs.fileno() for port, (_, theirs) in ports.items()}
         argv = qemu_argv(self._machine, self._plumbing(inside, monitor_inside.fileno(), log))
         listener = control.listen(self._machine.name)
+        set_title("bhyve", self._machine.name)  # whoever sees it may tell it something
         try:
             qemu = self._launch(argv, said, (log, monitor_inside.fileno(), *inside.values()))
             for closing in (monitor_inside, *(theirs for _, theirs in ports.values())):

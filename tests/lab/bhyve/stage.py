@@ -56,8 +56,10 @@ class Console:
         self._process.stdin.flush()
 
     def wait(self) -> int:
-        """Until it ends; its status."""
-        return self._process.wait(20)
+        """Until it ends, and all it printed is heard; its status."""
+        status = self._process.wait(60)
+        self._reader.join(60)
+        return status
 
     def close(self) -> None:
         self._process.kill()
@@ -96,7 +98,7 @@ class Stage:
     def console(self, guest: str) -> Console:
         """Attached, so that nothing the guest says is lost."""
         console = Console(self.ssh_argv(f"cu -l /dev/nmdm-{guest}.1B"))
-        console.hear("Connected", deadline=20)
+        console.hear("Connected", deadline=60)
         return console
 
     def boot_disk(self, name: str, behaviour: Behaviour = "poweroff", *, sector: int = 512) -> Lun:
@@ -123,8 +125,12 @@ class Stage:
         found = self.ssh(f'pgrep -fx "bhyve: {guest}"').stdout.split()
         return int(found[0]) if found else None
 
+    def until_qemu_is_gone(self, guest: str) -> None:
+        """Killed with its bhyve, by whoever started it: a moment later."""
+        wait_for(lambda: self.qemu_of(guest) == [], what=f"no QEMU of {guest}", deadline=60)
+
     def wait_for_pid(self, guest: str) -> int:
-        return wait_for(lambda: self.pid(guest), what=f"bhyve: {guest} runs", deadline=30)
+        return wait_for(lambda: self.pid(guest), what=f"bhyve: {guest} runs", deadline=60)
 
     def qemu_of(self, guest: str) -> list[int]:
         """The processes on the machine that emulate this guest."""

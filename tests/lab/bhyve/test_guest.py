@@ -37,7 +37,7 @@ class _Program:
         return self._handle
 
     def wait(self) -> int:
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
@@ -123,7 +123,7 @@ def _rom(bench: _Bench, code: bytes) -> Path:
 
 def test_a_processor_that_stops_for_good_is_a_halt(bench: _Bench) -> None:
     assert bench.run(_rom(bench, roms.PRINT + roms.HALT)) == 2
-    bench.hear(b"hello\n", deadline=5)
+    bench.hear(b"hello\n", deadline=60)
 
 
 def test_a_fault_in_a_fault_in_a_fault_is_a_triple_fault(bench: _Bench) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.waiting import wait_for
 from tests.initiator import tgtd
 from tests.lab.bhyve import roms
@@ -32,10 +33,9 @@ def test_a_guest_reboots_with_0_powers_off_with_1_and_leaves_its_traces_on_the_l
     assert stage.status(guest) == 0
     stage.start(guest, command)
     assert stage.status(guest) == 1
-    said = console.text
+    said = console.hear(f"GUEST-MARKER {guest}-marker boot=2")
     assert "GUEST-DISK vda logical=512 physical=4096 bytes=67108864 serial=mine-00 readonly=0" in said
     assert f"GUEST-MARKER {guest}-marker boot=1" in said
-    assert f"GUEST-MARKER {guest}-marker boot=2" in said
     assert f"written-by-guest {guest}-marker 2".encode() in lun.disk.path.read_bytes()
     assert variables.read_bytes() != template, "the firmware keeps its variables where it was told to"
     assert "Mode: r0w0e0" in stage.ssh(f"geom disk list {lun.da()}").stdout
@@ -48,10 +48,10 @@ def test_with_no_sectorsize_a_guest_on_a_4096_byte_lun_sees_4096_and_512_beside_
     disks = f"-s 4,virtio-blk,{lun.device} -s 5,nvme,{other.device},ser={other.serial}"
     stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A {disks}")
     assert stage.status(guest) == 1
-    assert "GUEST-DISK vda logical=4096 physical=4096 " in console.text
-    assert re.search(f"GUEST-DISK nvme0n1 logical=512 .* serial={other.serial} readonly=0", console.text), console.text
-    assert f"GUEST-MARKER {guest}-marker boot=1" in console.text
-    assert "GUEST-WRITE ok" in console.text
+    said = console.hear("GUEST-WRITE ok")
+    assert "GUEST-DISK vda logical=4096 physical=4096 " in said
+    assert re.search(f"GUEST-DISK nvme0n1 logical=512 .* serial={other.serial} readonly=0", said), said
+    assert f"GUEST-MARKER {guest}-marker boot=1" in said
 
 
 def test_a_disk_that_somebody_else_has_for_himself_is_shown_read_only(
@@ -65,9 +65,9 @@ def test_a_disk_that_somebody_else_has_for_himself_is_shown_read_only(
     # open through its label the disk is exclusive: its own node can only be read
     stage.start(guest, f"{UEFI} -l com1,/dev/nmdm-{guest}.1A -s 4,virtio-blk,/dev/{lun.da()}")
     assert stage.status(guest) == 1
-    assert f"bytes={lun.disk.size} serial=BHYVE-" in console.text
-    assert "readonly=1" in console.text
-    assert "GUEST-WRITE refused" in console.text
+    said = console.hear("GUEST-WRITE refused")
+    assert f"bytes={lun.disk.size} serial=BHYVE-" in said
+    assert "readonly=1" in said
     assert stage.ssh(f"bhyvectl --vm={other} --destroy").status == 0
     assert stage.status(other) == 1
 
@@ -102,17 +102,27 @@ def test_a_guest_on_a_dead_target_waits_and_its_end_freezes_the_host_until_the_s
     wait_for(
         lambda: "Connected" not in stage.ssh(f"iscsictl -L | grep {lun.target.iqn}").stdout,
         what="the session is lost",
-        deadline=30,
+        deadline=60,
     )
     assert "GUEST-IO-ERROR" not in console.text, "its writes wait, they do not fail"
     assert stage.ssh("sysctl -n kern.geom.conftxt > /dev/null").status == 0, "nobody has closed the disk yet"
     stage.ssh(f"kill -9 {stage.wait_for_pid(guest)}")
-    stage.ssh("(sysctl -n kern.geom.conftxt > /tmp/conftxt; echo ended > /tmp/conftxt.status) > /dev/null 2>&1 &")
-    with pytest.raises(TimeoutError):
-        wait_for(lambda: stage.ssh("cat /tmp/conftxt.status").status == 0, what="GEOM answers", deadline=2)
+    asked = "(sysctl -n kern.geom.conftxt > /tmp/conftxt; echo ended > /tmp/conftxt.status) > /dev/null 2>&1 &"
+
+    def answers() -> bool:
+        return stage.ssh("cat /tmp/conftxt.status").status == 0
+
+    def stops() -> bool:
+        stage.ssh(f"rm -f /tmp/conftxt.status; {asked}")
+        try:
+            return not wait_for(answers, what="GEOM answers", deadline=2)
+        except DeadlineError:
+            return True
+
+    wait_for(stops, what="GEOM stops, once bhyve is dead and its disk is to be closed", deadline=60)
     assert lun.detach().status == 0
-    wait_for(lambda: stage.ssh("cat /tmp/conftxt.status").status == 0, what="GEOM answers", deadline=20)
-    assert stage.qemu_of(guest) == []
+    wait_for(answers, what="GEOM answers", deadline=60)
+    stage.until_qemu_is_gone(guest)
 
 
 def test_a_pause_of_the_target_is_a_pause_of_the_guest_and_no_error(
@@ -127,11 +137,11 @@ def test_a_pause_of_the_target_is_a_pause_of_the_guest_and_no_error(
         wait_for(
             lambda: "Connected" not in stage.ssh(f"iscsictl -L | grep {lun.target.iqn}").stdout,
             what="the session is lost",
-            deadline=30,
+            deadline=60,
         )
         last = int(re.findall(r"GUEST-WROTE (\d+)", console.text)[-1])
         daemon.process.send_signal(signal.SIGCONT)
-        console.hear(f"GUEST-WROTE {last + 3}\r", deadline=40)
+        console.hear(f"GUEST-WROTE {last + 3}\r")
         assert "GUEST-IO-ERROR" not in console.text
         assert stage.ssh(f"kill -TERM {stage.wait_for_pid(guest)}").status == 0
         assert stage.status(guest) == 1

@@ -21,7 +21,7 @@ def _all_of(read: Callable[[], bytes], wanted: bytes) -> bytes:
         heard += read()
         return len(heard) >= len(wanted)
 
-    wait_for(look, what=f"{wanted!r} on the line", deadline=10)
+    wait_for(look, what=f"{wanted!r} on the line", deadline=60)
     return heard
 
 

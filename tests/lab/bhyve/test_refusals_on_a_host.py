@@ -102,7 +102,7 @@ def test_killed_with_9_the_machine_stays_busy_until_it_is_destroyed(stage: Stage
     assert stage.ssh(f"{command} {guest}").said == ["vm_create: Device busy"], "somebody runs in it"
     stage.ssh(f"kill -9 {pid}")
     assert stage.status(guest) == 137
-    assert stage.qemu_of(guest) == []
+    stage.until_qemu_is_gone(guest)
     refused = stage.ssh(f"{command} {guest}")
     assert (refused.status, refused.said) == (4, ["vm_create: Device busy"])
     assert stage.ssh(f"bhyvectl --vm={guest} --destroy").status == 0
@@ -111,9 +111,13 @@ def test_killed_with_9_the_machine_stays_busy_until_it_is_destroyed(stage: Stage
 
 
 def test_of_two_at_once_one_runs(stage: Stage, guest: str) -> None:
-    command = f"{_rom(stage, guest, roms.HALT)} {guest}"
-    done = stage.ssh(f"({command}; echo $?) & {command}; echo $?; wait")
-    assert sorted(done.stdout.split()) == ["2", "4"]
+    one = f"({_rom(stage, guest, roms.IDLE)} {guest}; echo $? >>/tmp/{guest}.two) &"
+    end = f"bhyvectl --vm={guest} --force-poweroff 2>/dev/null"
+    done = stage.ssh(
+        f"{one} {one} until grep -qsx 4 /tmp/{guest}.two; do sleep 0.05; done; "
+        f"until grep -qsx 1 /tmp/{guest}.two; do {end}; sleep 0.05; done; wait; cat /tmp/{guest}.two"
+    )
+    assert done.stdout.split() == ["4", "1"]
     assert done.said == ["vm_create: Device busy"]
 
 
@@ -123,7 +127,7 @@ def test_destroying_a_running_machine_ends_its_guest(stage: Stage, guest: str) -
     assert stage.ssh(f"bhyvectl --vm={guest} --destroy").status == 0
     assert stage.status(guest) == 1
     assert stage.ssh(f"cat /tmp/{guest}.log").stdout == "vm_run error -1, errno 6\n"
-    assert stage.qemu_of(guest) == []
+    stage.until_qemu_is_gone(guest)
 
 
 def test_one_reader_of_a_console_and_tilde_dot_lets_go(stage: Stage, guest: str) -> None:
