@@ -182,7 +182,7 @@ def test_forget_asks_for_everything_again(fake: FakeNas, nas: RecallingNas) -> N
 
 
 def test_reads_that_do_not_depend_on_each_other_are_in_flight_together(fake: FakeNas, nas: RecallingNas) -> None:
-    all_there = threading.Barrier(3, timeout=10)
+    all_there = threading.Barrier(3, timeout=60)
 
     def meet(call: Call) -> None:
         if call.when == "before":

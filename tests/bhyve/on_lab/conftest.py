@@ -86,7 +86,7 @@ def attached(lab: Lab, host: Host, guest_name: GuestName) -> Callable[[Behaviour
         call("iscsi.targetextent.create", {"target": target, "extent": extent, "lunid": 1})
         lun = LabLun(Iqn.parse(f"{lab.info.basename}:{name}"), serial, sector)
         host.run(["/usr/bin/iscsictl", "-A", "-p", lab.info.portal, "-t", str(lun.target)])
-        wait_for(lambda: shows(host, lun), what=lun.device, deadline=20)
+        wait_for(lambda: shows(host, lun), what=lun.device, deadline=60)
         return lun
 
     return attach
@@ -118,7 +118,8 @@ class Running:
 
     def disk_seen(self) -> tuple[str, ...]:
         """Logical and physical block and serial of the disk, as the guest itself saw them."""
-        found = re.search(r"GUEST-DISK vda logical=(\d+) physical=(\d+) bytes=\d+ serial=(\S*)", self.said())
+        self.until_said("GUEST-DISK")  # what a guest said last is heard a moment after its end
+        found = re.search(r"GUEST-DISK vda logical=(\d+) physical=(\d+) bytes=\d+ serial=(\S*) ", self.said())
         assert found is not None, self.said()
         return found.groups()
 

@@ -35,7 +35,7 @@ def test_a_guest_boots_from_its_lun_with_512_byte_sectors_and_powers_off(start: 
     assert ended.status is not None
     assert (ended.status.phase, ended.status.exit_status) == ("stopped", 1)
     assert running.disk_seen() == ("512", "4096", running.guest.disks[0].shown_serial)
-    assert "GUEST-WRITE ok" in running.said()
+    running.until_said("GUEST-WRITE ok")
     assert running.is_clean()
 
 
@@ -52,8 +52,8 @@ def test_a_lun_of_4096_bytes_is_refused_because_a_guest_would_see_them(start: St
 def test_a_guest_that_reboots_is_started_again_on_the_same_disk(host: Host, start: Start) -> None:
     running = start("reboot", emulation="nvme", by_file=True, more='uefi_vars="yes"\n')
     ended = running.hypervisor.wait_stopped(running.guest.name, deadline=150)
+    running.until_said(f"GUEST-MARKER {running.guest.name} boot=2")
     assert f"GUEST-MARKER {running.guest.name} boot=1" in running.said()
-    assert f"GUEST-MARKER {running.guest.name} boot=2" in running.said()
     assert ended.status is not None
     assert ended.status.reason == "guest powered off"
     assert (
@@ -71,15 +71,15 @@ def test_the_power_button_ends_a_guest_that_stays(start: Start) -> None:
         running.host.read_file(f"{running.directory}/console") == f"com1={console(running.guest, end='B')}\n".encode()
     )
     running.hypervisor.ask_to_stop(running.guest.name)
-    running.hypervisor.wait_stopped(running.guest.name, deadline=60)
-    assert "GUEST-BUTTON" in running.said()
+    running.hypervisor.wait_stopped(running.guest.name, deadline=90)
+    running.until_said("GUEST-BUTTON")
     assert running.is_clean()
 
 
 def test_a_guest_without_a_disk_is_forced_off(start: Start) -> None:
     running = start(None)
     running.hypervisor.force_poweroff(running.guest.name)
-    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=30)
+    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=90)
     assert ended.status is not None
     assert ended.status.phase == "stopped"
     assert running.is_clean()
@@ -89,7 +89,7 @@ def test_a_killed_bhyve_leaves_nothing_behind(start: Start) -> None:
     running = start(None)
     process = running.hypervisor.guest(running.guest.name).process
     running.host.run(["/bin/kill", "-KILL", str(process)])
-    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=30)
+    ended = running.hypervisor.wait_stopped(running.guest.name, deadline=90)
     assert ended.status is not None
     assert (ended.status.phase, ended.status.exit_status) == ("failed", 137)
     assert running.is_clean()
@@ -103,7 +103,7 @@ def test_a_guest_whose_supervisor_was_killed_can_still_be_ended(host: Host, star
     host.run(["/bin/kill", "-KILL", str(status.supervisor)])
     assert running.hypervisor.guest(name).is_running
     running.hypervisor.force_poweroff(name)
-    ended = running.hypervisor.wait_stopped(name, deadline=30)
+    ended = running.hypervisor.wait_stopped(name, deadline=90)
     assert ended.status is not None
     assert (ended.status.phase, ended.status.reason) == ("stopped", "ended by force")
     assert running.is_clean()
@@ -138,7 +138,7 @@ def test_a_bhyve_that_refuses_is_quoted(host: Host, guest_name: GuestName) -> No
     missing = ("/usr/sbin/bhyve", "-m", "512M", *devices, "-l", rom, str(guest_name))
     with pytest.raises(GuestError, match="Could not open backing file"):
         hypervisor.start(Supervision(guest_name, OPERATION, directory, missing, patience=QUICK))
-    hypervisor.wait_stopped(guest_name, deadline=20)
+    hypervisor.wait_stopped(guest_name, deadline=90)
     assert host.list_directory(directory) == ()
 
 
@@ -148,13 +148,13 @@ def test_somebody_elses_bhyve_of_the_same_name_is_left_alone(host: Host, guest_n
     rom = "bootrom,/usr/local/share/uefi-firmware/BHYVE_UEFI.fd"
     theirs = ("/usr/sbin/bhyve", "-m", "512M", "-s", "0,hostbridge", "-s", "31,lpc", "-l", rom, str(guest_name))
     host.run(["/usr/sbin/daemon", "-f", *theirs])
-    wait_for(lambda: hypervisor.guest(guest_name).is_running, what="their bhyve", deadline=20)
+    wait_for(lambda: hypervisor.guest(guest_name).is_running, what="their bhyve", deadline=90)
     with pytest.raises(GuestError, match="running already"):
         hypervisor.start(Supervision(guest_name, OPERATION, f"/vmconfig/{guest_name}", theirs, patience=QUICK))
     hypervisor.end(guest_name)
     assert hypervisor.guest(guest_name).is_running
     host.run(["/usr/sbin/bhyvectl", f"--vm={guest_name}", "--force-poweroff"])
-    hypervisor.wait_stopped(guest_name, deadline=30)
+    hypervisor.wait_stopped(guest_name, deadline=90)
 
 
 def test_a_guest_that_does_not_run_cannot_be_stopped(host: Host, guest_name: GuestName) -> None:

@@ -65,7 +65,7 @@ def test_a_reader_that_waits_does_not_hold_up_a_writer(echo: Echo) -> None:
     with echo.connect() as connection, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(received, connection, 5)
         connection.sendall(b"hello")
-        assert answer.result(10) == b"hello"
+        assert answer.result(60) == b"hello"
 
 
 def test_nothing_vanishes_of_much_that_goes_both_ways(echo: Echo) -> None:
@@ -73,7 +73,7 @@ def test_nothing_vanishes_of_much_that_goes_both_ways(echo: Echo) -> None:
     with echo.connect() as connection, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(received, connection, len(data))
         connection.sendall(data)
-        assert answer.result(30) == data
+        assert answer.result(60) == data
 
 
 def test_every_first_message_arrives_whatever_else_does(echo: Echo) -> None:
@@ -81,7 +81,7 @@ def test_every_first_message_arrives_whatever_else_does(echo: Echo) -> None:
         with echo.connect() as connection, ThreadPoolExecutor(1) as pool:
             answer = pool.submit(received, connection, 6)
             connection.sendall(b"%06d" % number)
-            assert answer.result(10) == b"%06d" % number
+            assert answer.result(60) == b"%06d" % number
 
 
 def test_the_timeout_is_kept(echo: Echo) -> None:
@@ -96,4 +96,4 @@ def test_closing_ends_a_reader_that_waits(echo: Echo) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(connection.recv, 1)
         connection.close()
-        assert waiting.result(10) == b""
+        assert waiting.result(60) == b""
