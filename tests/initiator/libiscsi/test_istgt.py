@@ -11,7 +11,8 @@ from pyvmiscsi.errors import LunReservedError, ScsiError
 from pyvmiscsi.initiator.libiscsi import Session
 from pyvmiscsi.lab.appliance.target.istgt import Istgt
 from pyvmiscsi.lab.appliance.target.plane import Export, Unit
-from tests.initiator.tgtd import Tgtd, free_port
+from pyvmiscsi.lab.ports import free_port
+from tests.initiator.tgtd import Tgtd
 
 TARGET = "iqn.2026-01.org.example:atomic"
 HV1, HV2 = "iqn.2026-01.org.example:hv1", "iqn.2026-01.org.example:hv2"

@@ -14,8 +14,9 @@ import pytest
 
 from pyvmiscsi.errors import LoginError
 from pyvmiscsi.initiator.libiscsi import Session, replies
+from pyvmiscsi.lab.ports import free_port
 from tests.initiator.puppet import Puppet
-from tests.initiator.tgtd import Target, Tgtd, free_port
+from tests.initiator.tgtd import Target, Tgtd
 
 SESSIONS = 1000
 GROWTH = 256 * 1024

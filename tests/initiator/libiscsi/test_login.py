@@ -8,12 +8,13 @@ import pytest
 
 from pyvmiscsi.errors import InputError, LoginError, SessionLostError, UnsupportedError
 from pyvmiscsi.initiator.libiscsi import Digests, Session, connection, discover, library, open_lun
+from pyvmiscsi.lab.ports import free_port
 from pyvmiscsi.model import Credential
 from pyvmiscsi.names import Portal
 from pyvmiscsi.secrets import Secret
 from tests.initiator.puppet import Puppet
 from tests.initiator.relay import flipped, relayed
-from tests.initiator.tgtd import Target, Tgtd, free_port
+from tests.initiator.tgtd import Target, Tgtd
 
 TARGET = "iqn.2026-01.org.example:odd"
 LIBISCSI = library.load()
