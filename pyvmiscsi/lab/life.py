@@ -28,7 +28,7 @@ from pyvmiscsi.waiting import wait_for
 if TYPE_CHECKING:
     from pyvmiscsi.lab.hypervisor import RunningHypervisor
 
-_STARTING = 30.0
+_STARTING = 60.0
 _ENDING = 15.0
 _INFO = "lab.json"
 _OURS = ("appliance", "hypervisors", "vmconfig", "keys", "site.toml", "known_hosts", _INFO)

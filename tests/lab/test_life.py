@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,10 +37,8 @@ def up(directory: Path, **options: object) -> Lab:
     return Lab.up(directory, **{"hypervisors": (), **options})  # type: ignore[arg-type]
 
 
-def test_it_is_up_in_under_three_seconds_and_down_without_a_trace(directory: Path) -> None:
-    begun = time.monotonic()
+def test_it_is_up_and_then_down_without_a_trace(directory: Path) -> None:
     lab = up(directory)
-    assert time.monotonic() - begun < 3
     assert lab.status().up
     pids = [lab.info.pids["appliance"], *_target_pids(lab)]
     lab.down()

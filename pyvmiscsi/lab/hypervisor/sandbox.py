@@ -54,9 +54,9 @@ class Sandbox:
         theirs.close()
         self._link = ours
         self._lock = threading.Lock()
-        self._link.settimeout(20)
+        self._link.settimeout(60)
         if self._link.recv(16) != b"ready":
-            self._process.wait(5)
+            self._process.wait(60)
             raise HostError("the sandbox did not start", hint="see the hypervisor's log; are user namespaces allowed?")
         self._link.settimeout(None)
         self.init_pid = self._find_init()
@@ -134,7 +134,7 @@ class Sandbox:
         self._link.close()
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _node(self, what: str, path: str) -> None:
         ours, theirs = socket.socketpair()

@@ -67,7 +67,7 @@ class Sshd:
         """End the listening server; connections that it has accepted go on."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
         self._process = None
 
     def _start_on(self, port: int) -> bool:
@@ -85,7 +85,7 @@ class Sshd:
         return wait_for(
             lambda: _verdict(process, port),
             what=f"sshd on port {port}",
-            deadline=20,
+            deadline=60,
             pauses=iter(lambda: 0.005, None),
         ).works
 

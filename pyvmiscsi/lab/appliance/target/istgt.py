@@ -64,7 +64,7 @@ class Istgt:
                 stderr=log,
             )
         Ready.say_process(self._noted, self._process.pid)
-        wait_for(self._answers, what=f"istgt at {self._listen}", deadline=10.0)
+        wait_for(self._answers, what=f"istgt at {self._listen}", deadline=60.0)
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
@@ -112,7 +112,7 @@ class Istgt:
             [program("istgtcontrol"), "-c", configuration, "-h", "127.0.0.1", "-p", port, "-t", "ALL", *words],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
         )

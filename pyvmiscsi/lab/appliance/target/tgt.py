@@ -81,7 +81,7 @@ class Tgt:
                 stderr=log,
             )
         Ready.say_process(self._noted, self._process.pid)
-        wait_for(self._answers, what=f"tgtd at {self._listen}", deadline=10.0)
+        wait_for(self._answers, what=f"tgtd at {self._listen}", deadline=60.0)
         exports, self._exports, self._tids, self._accounts = self._exports, {}, {}, {}
         self.publish(exports)
 
