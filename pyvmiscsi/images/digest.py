@@ -73,38 +73,53 @@ class DiskDigest(Digest):
         self._part = hashlib.sha256()
         self._room = _PART
         """How much is missing of the part that is being taken."""
+        self._zeros = 0
+        """How many zeros it begins with that are not in its hash yet: all of it may be zero."""
 
     def hexdigest(self) -> str | None:
         """Of all pieces so far, which are then the whole disk."""
         super().hexdigest()
-        whole = self._sha256.copy()
+        whole, part = self._sha256.copy(), self._part.copy()
         if self._room < _PART:
-            whole.update(self._part.digest())
+            part.update(_SOME_ZEROS[: self._zeros])
+            whole.update(part.digest())
         return f"sha256/1M:{whole.hexdigest()}"
 
     def _take(self, piece: Piece) -> None:
         if isinstance(piece, Zeros):
-            rest = piece.length
-            if self._room < _PART:
-                rest -= self._fill(_SOME_ZEROS[:rest])
-            for first in range(0, rest // _PART, _MANY_ZEROS):
-                self._sha256.update(_ZERO_PART * min(_MANY_ZEROS, rest // _PART - first))
-            self._fill(_SOME_ZEROS[: rest % _PART])
+            self._take_zeros(piece.length)
             return
         with memoryview(piece) as view:
             at = 0
             while at < len(view):
-                at += self._fill(view[at:])
+                with view[at : at + self._room] as taken:
+                    self._part.update(_SOME_ZEROS[: self._zeros])
+                    self._part.update(taken)
+                    self._zeros = 0
+                    at += len(taken)
+                    self._close_part(len(taken))
 
-    def _fill(self, data: memoryview) -> int:
-        """Take as much as there is room for in this part; how much that was."""
-        with data[: self._room] as taken:
-            self._part.update(taken)
-            self._room -= len(taken)
-            if not self._room:
-                self._sha256.update(self._part.digest())
-                self._part, self._room = hashlib.sha256(), _PART
-            return len(taken)
+    def _take_zeros(self, rest: int) -> None:
+        while rest:
+            if self._room == _PART and rest >= _PART:
+                count = min(rest // _PART, _MANY_ZEROS)
+                self._sha256.update(_ZERO_PART * count)
+                rest -= count * _PART
+                continue
+            taken = min(rest, self._room)
+            rest -= taken
+            if self._room == _PART or self._zeros:
+                self._zeros += taken
+            else:
+                self._part.update(_SOME_ZEROS[:taken])
+            self._close_part(taken)
+
+    def _close_part(self, taken: int) -> None:
+        """So much more of the part was taken; when that is all of it, the next one begins."""
+        self._room -= taken
+        if not self._room:
+            self._sha256.update(_ZERO_PART if self._zeros else self._part.digest())
+            self._part, self._room, self._zeros = hashlib.sha256(), _PART, 0
 
 
 class NoDigest(Digest):

@@ -7,13 +7,33 @@ from functools import lru_cache
 
 from pyvmiscsi.images.content import Piece, Zeros
 
+_LONGEST_RUN = 16 * 1024 * 1024
+"""So that whoever watches is told how far it is."""
+
 
 def pieces(chunks: Iterable[bytes | bytearray], length: int) -> Iterator[Piece]:
-    """The same bytes in pieces of `length`, the last as long as what is left; some of those that are zero as `Zeros`.
+    """The same bytes in pieces of `length`, the last as long as what is left; whole ones that are zero as `Zeros`.
 
-    Data is copied at most once, and zeros of a long chunk not at all: most of what comes out of a compressed disk.
+    A run of zeros is one piece, up to `_LONGEST_RUN`, since each piece goes from thread to thread.
     """
-    zeros = _zeros(length)
+    run = 0
+    for piece in _cut(chunks, length):
+        if len(piece) == length and is_zero(piece):
+            run += length
+            if run >= _LONGEST_RUN:
+                yield Zeros(run)
+                run = 0
+            continue
+        if run:
+            yield Zeros(run)
+            run = 0
+        yield piece
+    if run:
+        yield Zeros(run)
+
+
+def _cut(chunks: Iterable[bytes | bytearray], length: int) -> Iterator[bytes | bytearray]:
+    """Pieces of `length`; each is copied once at most, and not at all when it is a chunk."""
     rest = bytearray()
     for chunk in chunks:
         at = 0
@@ -25,10 +45,7 @@ def pieces(chunks: Iterable[bytes | bytearray], length: int) -> Iterator[Piece]:
             yield rest
             rest = bytearray()
         while len(chunk) - at >= length:
-            if chunk.startswith(zeros, at):
-                yield Zeros(length)
-            else:
-                yield chunk if len(chunk) == length else chunk[at : at + length]
+            yield chunk if len(chunk) == length else chunk[at : at + length]
             at += length
         rest += memoryview(chunk)[at:]
     if rest:

@@ -18,8 +18,19 @@ def chunks_of() -> st.SearchStrategy[list[bytes | bytearray]]:
 def test_the_same_bytes_in_pieces_of_one_length(chunks: list[bytes | bytearray], length: int) -> None:
     made = list(pieces(chunks, length))
     assert b"".join(bytes(one.length) if isinstance(one, Zeros) else one for one in made) == b"".join(chunks)
-    assert all(len(piece) == length for piece in made[:-1])
-    assert all(0 < len(piece) <= length for piece in made[-1:])
+    assert all(len(piece) % length == 0 if isinstance(piece, Zeros) else len(piece) == length for piece in made[:-1])
+    assert all(len(piece) for piece in made)
+    assert all(len(piece) <= length for piece in made if not isinstance(piece, Zeros))
+
+
+def test_a_run_of_zeros_is_one_piece() -> None:
+    made = pieces([b"x" * 4, bytes(8), bytes(4), b"y" * 4, bytes(4)], 4)
+    assert list(made) == [
+        b"xxxx",
+        Zeros(12),
+        b"yyyy",
+        Zeros(4),
+    ]
 
 
 @given(data=st.binary(max_size=100) | st.integers(0, 5000).map(bytes))
