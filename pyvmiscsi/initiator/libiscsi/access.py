@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pyvmiscsi.errors import DeadlineError, InputError, LoginError, ProofError, ScsiError, SessionLostError
+from pyvmiscsi.errors import DeadlineError, InputError, IscsiError, LoginError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import allocation, cdb, facts, sense, shapes
 from pyvmiscsi.initiator.libiscsi.nouns import NO_DIGESTS, Buffer, Digests, Task
 from pyvmiscsi.initiator.libiscsi.session import Session
@@ -278,11 +278,17 @@ class LibiscsiDevice:
     def _run_all(self, tasks: Iterable[Task], depth: int) -> Iterator[Task]:
         """Tasks with `depth` of them in flight, each handed back in order when it is done."""
         source, sent = self._with_flushes(tasks), deque[Task]()
+        source_failed = False
 
         def taken() -> Iterator[Task]:
-            for task in source:
-                sent.append(task)
-                yield task
+            nonlocal source_failed
+            try:
+                for task in source:
+                    sent.append(task)
+                    yield task
+            except IscsiError:  # of another LUN that is read: no loss of ours, and going on would leave out the rest
+                source_failed = True
+                raise
 
         fruitless = 0
         while True:
@@ -301,12 +307,12 @@ class LibiscsiDevice:
                 return
             except SessionLostError as lost:
                 fruitless += 1
-                if fruitless > _MENDINGS:
+                if source_failed or fruitless > _MENDINGS:
                     raise
                 self._mend(session, lost)
             except ScsiError as error:
                 fruitless += 1
-                if fruitless > _MENDINGS or not _is_change(error):
+                if source_failed or fruitless > _MENDINGS or not _is_change(error):
                     raise
                 self._prove(session)
 

@@ -195,6 +195,21 @@ def test_another_disk_in_its_place_is_refused() -> None:
     assert 0 not in target.written
 
 
+@pytest.mark.parametrize("error", [LOSSES[1], ScsiError("its LUN has grown", status=2, key=6, asc=0x2A, ascq=0x09)])
+def test_what_the_source_of_a_stream_fails_with_is_no_loss_of_this_session(error: Exception) -> None:
+    """It may be another LUN: what was read of it so far would pass for all of it."""
+
+    def source() -> Iterator[tuple[int, bytes]]:
+        yield from PIECES[:2]
+        raise error
+
+    target = Target([])
+    with pytest.raises(type(error)) as raised:
+        list(device_on(target).write_stream(source(), depth=4))
+    assert raised.value is error
+    assert target.logins == 1
+
+
 def test_gives_up_when_nothing_gets_through_any_more() -> None:
     target = Target([(0, LibraryFaultError("cmdsn < expcmdsn"))] * 100)
     with pytest.raises(LibraryFaultError):
