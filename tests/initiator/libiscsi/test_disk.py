@@ -144,13 +144,13 @@ def test_a_flush_that_failed_is_tried_again() -> None:
 def test_a_write_that_ends_after_somebody_elses_flush_is_flushed_as_well() -> None:
     class Slow(MemoryLun):
         def pwrite(self, data: bytes | bytearray | memoryview, offset: int) -> int:
-            disk.flush()  # another thread's, while this write is on its way
+            shared.flush()  # another thread's, while this write is on its way
             return super().pwrite(data, offset)
 
     lun = Slow(bytearray(8192))
-    disk = RawDisk(lun)
-    disk.write(b"x" * 512)
-    disk.flush()
+    shared = RawDisk(lun)
+    shared.write(b"x" * 512)
+    shared.flush()
     assert lun.flushed
 
 
