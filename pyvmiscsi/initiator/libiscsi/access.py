@@ -40,8 +40,8 @@ LET_GO = 256 * 1024**2
 """How many bytes one WRITE SAME lets go of: tgtd counts them in 32 bits, and the answer has to come in time."""
 LET_GO_UNIT = 1024**2
 """It lets go of whole units only: ZFS leaves a volume's blocks as they are where they are let go of in part."""
-EDGE = 64 * 1024
-"""How much is read again of where such a span begins and ends, to see whether it was done."""
+EDGE = 128 * 1024
+"""How much is read again of where such a span begins and ends, to see whether it was done: a volume's largest block."""
 IO_SECONDS = 60.0
 """How long one piece may take: longer than a nas needs to restart its iSCSI service or to take over a pool."""
 

@@ -119,6 +119,23 @@ def test_zeros_are_written_where_a_lun_does_not_keep_its_word(
     assert file.read_bytes() == bytes(16 * MIB)
 
 
+def test_zeros_are_written_where_only_a_part_of_a_large_block_is_let_go_of(
+    device: LibiscsiDevice, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ZFS leaves it as it is; what is looked at first of it may be zero by itself."""
+    write_same, block = cdb.write_same, 128 * 1024 // 512
+
+    def whole_blocks(sector: int, count: int, *, unmap: bool) -> bytes:
+        first, end = -(-sector // block) * block, (sector + count) // block * block
+        return write_same(first, end - first, unmap=unmap)
+
+    monkeypatch.setattr(cdb, "write_same", whole_blocks)
+    start = 16 * 1024
+    device.pwrite(bytes(start + 64 * 1024) + b"x" * (16 * MIB - start - 64 * 1024), 0)
+    device.write_zeros(16 * MIB - start, start)
+    assert file.read_bytes() == bytes(16 * MIB)
+
+
 def test_tells_what_has_data_in_as_few_parts_as_can_be(device: LibiscsiDevice, file: Path) -> None:
     assert list(device.allocation(16 * MIB, 0)) == [Span(0, 16 * MIB, allocated=False)]
     device.pwrite(os.urandom(2 * MIB), 4 * MIB)
