@@ -207,8 +207,8 @@ class _Exports:
         target = self._targets.get(mapping.target if mapping else datastore.target_of(guest, name))
         logins = tuple(self._sessions[target.iqn]) if target else ()
         rivals = tuple(extent.name for extent in others)
-        offered = self._offered[target.iqn] if target else []
-        fellows = tuple(sorted(extent for extent in offered if own is None or extent != own.name))
+        shown = self._offered[target.iqn] if target else []
+        fellows = tuple(sorted(extent for extent in shown if own is None or extent != own.name))
         return GuestDisk(name, volume, own, target, mapping, logins, rivals, fellows)
 
 
