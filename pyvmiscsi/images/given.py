@@ -31,13 +31,13 @@ class Given:
     """A file as it was given: counted, and hashed where a checksum was given along with it."""
 
     def __init__(
-        self, name: str, file: Readable, size: int | None, *, path: Path | None, checksum: Checksum | None
+        self, name: str, file: Readable, size: int | None, *, local: int | None, checksum: Checksum | None
     ) -> None:
         self.name = name
         self.size = size
         """How many bytes it has; None for a pipe, and for a server that does not say."""
-        self.path = path
-        """Where it is, when it is a local file that can be read again and anywhere."""
+        self.local = local
+        """The descriptor of a local file: it can be read again and anywhere, and is this file whatever its path is."""
         self.read_so_far = 0
         self._file = file
         self._promised = checksum
@@ -57,13 +57,12 @@ class Given:
 
     def tail(self, length: int) -> bytes | None:
         """The last bytes, of a local file; None for what comes only once."""
-        if self.path is None or self.size is None:
+        if self.local is None or self.size is None:
             return None
-        with _local(self.path) as file:
-            try:
-                return os.pread(file.fileno(), length, max(self.size - length, 0))
-            except OSError as error:
-                raise self._unreadable(error) from error
+        try:
+            return os.pread(self.local, length, max(self.size - length, 0))
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def chunks(self) -> Iterator[bytes]:
         """All of it; ImageError at its end when it is shorter than promised, or has another checksum."""
@@ -130,13 +129,13 @@ def opened(place: str, *, sha256: str | None = None) -> Iterator[Given]:
         yield _standard_input(promised)
     elif "://" in place:
         with downloaded(place) as body:
-            yield Given(Path(urlsplit(place).path).name or place, body, body.size, path=None, checksum=promised)
+            yield Given(Path(urlsplit(place).path).name or place, body, body.size, local=None, checksum=promised)
     else:
         path = Path(place)
         with _local(path) as file:
             found = os.fstat(file.fileno())
-            regular = path if stat.S_ISREG(found.st_mode) else None
-            yield Given(path.name, file, found.st_size or None, path=regular, checksum=promised)
+            regular = file.fileno() if stat.S_ISREG(found.st_mode) else None
+            yield Given(path.name, file, found.st_size or None, local=regular, checksum=promised)
 
 
 def _standard_input(promised: Checksum | None) -> Given:
@@ -144,7 +143,7 @@ def _standard_input(promised: Checksum | None) -> Given:
         raise InputError("image -: nothing is piped into standard input")
     # Unbuffered: a thread that waits in a buffered read would hold a lock that the interpreter wants at its end.
     return Given(
-        "from standard input", io.FileIO(sys.stdin.fileno(), closefd=False), None, path=None, checksum=promised
+        "from standard input", io.FileIO(sys.stdin.fileno(), closefd=False), None, local=None, checksum=promised
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile, gettempdir
+from typing import IO
 
-from pyvmiscsi.errors import InputError, PyvmiscsiError
+from pyvmiscsi.errors import InputError
 from pyvmiscsi.images.content import Content, Piece
 from pyvmiscsi.images.extents import extents_of
 from pyvmiscsi.images.formats import HEAD, PACKED, Kind, refuse_packed
@@ -35,17 +35,22 @@ def open_image(place: str, *, sha256: str | None = None, progress: Progress = si
     first copied to a temporary file, which `progress` is told about. Raises NotFoundError, DownloadError, InputError,
     UnsupportedError, and ImageError for what is no image.
     """
-    with opened(place, sha256=sha256) as given:
-        what = found(given)
-        if what.header is not None:
-            with _known_to_qemu(given, what.header, progress) as content:
-                yield content
-        elif what.kind in PACKED or given.path is None or what.length is None or given.is_hashed:
-            yield StreamedImage(given, what)
-        else:
-            with given.path.open("rb", buffering=0) as file:
-                name, number = f"image {given.name}", file.fileno()
-                yield MappedImage(name, what.length, number, extents_in(number, what.length, name))
+    with opened(place, sha256=sha256) as given, image_of(given, progress) as content:
+        yield content
+
+
+@contextmanager
+def image_of(given: Given, progress: Progress = silent) -> Iterator[Content]:
+    """The image in a file that is open: it is never looked for again by its name, which may be another's by now."""
+    what = found(given)
+    if what.header is not None:
+        with _known_to_qemu(given, what.header, progress) as content:
+            yield content
+    elif what.kind in PACKED or given.local is None or what.length is None or given.is_hashed:
+        yield StreamedImage(given, what)
+    else:
+        name = f"image {given.name}"
+        yield MappedImage(name, what.length, given.local, extents_in(given.local, what.length, name))
 
 
 class StreamedImage:
@@ -108,36 +113,53 @@ class StreamedImage:
 @contextmanager
 def _known_to_qemu(given: Given, header: Header, progress: Progress) -> Iterator[Content]:
     name = f"image {given.name}"
-    with TemporaryDirectory(prefix="pyvmiscsi-") as private:
-        path = given.path or Path(private, "image")
-        if given.path is None:
-            _copy(given, path, progress)
-        elif given.is_hashed:
+    with (
+        _whole(given, progress) as file,
+        mapped(file, name, header.node) as lines,
+        Reader(file, name, header.node) as reader,
+    ):
+        extents = extents_of(lines, header.size, os.fstat(file).st_size, name)
+        first = next(extents)  # so that what QEMU cannot read is known before anything is written
+        yield MappedImage(name, header.size, file, chain((first,), extents), reader.export)
+
+
+@contextmanager
+def _whole(given: Given, progress: Progress) -> Iterator[int]:
+    """The descriptor of a local file whose checksum, where one was given, is right: the given one, or a copy."""
+    if given.local is not None:
+        if given.is_hashed:
             for _ in given.chunks():
                 progress(given.read_so_far, given.size)
-        with (
-            path.open("rb", buffering=0) as file,
-            mapped(path, name, header.node) as lines,
-            Reader(path, name, header.node) as reader,
-        ):
-            extents = extents_of(lines, header.size, path.stat().st_size, name)
-            first = next(extents)  # so that what QEMU cannot read is known before anything is written
-            yield MappedImage(name, header.size, file.fileno(), chain((first,), extents), reader.export)
+        yield given.local
+        return
+    with _temporary(given) as file:
+        for chunk in given.chunks():
+            rest = memoryview(chunk)
+            while rest:
+                try:
+                    rest = rest[file.write(rest) :]
+                except OSError as error:
+                    raise _no_copy(given, error) from error
+            progress(given.read_so_far, given.size)
+        yield file.fileno()
 
 
-def _copy(given: Given, to: Path, progress: Progress) -> None:
-    try:
-        with to.open("xb") as file:
-            for chunk in given.chunks():
-                file.write(chunk)
-                progress(given.read_so_far, given.size)
-    except PyvmiscsiError:  # some are OSErrors, too
-        raise
-    except OSError as error:
-        raise InputError(
-            f"image {given.name}: no temporary copy can be made in {to.parent}: {error.strerror}",
-            hint="set TMPDIR to a directory with room for it",
-        ) from error
+@contextmanager
+def _temporary(given: Given) -> Iterator[IO[bytes]]:
+    """A file without a name, gone when the block ends or the process does."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(TemporaryFile(prefix="pyvmiscsi-", buffering=0))
+        except OSError as error:
+            raise _no_copy(given, error) from error
+        yield file
+
+
+def _no_copy(given: Given, error: OSError) -> InputError:
+    return InputError(
+        f"image {given.name}: no temporary copy can be made in {gettempdir()}: {error.strerror}",
+        hint="set TMPDIR to a directory with room for it",
+    )
 
 
 def _without_footer(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:

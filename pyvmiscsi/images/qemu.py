@@ -29,16 +29,17 @@ _LONGEST_LINE = 64 * 1024
 
 
 @contextmanager
-def served(path: Path, name: str, node: Mapping[str, Any], *, read_only: bool = True) -> Iterator[Served]:
+def served(image: int | Path, name: str, node: Mapping[str, Any]) -> Iterator[Served]:
     """The disk in a file that QEMU's block layer opens as `node` says, without the file.
 
-    ImageError when QEMU cannot open it; UnsupportedError without qemu-nbd. When the block has ended well, the file is
-    whole and closed.
+    `image` is an open file to read: that very one, whatever bears its name by now. Or it is where a file stands that
+    is written. ImageError when QEMU cannot open it; UnsupportedError without qemu-nbd. When the block has ended well,
+    the file is whole and closed.
     """
     with tempfile.TemporaryDirectory(prefix="pyvmiscsi-") as private, socket.socket(socket.AF_UNIX) as connection:
         place = Path(private, "nbd")
-        how = "--read-only" if read_only else "--discard=unmap"
-        with _running(["qemu-nbd", how, f"--socket={place}", _spec(path, node, read_only=read_only)], name) as qemu:
+        how = "--read-only" if isinstance(image, int) else "--discard=unmap"
+        with _running(["qemu-nbd", how, f"--socket={place}", _spec(image, node)], name, image=image) as qemu:
             wait_for(lambda: qemu.listens(connection, place), what="qemu-nbd", deadline=_STARTED_WITHIN)
             with Served(connection, name) as export:
                 yield export
@@ -46,21 +47,22 @@ def served(path: Path, name: str, node: Mapping[str, Any], *, read_only: bool = 
 
 
 @contextmanager
-def mapped(path: Path, name: str, node: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
-    """The lines of `qemu-img map --output=json`, as they come: nobody keeps more of them than one.
+def mapped(image: int, name: str, node: Mapping[str, Any]) -> Iterator[Iterator[bytes]]:
+    """The lines of `qemu-img map --output=json` of an open file, as they come: nobody keeps more of them than one.
 
     They raise ImageError when QEMU cannot read the file, or says nothing for `SILENCE_SECONDS`; UnsupportedError is
     raised without qemu-img.
     """
-    with _running(["qemu-img", "map", "--output=json", _spec(path, node)], name, out=subprocess.PIPE) as qemu:
+    argv = ["qemu-img", "map", "--output=json", _spec(image, node)]
+    with _running(argv, name, image=image, out=subprocess.PIPE) as qemu:
         yield qemu.lines()
 
 
 class Reader:
     """A qemu-nbd that is started once it is needed, in whatever thread, and is gone when the context ends."""
 
-    def __init__(self, path: Path, name: str, node: Mapping[str, Any]) -> None:
-        self._what = path, name, node
+    def __init__(self, image: int, name: str, node: Mapping[str, Any]) -> None:
+        self._what = image, name, node
         self._lock = threading.Lock()
         self._stack = ExitStack()
         self._export: Served | None = None
@@ -145,13 +147,16 @@ class _Qemu:
 
 
 @contextmanager
-def _running(argv: list[str], name: str, out: int | None = None) -> Iterator[_Qemu]:
-    """A tool that is gone when the block ends. It gets a session of its own: Ctrl-C is for us to act on."""
+def _running(argv: list[str], name: str, *, image: int | Path | None = None, out: int | None = None) -> Iterator[_Qemu]:
+    """A tool that is gone when the block ends; an open file of ours is its standard input.
+
+    It gets a session of its own: Ctrl-C is for us to act on.
+    """
     with tempfile.TemporaryFile() as complaints:
         try:
             process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=image if isinstance(image, int) else subprocess.DEVNULL,
                 stdout=complaints if out is None else out,
                 stderr=complaints,
                 start_new_session=True,
@@ -170,7 +175,11 @@ def _running(argv: list[str], name: str, out: int | None = None) -> Iterator[_Qe
                 process.stdout.close()
 
 
-def _spec(path: Path, node: Mapping[str, Any], *, read_only: bool = True) -> str:
-    """The file as QEMU's block layer is told of it: nothing is guessed."""
-    file = {"driver": "file", "filename": str(path), "read-only": read_only}
+def _spec(image: int | Path, node: Mapping[str, Any]) -> str:
+    """The file as QEMU's block layer is told of it: nothing is guessed.
+
+    An open file is its standard input: /dev/stdin is there on every system, without fdescfs(5) too.
+    """
+    read_only = isinstance(image, int)
+    file = {"driver": "file", "filename": "/dev/stdin" if read_only else str(image), "read-only": read_only}
     return "json:" + json.dumps({**node, "read-only": read_only, "file": file})

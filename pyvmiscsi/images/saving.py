@@ -71,7 +71,7 @@ def _write(part: Path, pieces: Iterator[Piece], kind: Format, length: int | None
     """The SHA-256 of the file, for those that are packed."""
     if kind is Format.QCOW2:
         qemu.create(part, length or 0)
-        with qemu.served(part, f"image {part}", QCOW2_NODE, read_only=False) as export:
+        with qemu.served(part, f"image {part}", QCOW2_NODE) as export:
             export.write_all(_data(pieces))
         return None
     with part.open("xb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError, UnsupportedError
 from pyvmiscsi.images.content import Zeros
-from pyvmiscsi.images.image import open_image
+from pyvmiscsi.images.formats import HEAD
+from pyvmiscsi.images.given import opened
+from pyvmiscsi.images.image import image_of, open_image
 from pyvmiscsi.images.qcow2 import Qcow2Header
 from tests.images.disks import spelt_out
 from tests.images.web import Answer, serving
@@ -70,7 +73,7 @@ def test_is_the_disk_in_it(folder: Path, name: str) -> None:
         assert content.done == len(DISK)
 
 
-def test_is_copied_from_the_web_first_and_the_copy_goes(
+def test_is_copied_from_the_web_first_into_a_file_that_nothing_can_leave_behind(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -80,7 +83,7 @@ def test_is_copied_from_the_web_first_and_the_copy_goes(
         serving({"/disk.qcow2": Answer(data)}) as web,
         open_image(f"{web}/disk.qcow2", progress=lambda *now: told.append(now)) as content,
     ):
-        assert list(tmp_path.rglob("image"))
+        assert not any(path.is_file() for path in tmp_path.rglob("*"))
         assert spelt_out(content.pieces(MIB)) == DISK
     assert told[-1] == (len(data), len(data))
     assert list(tmp_path.iterdir()) == []
@@ -98,6 +101,19 @@ def test_a_backing_file_is_never_opened(folder: Path, tmp_path: Path) -> None:
     qemu_img("create", "-f", "qcow2", "-b", folder / "disk.raw", "-F", "raw", place)
     with pytest.raises(ImageError, match="needs a backing file"):
         read(place)
+
+
+@pytest.mark.parametrize("name", ["disk.qcow2", "packed.qcow2", "disk.raw"])
+def test_is_the_file_that_was_looked_at_whatever_takes_its_place(folder: Path, tmp_path: Path, name: str) -> None:
+    place, other = tmp_path / name, tmp_path / "other.qcow2"
+    shutil.copyfile(folder / name, place)
+    (tmp_path / "secret").write_bytes(b"a file of this machine".ljust(MIB))
+    qemu_img("create", "-f", "qcow2", "-o", f"data_file={tmp_path}/secret,data_file_raw=on", other, str(len(DISK)))
+    with opened(str(place)) as file:
+        file.head(HEAD)
+        other.replace(place)
+        with image_of(file) as content:
+            assert spelt_out(content.pieces(MIB)) == DISK
 
 
 def test_an_external_data_file_is_never_opened(tmp_path: Path) -> None:
