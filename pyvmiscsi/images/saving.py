@@ -126,12 +126,12 @@ def _in_place(path: Path, *, replace: bool) -> Iterator[Path]:
     try:
         part.unlink(missing_ok=True)  # what an export that was cut short left
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(part)
         if replace:
             part.replace(path)
         else:
             os.link(part, path)  # unlike rename(2) it never takes the place of a file
+        _sync(path.parent)  # the name, too
     except PyvmiscsiError:  # some are OSErrors, too
         raise
     except FileExistsError:
@@ -140,6 +140,14 @@ def _in_place(path: Path, *, replace: bool) -> Iterator[Path]:
         raise InputError(f"file {path}: cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _taken(path: Path) -> AlreadyExistsError:

@@ -130,7 +130,7 @@ else
 		echo "iscsiadm made a node record for $2, but it is neither in /etc/iscsi nor in /var/lib/iscsi" >&2
 		exit 1
 	fi
-	printf '%s\\n' "$lines" >>"$made" && chmod 600 "$made" || exit
+	chmod 600 "$made" && printf '%s\\n' "$lines" >>"$made" || exit
 fi
 timeout "$4" iscsiadm -m node -T "$1" -p "$2" -I default --login >/dev/null
 printf 'login\\t%s\\t%s\\n' $? $whose
