@@ -13,7 +13,6 @@ Whatever this log-in brought about is logged out again when it fails; what was f
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 from collections.abc import Callable
 from typing import TypeVar
@@ -33,12 +32,10 @@ from pyvmiscsi.initiator.freebsd.iscsictl import Iscsictl
 from pyvmiscsi.initiator.freebsd.iscsictl_text import WAITING, Row, render_conf
 from pyvmiscsi.initiator.freebsd.proof import CLEARING, RESERVATION_CONFLICT, lack_of_label, proven, reserved
 from pyvmiscsi.initiator.freebsd.sight import Sight
+from pyvmiscsi.initiator.trying import log_in, watched
 from pyvmiscsi.model import AttachedDisk, Credential, DiskProof
 from pyvmiscsi.ports import Clock
-from pyvmiscsi.waiting import backoff, wait_for
-
-PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries after a refusal; one that the configuration causes is final after the last of them."""
+from pyvmiscsi.waiting import wait_for
 
 ISCSID_SECONDS = 3.0
 """How long iscsid may leave a login waiting before it is asked for: a running one takes it up in milliseconds."""
@@ -135,20 +132,7 @@ class Attachment:
 
     def _watch(self, check: Callable[[], T | None], what: str, seconds: float, *, hint: str = "") -> T:
         """What `check` answers of the last sight, or of a later one: the first answer that is not None."""
-        sights = itertools.chain([lambda: None], itertools.repeat(self._look))
-
-        def look() -> T | None:
-            next(sights)()
-            return check()
-
-        return wait_for(
-            look,
-            what=f"{self._what}: {what}",
-            deadline=max(seconds, 0),
-            clock=self._clock,
-            pauses=backoff(0.1, 1.5, 1.0),
-            hint=hint,
-        )
+        return watched(self._look, check, what=f"{self._what}: {what}", seconds=seconds, clock=self._clock, hint=hint)
 
     def _left(self, end: float) -> float:
         return max(end - self._clock.now(), 0)
@@ -156,31 +140,15 @@ class Attachment:
     # logging in and out
 
     def _log_in(self, conf: bytes, end: float) -> None:
-        refusals: list[str] = []
-
-        def attempt() -> bool:
+        def attempt() -> LoginError | None:
             self._sight = self._iscsictl.add(conf, self._label)
             refusal = self._await_login(end)
             if not refusal:
-                return True
-            refusals.append(refusal)
+                return None
             self._log_out()
-            if reasons.is_permanent(refusal) and len(refusals) > len(PAUSES):
-                raise self._refused(refusal)
-            return False
+            return self._refused(refusal)
 
-        try:
-            wait_for(
-                attempt,
-                what=f"{self._what}: logged in",
-                deadline=self._left(end),
-                clock=self._clock,
-                pauses=itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])),
-            )
-        except DeadlineError:
-            if refusals:
-                raise self._refused(refusals[-1]) from None
-            raise
+        log_in(attempt, what=f"{self._what}: logged in", seconds=self._left(end), clock=self._clock)
 
     def _await_login(self, end: float) -> str:
         """Empty once the session is Connected, or why it was refused."""

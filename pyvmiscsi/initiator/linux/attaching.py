@@ -12,7 +12,6 @@ Whatever this log-in brought about is logged out again when it fails, its record
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -21,13 +20,11 @@ from pyvmiscsi.errors import BusyError, DeadlineError, LoginError, ProofError, P
 from pyvmiscsi.initiator.linux import disk_text, iscsiadm_text
 from pyvmiscsi.initiator.linux.iscsiadm import Iscsiadm
 from pyvmiscsi.initiator.linux.iscsiadm_text import Disk, Refusal, Row, Sight
+from pyvmiscsi.initiator.trying import log_in, watched
 from pyvmiscsi.model import AttachedDisk, Credential, DiskProof
 from pyvmiscsi.ports import Clock
 from pyvmiscsi.units import Size
-from pyvmiscsi.waiting import backoff, wait_for
-
-PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries after a refusal; one that the configuration causes is final after the last of them."""
+from pyvmiscsi.waiting import wait_for
 
 LUN_SECONDS, NODE_SECONDS, LINK_SECONDS = 15.0, 10.0, 10.0
 """From LOGGED_IN to the disk of our LUN, from there to /dev/sdX, and from there to its link."""
@@ -115,20 +112,7 @@ class Attachment:
 
     def _watch(self, check: Callable[[], T | None], what: str, seconds: float, *, hint: str = "") -> T:
         """What `check` answers of the last sight, or of a later one: the first answer that is not None."""
-        sights = itertools.chain([lambda: None], itertools.repeat(self._look))
-
-        def look() -> T | None:
-            next(sights)()
-            return check()
-
-        return wait_for(
-            look,
-            what=f"{self._what}: {what}",
-            deadline=max(seconds, 0),
-            clock=self._clock,
-            pauses=backoff(0.1, 1.5, 1.0),
-            hint=hint,
-        )
+        return watched(self._look, check, what=f"{self._what}: {what}", seconds=seconds, clock=self._clock, hint=hint)
 
     def _left(self, end: float) -> float:
         return max(end - self._clock.now(), 0)
@@ -136,32 +120,18 @@ class Attachment:
     # logging in and out
 
     def _log_in(self, lines: bytes, end: float) -> None:
-        refusals: list[Refusal] = []
-
-        def attempt() -> bool:
+        def attempt() -> LoginError | None:
             self._sight = self._iscsiadm.log_in(self._address, lines)
             row = self._session()
             if row is not None and row.is_usable:
-                return True
+                return None
             refusal, is_final = self._refusal()
-            refusals.append(refusal)
             self._log_out()
-            if is_final or (refusal.permanent and len(refusals) > len(PAUSES)):
+            if is_final:
                 raise self._refused(refusal)
-            return False
+            return self._refused(refusal)
 
-        try:
-            wait_for(
-                attempt,
-                what=f"{self._what}: logged in",
-                deadline=self._left(end),
-                clock=self._clock,
-                pauses=itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])),
-            )
-        except DeadlineError:
-            if refusals:
-                raise self._refused(refusals[-1]) from None
-            raise
+        log_in(attempt, what=f"{self._what}: logged in", seconds=self._left(end), clock=self._clock)
 
     def _refusal(self) -> tuple[Refusal, bool]:
         """Why the last login brought no live session, and whether trying again is in vain."""
