@@ -45,7 +45,9 @@ Exit statuses are those of sysexits(3). A `code` once released keeps its meaning
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 EX_USAGE = 64
 EX_DATAERR = 65
@@ -62,8 +64,23 @@ EX_NOPERM = 77
 EX_CONFIG = 78
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One of the things that are wrong: where (a key, a file and line), what, and what to do about it."""
+
+    where: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
 class PyvmiscsiError(Exception):
-    """What went wrong in one line, and in `hint` what to do about it."""
+    """What went wrong in one line, and in `hint` what to do about it.
+
+    Where several things were found wrong at once, `problems` has all of them, and the line tells the first.
+    """
 
     code: ClassVar[str] = "internal"
     exit_status: ClassVar[int] = EX_SOFTWARE
@@ -73,6 +90,15 @@ class PyvmiscsiError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of_all(cls, subject: str, problems: Sequence[Problem]) -> Self:
+        """The error that tells these problems of `subject`, at least one."""
+        more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+        error = cls(f"{subject}: {problems[0]}{more}", hint=problems[0].remedy)
+        error.problems = tuple(problems)
+        return error
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

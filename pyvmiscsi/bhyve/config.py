@@ -21,6 +21,13 @@ UNNUMBERED = ("virt_random", "graphics", "xhci_mouse", "sound", "virt_consoles")
 """Devices a guest has at most one of, by the key that pins them."""
 
 
+class Afterwards(StrEnum):
+    """What follows when bhyve has ended: vm-bhyve starts it again for `restart`, and for no other word."""
+
+    RESTART = "restart"
+    SHUTDOWN = "shutdown"
+
+
 class Loader(StrEnum):
     BHYVELOAD = "bhyveload"
     GRUB = "grub"
@@ -50,12 +57,35 @@ class Cpu:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuPin:
+    """A virtual processor, and a processor of the host that it may run on: bhyve(8)'s `-p`."""
+
+    vcpu: int
+    host_cpu: int
+
+    def __str__(self) -> str:
+        return f"{self.vcpu}:{self.host_cpu}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`limit_*`: what rctl(8) holds bhyve to, amounts as rctl takes them (`50`, `10M`)."""
+
+    pcpu: str | None = None
+    """Percent of one processor; more is denied. The others throttle: bytes, then operations, each second."""
+    rbps: str | None = None
+    wbps: str | None = None
+    riops: str | None = None
+    wiops: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Disk:
     """`diskN_*`: an emulated disk. `dev` says where `name` is to be found: `custom` is a path as it stands."""
 
     number: int
     emulation: str
-    """`virtio-blk`, `nvme`, `ahci-hd` or `ahci-cd`."""
+    """`virtio-blk`, `nvme`, `ahci-hd`, `ahci-cd`, or `virtio-scsi` whose name is a port of ctl(4)."""
     name: str
     dev: str = "file"
     opts: tuple[str, ...] = ()
@@ -94,6 +124,12 @@ class Network:
     mac: Mac | None = None
     device: str | None = None
     slot: Slot | None = None
+    name: str | None = None
+    """What the tap is called, instead of `tapN`."""
+    span: bool = False
+    """Whether the switch sends it everything that passes (ifconfig's `span`)."""
+    mtu: int | None = None
+    """What a virtio-net device tells its guest; None lets bhyve say nothing."""
 
     @property
     def key(self) -> str:
@@ -107,10 +143,35 @@ class Passthru:
     number: int
     device: str
     slot: Slot | None = None
+    options: str | None = None
+    """Further words of the device for bhyve(8), such as `rom=/path`."""
 
     @property
     def key(self) -> str:
         return f"passthru{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`shareN_*`: a directory of the host that the guest mounts by its name (virtio-9p)."""
+
+    number: int
+    name: str
+    path: str
+    read_only: bool = False
+    slot: Slot | None = None
+
+    @property
+    def key(self) -> str:
+        return f"share{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tpm:
+    """A trusted platform module: a device of the host (`passthru`), or the socket of a swtpm process."""
+
+    kind: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +220,34 @@ class GuestConfig:
     grub_run_partition: str | None = None
     grub_run_dir: str | None = None
     grub_run_file: str | None = None
+    grub_run: tuple[str, ...] = ()
+    """Commands for grub-bhyve, in place of a configuration on the guest's disk."""
+    grub_install: tuple[str, ...] = ()
+    """The same for a start from an installation medium."""
     start_slot: int = 4
+    install_slot: int = 3
     ahci_device_limit: int = 1
+    nulliso_fix: bool = False
+    """Whether a CD drive with an empty medium stands where an installation medium would."""
+    on_restart: Afterwards = Afterwards.RESTART
+    on_fault: Afterwards = Afterwards.SHUTDOWN
+    prestart: str | None = None
+    """A program to run on the host before each start of bhyve; in the guest's directory unless a whole path."""
+    priority: int | None = None
+    """bhyve's niceness on the host."""
+    limits: Limits = Limits()
+    debug: bool = False
+    """Whether what bhyve prints is kept in `bhyve.log` in the guest's directory."""
+    tags: tuple[str, ...] = ()
+    zfs_dataset_opts: str = ""
+    zfs_zvol_opts: str = ""
+    cpu_pins: tuple[CpuPin, ...] = ()
+    com_devices: Mapping[str, str] = field(default_factory=dict)
+    """What a serial port (`com1`, …) is wired to instead of nmdm(4): `stdio`, `tcp=ADDRESS:PORT`, or a device."""
+    shares: tuple[Share, ...] = ()
+    tpm: Tpm | None = None
+    smbios: Mapping[str, str] = field(default_factory=dict)
+    """What the guest's firmware tables say, by bhyve_config(5)'s names: `system.serial_number`, …"""
     pins: Mapping[str, Slot] = field(default_factory=dict)
     """Slots written down for what has no number: `virt_random`, `graphics`, `xhci_mouse`, `sound`, `virt_consoles`."""
 
@@ -179,6 +266,7 @@ class GuestConfig:
             disks=tuple(replace(disk, slot=slots.get(disk.key)) for disk in self.disks),
             networks=tuple(replace(network, slot=slots[network.key]) for network in self.networks),
             passthrus=tuple(replace(passthru, slot=slots[passthru.key]) for passthru in self.passthrus),
+            shares=tuple(replace(share, slot=slots[share.key]) for share in self.shares),
             pins={key: slots[key] for key in UNNUMBERED if key in slots},
         )
 
@@ -215,8 +303,13 @@ class GuestConfig:
             Group(("xhci_mouse",) if self.xhci_mouse else ()),
             Group(("sound",) if self.sound else ()),
             Group(("virt_consoles",) if self.virt_consoles else ()),
+            Group(tuple(share.key for share in self.shares)),
         )
 
     def _pinned_slots(self) -> dict[str, Slot]:
-        devices: tuple[Disk | Network | Passthru, ...] = (*self.disks, *self.networks, *self.passthrus)
-        return {one.key: one.slot for one in devices if one.slot is not None} | dict(self.pins)
+        numbered: tuple[Disk | Network | Passthru, ...] = (*self.disks, *self.networks, *self.passthrus)
+        return (
+            {one.key: one.slot for one in numbered if one.slot is not None}
+            | {share.key: share.slot for share in self.shares if share.slot is not None}
+            | dict(self.pins)
+        )

@@ -1,75 +1,78 @@
 """A guest's configuration read from vm-bhyve's keys, and said in them.
 
 Keys and defaults are vm-bhyve's (`config.sample`; freebsd.md 5.2). Ours beside them, which vm-bhyve ignores:
-`diskN_serial` (the ancestor's) and the pins `diskN_slot`, `networkN_slot`, `passthruN_slot`, `virt_random_slot`,
-`graphics_slot`, `xhci_mouse_slot`, `sound_slot`, `virt_consoles_slot`. Keys not named here stay in the text.
+`diskN_serial` (the ancestor's), `networkN_mtu`, `cpu_pins`, `comN_device`, `shareN_*`, `tpm_*`, `smbios_*`, and the
+pins `diskN_slot`, `virt_random_slot`, … Keys not named here or in `keys.py` stay in the text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from dataclasses import fields
+from typing import Any, TypeVar
 from uuid import UUID
 
+from pyvmiscsi.bhyve import keys
 from pyvmiscsi.bhyve.conf_text import ConfText, is_true
-from pyvmiscsi.bhyve.config import EVERYWHERE, UNNUMBERED, Cpu, Disk, Graphics, GuestConfig, Loader, Network, Passthru
+from pyvmiscsi.bhyve.config import (
+    EVERYWHERE,
+    UNNUMBERED,
+    Cpu,
+    Disk,
+    Graphics,
+    GuestConfig,
+    Limits,
+    Loader,
+    Network,
+    Passthru,
+    Share,
+    Tpm,
+)
 from pyvmiscsi.bhyve.slots import Slot
-from pyvmiscsi.errors import ConfigError, InputError
+from pyvmiscsi.errors import ConfigError, InputError, Problem
 from pyvmiscsi.names import GuestName, Mac, Serial
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import MIB, Size
 
 T = TypeVar("T")
 
+_DEFAULTS = {one.name: one.default for one in fields(GuestConfig)}
+_MOST_CONSOLES = 16  # vm::bhyve_device_console
+
 
 def parse_guest(name: GuestName, text: ConfText | str) -> GuestConfig:
     """The guest that the text describes.
 
     Disks and networks are counted from 0 until one lacks its type (or a disk its name), as vm-bhyve counts.
-    Raises ConfigError naming the guest and the key.
+    Raises ConfigError naming the guest, with every mistake by its key.
     """
     conf = text if isinstance(text, ConfText) else ConfText(text)
-    reader = _Reader(f"guest {name}", conf.pairs())
-    return GuestConfig(
+    reader = _Reader(conf.pairs())
+    guest = GuestConfig(
         name=name,
-        cpu=Cpu(
-            reader.required_number("cpu"),
-            reader.number("cpu_sockets"),
-            reader.number("cpu_cores"),
-            reader.number("cpu_threads"),
-        ),
+        cpu=reader.cpu(),
         memory=reader.memory(),
         loader=reader.loader(),
-        uuid=reader.uuid(),
+        uuid=reader.parsed("uuid", UUID),
         disks=reader.disks(),
         networks=reader.networks(),
         passthrus=reader.passthrus(),
         graphics=reader.graphics(),
-        xhci_mouse=reader.truth("xhci_mouse"),
-        sound=reader.truth("sound"),
-        sound_play=reader.text("sound_play") or "/dev/dsp0",
-        sound_rec=reader.text("sound_rec"),
-        virt_random=reader.truth("virt_random"),
-        virt_consoles=reader.numbered("virt_console"),
-        comports=tuple((reader.text("comports") or "com1").split()),
-        hostbridge=reader.text("hostbridge") or "standard",
-        uefi_vars=reader.truth("uefi_vars"),
-        utctime=reader.truth("utctime", default=True),
-        wired_memory=reader.truth("wired_memory"),
-        ignore_msr=reader.truth("ignore_msr"),
-        fwcfg=reader.text("fwcfg"),
-        bhyve_options=reader.text("bhyve_options") or "",
-        bhyveload_loader=reader.text("bhyveload_loader"),
-        bhyveload_args=reader.text("bhyveload_args") or "",
-        loader_timeout=reader.number("loader_timeout", default=3) or 0,
-        grub_run_partition=reader.text("grub_run_partition"),
-        grub_run_dir=reader.text("grub_run_dir"),
-        grub_run_file=reader.text("grub_run_file"),
-        start_slot=reader.number("start_slot", default=4) or 0,
-        ahci_device_limit=reader.number("ahci_device_limit", default=1) or 1,
-        pins=reader.pins(),
+        virt_consoles=reader.consoles(),
+        grub_run=reader.numbered("grub_run"),
+        grub_install=reader.numbered("grub_install"),
+        limits=Limits(*(reader.text(f"limit_{one.name}") for one in fields(Limits))),
+        com_devices={port: device for port in keys.COM_PORTS if (device := reader.text(f"{port}_device"))},
+        shares=reader.shares(),
+        tpm=reader.tpm(),
+        smbios={name: said for name in keys.SMBIOS if (said := reader.text(keys.smbios_key(name)))},
+        pins={key: slot for key in UNNUMBERED if (slot := reader.slot(key)) is not None},
+        **reader.single(),
     )
+    if reader.mistakes:
+        raise ConfigError.of_all(f"guest {name}", reader.mistakes)
+    return guest
 
 
 def guest_pairs(guest: GuestConfig) -> dict[str, str]:
@@ -82,23 +85,15 @@ def guest_pairs(guest: GuestConfig) -> dict[str, str]:
         "cpu_threads": _word(guest.cpu.threads),
         "memory": str(guest.memory),
         "uuid": _word(guest.uuid),
-        "uefi_vars": _yes(guest.uefi_vars),
-        "utctime": None if guest.utctime else "no",
-        "wired_memory": _yes(guest.wired_memory),
-        "ignore_msr": _yes(guest.ignore_msr),
-        "hostbridge": None if guest.hostbridge == "standard" else guest.hostbridge,
-        "comports": None if guest.comports == ("com1",) else " ".join(guest.comports),
-        "fwcfg": guest.fwcfg,
-        "bhyve_options": guest.bhyve_options or None,
-        "bhyveload_loader": guest.bhyveload_loader,
-        "bhyveload_args": guest.bhyveload_args or None,
-        "loader_timeout": None if guest.loader_timeout == 3 else str(guest.loader_timeout),
-        "grub_run_partition": guest.grub_run_partition,
-        "grub_run_dir": guest.grub_run_dir,
-        "grub_run_file": guest.grub_run_file,
-        "start_slot": None if guest.start_slot == 4 else str(guest.start_slot),
-        "ahci_device_limit": None if guest.ahci_device_limit == 1 else str(guest.ahci_device_limit),
     }
+    pairs |= {
+        key: kind.say(value)
+        for key, kind in keys.SINGLE.items()
+        if (value := getattr(guest, key)) != _DEFAULTS[key] and value is not None
+    }
+    pairs |= {f"limit_{one.name}": getattr(guest.limits, one.name) for one in fields(Limits)}
+    pairs |= {f"grub_run{number}": command for number, command in enumerate(guest.grub_run)}
+    pairs |= {f"grub_install{number}": command for number, command in enumerate(guest.grub_install)}
     for disk in guest.disks:
         pairs |= {
             f"{disk.key}_type": disk.emulation,
@@ -114,21 +109,32 @@ def guest_pairs(guest: GuestConfig) -> dict[str, str]:
             f"{network.key}_switch": network.switch,
             f"{network.key}_mac": _word(network.mac),
             f"{network.key}_device": network.device,
+            f"{network.key}_name": network.name,
+            f"{network.key}_span": _yes(network.span),
+            f"{network.key}_mtu": _word(network.mtu),
             f"{network.key}_slot": _word(network.slot),
         }
     for passthru in guest.passthrus:
-        pairs |= {passthru.key: passthru.device, f"{passthru.key}_slot": _word(passthru.slot)}
+        pairs |= {
+            passthru.key: passthru.device,
+            f"{passthru.key}_options": passthru.options,
+            f"{passthru.key}_slot": _word(passthru.slot),
+        }
+    for share in guest.shares:
+        pairs |= {
+            f"{share.key}_name": share.name,
+            f"{share.key}_path": share.path,
+            f"{share.key}_ro": _yes(share.read_only),
+            f"{share.key}_slot": _word(share.slot),
+        }
     if guest.graphics is not None:
         pairs |= _graphics_pairs(guest.graphics)
-    pairs |= {
-        "xhci_mouse": _yes(guest.xhci_mouse),
-        "sound": _yes(guest.sound),
-        "sound_play": None if guest.sound_play == "/dev/dsp0" else guest.sound_play,
-        "sound_rec": guest.sound_rec,
-        "virt_random": _yes(guest.virt_random),
-        **{f"virt_console{number}": port for number, port in enumerate(guest.virt_consoles)},
-        **{f"{key}_slot": str(slot) for key, slot in guest.pins.items()},
-    }
+    if guest.tpm is not None:
+        pairs |= {"tpm_type": guest.tpm.kind, "tpm_path": guest.tpm.path}
+    pairs |= {f"virt_console{number}": port for number, port in enumerate(guest.virt_consoles)}
+    pairs |= {f"{port}_device": device for port, device in guest.com_devices.items()}
+    pairs |= {keys.smbios_key(name): said for name, said in guest.smbios.items()}
+    pairs |= {f"{key}_slot": str(slot) for key, slot in guest.pins.items()}
     return {key: value for key, value in pairs.items() if value is not None}
 
 
@@ -144,59 +150,29 @@ def write_guest(guest: GuestConfig, text: ConfText) -> ConfText:
 
 
 class _Reader:
-    """Values out of the pairs, each mistake named by guest and key."""
+    """Values out of the pairs. A mistake is remembered by its key, and reading goes on with what it stands in for."""
 
-    def __init__(self, whose: str, pairs: Mapping[str, str]) -> None:
-        self._whose = whose
+    def __init__(self, pairs: Mapping[str, str]) -> None:
         self._pairs = pairs
+        self.mistakes: list[Problem] = []
+
+    def single(self) -> dict[str, Any]:
+        """The fields of `keys.SINGLE` that the text sets."""
+        values = {key: self._single(key, kind) for key, kind in keys.SINGLE.items() if key in self._pairs}
+        return {key: value for key, value in values.items() if value is not None}
 
     def text(self, key: str) -> str | None:
         return self._pairs.get(key) or None
 
-    def truth(self, key: str, *, default: bool = False) -> bool:
-        return is_true(self._pairs[key]) if key in self._pairs else default
+    def truth(self, key: str) -> bool:
+        return is_true(self._pairs.get(key))
 
-    def number(self, key: str, default: int | None = None) -> int | None:
+    def number(self, key: str) -> int | None:
+        return self.parsed(key, keys.count)
+
+    def parsed(self, key: str, parse: Callable[[str], T]) -> T | None:
         value = self.text(key)
-        if value is None:
-            return default
-        if not re.fullmatch(r"[0-9]{1,9}", value):
-            raise self._mistake(key, f"{value!r} is not a number")
-        return int(value)
-
-    def required_number(self, key: str) -> int:
-        number = self.number(key)
-        if number is None:
-            raise self._mistake(key, "missing")
-        return number
-
-    def memory(self) -> Size:
-        value = self.text("memory")
-        if value is None:
-            raise self._mistake("memory", "missing")
-        size = self._parsed("memory", Size.parse, value)
-        # bhyve(8) takes a bare number below a mebibyte for mebibytes
-        return Size(size.bytes * MIB.bytes) if value.isdecimal() and size < MIB else size
-
-    def loader(self) -> Loader:
-        value = self.text("loader")
-        if value is None:
-            raise self._mistake("loader", "missing")
-        try:
-            return Loader(value)
-        except ValueError:
-            raise self._mistake("loader", f"{value!r} is none of {', '.join(Loader)}") from None
-
-    def uuid(self) -> UUID | None:
-        value = self.text("uuid")
-        return self._parsed("uuid", UUID, value) if value else None
-
-    def slot(self, key: str) -> Slot | None:
-        value = self.text(f"{key}_slot")
-        return self._parsed(f"{key}_slot", Slot.parse, value) if value else None
-
-    def pins(self) -> dict[str, Slot]:
-        return {key: slot for key in UNNUMBERED if (slot := self.slot(key)) is not None}
+        return None if value is None else self._read(key, parse, value)
 
     def numbered(self, stem: str) -> tuple[str, ...]:
         values: list[str] = []
@@ -204,11 +180,30 @@ class _Reader:
             values.append(value)
         return tuple(values)
 
+    def slot(self, key: str) -> Slot | None:
+        return self.parsed(f"{key}_slot", Slot.parse)
+
+    def cpu(self) -> Cpu:
+        shape = (self.number(key) for key in ("cpu_sockets", "cpu_cores", "cpu_threads"))
+        return Cpu(self._required("cpu", keys.count) or 0, *shape)
+
+    def memory(self) -> Size:
+        size = self._required("memory", Size.parse) or Size(0)
+        # bhyve(8) takes a bare number below a mebibyte for mebibytes
+        return Size(size.bytes * MIB.bytes) if self._pairs.get("memory", "").isdecimal() and size < MIB else size
+
+    def loader(self) -> Loader:
+        def known(value: str) -> Loader:
+            if value not in list(Loader):
+                raise InputError(f"{value!r} is none of {', '.join(Loader)}")
+            return Loader(value)
+
+        return self._required("loader", known) or Loader.UEFI
+
     def disks(self) -> tuple[Disk, ...]:
         disks: list[Disk] = []
         while (kind := self.text(f"disk{len(disks)}_type")) and (name := self.text(f"disk{len(disks)}_name")):
             key = f"disk{len(disks)}"
-            serial = self.text(f"{key}_serial")
             disks.append(
                 Disk(
                     number=len(disks),
@@ -216,7 +211,7 @@ class _Reader:
                     name=name,
                     dev=self.text(f"{key}_dev") or "file",
                     opts=tuple(word for word in (self.text(f"{key}_opts") or "").split(",") if word),
-                    serial=self._parsed(f"{key}_serial", Serial.parse, serial) if serial else None,
+                    serial=self.parsed(f"{key}_serial", Serial.parse),
                     slot=self.slot(key),
                 )
             )
@@ -226,15 +221,17 @@ class _Reader:
         networks: list[Network] = []
         while kind := self.text(f"network{len(networks)}_type"):
             key = f"network{len(networks)}"
-            mac = self.text(f"{key}_mac")
             networks.append(
                 Network(
                     number=len(networks),
                     emulation=kind,
                     switch=self.text(f"{key}_switch"),
-                    mac=self._parsed(f"{key}_mac", Mac.parse, mac) if mac else None,
+                    mac=self.parsed(f"{key}_mac", Mac.parse),
                     device=self.text(f"{key}_device"),
                     slot=self.slot(key),
+                    name=self.text(f"{key}_name"),
+                    span=self.truth(f"{key}_span"),
+                    mtu=self.number(f"{key}_mtu"),
                 )
             )
         return tuple(networks)
@@ -244,19 +241,30 @@ class _Reader:
         for number, value in enumerate(self.numbered("passthru")):
             key = f"passthru{number}"
             device, _, own = value.partition("=")
-            slot = self.slot(key) or (self._parsed(key, Slot.parse, own) if own else None)
-            passthrus.append(Passthru(number, device, slot))
+            slot = self.slot(key) or (self._read(key, Slot.parse, own) if own else None)
+            passthrus.append(Passthru(number, device, slot, self.text(f"{key}_options")))
         return tuple(passthrus)
+
+    def shares(self) -> tuple[Share, ...]:
+        shares: list[Share] = []
+        while (name := self.text(f"share{len(shares)}_name")) and (path := self.text(f"share{len(shares)}_path")):
+            key = f"share{len(shares)}"
+            shares.append(Share(len(shares), name, path, self.truth(f"{key}_ro"), self.slot(key)))
+        return tuple(shares)
+
+    def consoles(self) -> tuple[str, ...]:
+        """The names of the ports; `yes` stands for the port's number, as in vm-bhyve."""
+        values = self.numbered("virt_console")[:_MOST_CONSOLES]
+        return tuple(str(n) if value.lower() in ("yes", "on", "1") else value for n, value in enumerate(values))
+
+    def tpm(self) -> Tpm | None:
+        kind = self.text("tpm_type")
+        return None if kind is None else Tpm(kind, self.text("tpm_path") or "/dev/tpm0")
 
     def graphics(self) -> Graphics | None:
         if not self.truth("graphics"):
             return None
-        width = height = None
-        if resolution := self.text("graphics_res"):
-            match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", resolution)
-            if match is None:
-                raise self._mistake("graphics_res", f"{resolution!r} is not WIDTHxHEIGHT")
-            width, height = int(match[1]), int(match[2])
+        width, height = self.parsed("graphics_res", _resolution) or (None, None)
         password = self.text("vnc_password")
         return Graphics(
             listen=self.text("graphics_listen") or EVERYWHERE,
@@ -268,14 +276,30 @@ class _Reader:
             password=Secret(password) if password else None,
         )
 
-    def _parsed(self, key: str, parse: Callable[[str], T], value: str) -> T:
+    def _single(self, key: str, kind: keys.Kind[T]) -> T | None:
+        value = self._pairs[key]
+        return None if not value and kind.empty_means_default else self._read(key, kind.read, value)
+
+    def _required(self, key: str, parse: Callable[[str], T]) -> T | None:
+        if self.text(key) is None:
+            self.mistakes.append(Problem(key, "missing", f'write {key}="…"'))
+        return self.parsed(key, parse)
+
+    def _read(self, key: str, parse: Callable[[str], T], value: str) -> T | None:
         try:
             return parse(value)
-        except (InputError, ValueError) as why:
-            raise self._mistake(key, str(why)) from why
+        except InputError as why:
+            self.mistakes.append(Problem(key, why.message, why.hint))
+        except ValueError as why:  # UUID's
+            self.mistakes.append(Problem(key, str(why)))
+        return None
 
-    def _mistake(self, key: str, what: str) -> ConfigError:
-        return ConfigError(f"{self._whose}: {key}: {what}")
+
+def _resolution(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text, re.ASCII)
+    if match is None:
+        raise InputError(f"{text!r} is not WIDTHxHEIGHT")
+    return int(match[1]), int(match[2])
 
 
 def _graphics_pairs(graphics: Graphics) -> dict[str, str | None]:

@@ -10,12 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import Cpu, Disk, GuestConfig, Loader, Network
+from pyvmiscsi.bhyve.config import (
+    Afterwards,
+    Cpu,
+    CpuPin,
+    Disk,
+    GuestConfig,
+    Limits,
+    Loader,
+    Network,
+    Passthru,
+    Share,
+    Tpm,
+)
 from pyvmiscsi.bhyve.config_text import guest_pairs, parse_guest, write_guest
 from pyvmiscsi.bhyve.slots import Slot
 from pyvmiscsi.errors import ConfigError
 from pyvmiscsi.names import GuestName, Mac, Serial
 from pyvmiscsi.units import MIB, Size
+from tests.bhyve.generated import guests
 from tests.bhyve.guests import CONF, guest_of, web1
 from tests.bhyve.guests import UUID as UUID_TEXT
 from tests.bhyve.vm_bhyve import Ran, release_runs, upstream_runs
@@ -66,6 +79,7 @@ def test_memory_is_read_as_bhyve_reads_it(memory: str, mebibytes: int) -> None:
         ("loader=uefi\ncpu=1\nmemory=1G\nuuid=x\n", "guest web1: uuid: "),
         ("loader=uefi\ncpu=1\nmemory=1G\nnetwork0_type=e1000\nnetwork0_mac=zz\n", "guest web1: network0_mac: "),
         (f"{CONF}disk0_slot=99\n", "guest web1: disk0_slot: "),
+        ("loader=uefi\ncpu=-1\nmemory=1G\n", "guest web1: cpu: '-1' is below zero"),
         ("loader=uefi\ncpu=1\nmemory=1G\ngraphics=yes\ngraphics_res=big\n", "guest web1: graphics_res: "),
     ],
 )
@@ -102,6 +116,64 @@ def test_a_disk_taken_out_takes_all_its_keys_along() -> None:
 def test_every_guest_of_vm_bhyve_is_the_same_after_pairs_and_back(ran: Ran) -> None:
     guest = ran.guest
     assert parse_guest(guest.name, ConfText.of(guest_pairs(guest))) == guest
+
+
+def test_ten_thousand_guests_are_the_same_after_writing_and_reading() -> None:
+    for guest in guests(10_000):
+        assert parse_guest(guest.name, write_guest(guest, ConfText())) == guest
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "meaning"),
+    [
+        ("priority=-5", "priority", -5),
+        ("limit_pcpu=50\nlimit_wbps=10M", "limits", Limits(pcpu="50", wbps="10M")),
+        ("prestart=warm-up.pl", "prestart", "warm-up.pl"),
+        ("debug=yes", "debug", True),
+        ("on_restart=shutdown", "on_restart", Afterwards.SHUTDOWN),
+        ("on_restart=destroy", "on_restart", Afterwards.SHUTDOWN),
+        ("on_fault=restart", "on_fault", Afterwards.RESTART),
+        ("install_slot=30", "install_slot", 30),
+        ("nulliso_fix=on", "nulliso_fix", True),
+        ("tags=web production", "tags", ("web", "production")),
+        ("grub_run0=linux /vmlinuz\ngrub_run1=boot", "grub_run", ("linux /vmlinuz", "boot")),
+        ("grub_install0=linux /casper/vmlinuz", "grub_install", ("linux /casper/vmlinuz",)),
+        ("ahci_device_limit=8", "ahci_device_limit", 8),
+        ("ahci_device_limit=33", "ahci_device_limit", 1),
+        ("ahci_device_limit=many", "ahci_device_limit", 1),
+        ("virt_console0=yes\nvirt_console1=agent\nvirt_console2=1", "virt_consoles", ("0", "agent", "2")),
+        ("hostbridge=", "hostbridge", "standard"),
+        ("comports=com2 com1", "comports", ("com2", "com1")),
+        ("utctime=", "utctime", False),
+        ("cpu_pins=0:2 1:3", "cpu_pins", (CpuPin(0, 2), CpuPin(1, 3))),
+        ("com2_device=tcp=127.0.0.1:4555", "com_devices", {"com2": "tcp=127.0.0.1:4555"}),
+        ("share0_name=data\nshare0_path=/srv\nshare0_ro=yes", "shares", (Share(0, "data", "/srv", read_only=True),)),
+        ("tpm_type=passthru", "tpm", Tpm("passthru", "/dev/tpm0")),
+        ("smbios_system_serial_number=A 1", "smbios", {"system.serial_number": "A 1"}),
+        ("passthru0=3/0/0=7:0\npassthru0_options=rom=/r", "passthrus", (Passthru(0, "3/0/0", Slot(0, 7), "rom=/r"),)),
+        (
+            "network0_type=e1000\nnetwork0_name=web1\nnetwork0_span=yes\nnetwork0_mtu=9000",
+            "networks",
+            (Network(0, "e1000", name="web1", span=True, mtu=9000),),
+        ),
+    ],
+)
+def test_every_key_is_read(line: str, field: str, meaning: object) -> None:
+    assert getattr(guest_of("web1", f"loader=uefi\ncpu=1\nmemory=1G\n{line}\n"), field) == meaning
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as refused:
+        guest_of("web1", "loader=lilo\ncpu=two\npriority=low\ncpu_pins=all\nuuid=x\n")
+    assert [problem.where for problem in refused.value.problems] == [
+        "cpu",
+        "memory",
+        "loader",
+        "uuid",
+        "priority",
+        "cpu_pins",
+    ]
+    assert refused.value.message == "guest web1: cpu: 'two' is not a number; and 5 more"
 
 
 _SLOTS = st.builds(Slot, st.just(0), st.integers(4, 30), st.integers(0, 7))

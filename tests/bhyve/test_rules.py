@@ -65,7 +65,6 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF + 'disk0_opts="setcorsize=512"\n', "disk0_opts", "'setcorsize=512' and ignore it"),
         (CONF + 'disk0_opts="sectsz=512"\n', "disk0_opts", "ignore it"),
         (CONF + 'disk0_opts="ro=maybe"\n', "disk0_opts", "neither true nor false"),
-        (CONF + 'ahci_device_limit="33"\n', "ahci_device_limit", "33"),
         (CONF + 'passthru0="3-0-0"\n', "passthru0", "bus/slot/function"),
         (CONF + 'disk0_slot="0:5:0"\nnetwork0_slot="0:5:0"\n', "network0", "0:5:0 is also that of disk0"),
         (CONF + 'disk0_slot="0:31:0"\n', "disk0", "also that of lpc"),
