@@ -54,3 +54,11 @@ def wait_for(
             break
         timer.sleep(min(pause, left))
     raise DeadlineError(f"{what}: not so after {deadline:g} s", hint=hint)
+
+
+def rest(seconds: float, *, until: Callable[[], bool] = lambda: False, clock: Clock | None = None) -> None:
+    """Let so many seconds pass, fewer when `until` becomes true meanwhile; it is asked several times a second."""
+    timer = clock or SystemClock()
+    end = timer.now() + seconds
+    while (left := end - timer.now()) > 0 and not until():
+        timer.sleep(min(left, 0.2))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import DeadlineError
-from pyvmiscsi.waiting import SystemClock, backoff, wait_for
+from pyvmiscsi.waiting import SystemClock, backoff, rest, wait_for
 
 
 @dataclass
@@ -93,3 +93,19 @@ def test_the_system_clock_goes_forward() -> None:
     clock.sleep(0.001)
 
     assert clock.now() >= before + 0.001
+
+
+def test_rests_for_as_long_as_it_was_told() -> None:
+    clock = FakeClock()
+
+    rest(1.5, clock=clock)
+
+    assert sum(clock.slept) == pytest.approx(1.5)
+
+
+def test_rests_no_longer_than_until_somebody_wants_it_to_end() -> None:
+    clock = FakeClock()
+
+    rest(60, until=lambda: clock.time >= 1, clock=clock)
+
+    assert 1 <= sum(clock.slept) < 2

@@ -103,8 +103,13 @@ def _prove(host: Host, name: str, *, present: bool) -> None:
         raise ConfigError(f"host {host.name}: vm-bhyve does not show the change of datastore {name}")
 
 
+def rc_conf_of(host: Host) -> RcConf:
+    """The host's rc.conf(5) as vm-bhyve reads it; ConfigError naming host, file and line."""
+    return read_rc_conf((f"{host.name}:{path}", text) for path, text in _files(host, _READ_RC_CONF))
+
+
 def _read(host: Host) -> tuple[VmBhyve | None, RcConf]:
-    rc = read_rc_conf((f"{host.name}:{path}", text) for path, text in _files(host, _READ_RC_CONF))
+    rc = rc_conf_of(host)
     default = default_datastore(rc)
     if default is None:
         return None, rc
