@@ -224,10 +224,11 @@ def export(
             )
         else:
             site.image(what, datastore).export(file, chosen, replace=force, run=run)
-    of_file = learnt.get("file_sha256")
-    digest = f"SHA-256 {of_file}" if of_file else f"digest of the disk in it {learnt.get('digest')}"
+    digests = f"digest {learnt.get('digest')}"
+    if of_file := learnt.get("file_sha256"):
+        digests += f", SHA-256 of the file {of_file}"
     answer = {"file": str(file), "format": str(chosen), **learnt}
-    show.text(invocation, f"{what} is saved to {file}: {chosen}, {digest}", answer)
+    show.text(invocation, f"{what} is saved to {file}: {chosen}, {digests}", answer)
 
 
 def _description(image: "ImageView") -> str | None:

@@ -25,69 +25,24 @@ _ZERO_PART = hashlib.sha256(_SOME_ZEROS).digest()
 _MANY_ZEROS = 4096
 
 
-class Digest:
-    """The SHA-256 of all bytes, taken by a thread of its own, a bounded number of pieces behind."""
+class DiskHash:
+    """The SHA-256 of the SHA-256s of a disk's MiBs, the last as long as what is left: `sha256/1M:` and 64 digits.
+
+    Whoever adds a piece hashes it: in the thread that has just read it, it is still in the processor's cache.
+    """
 
     def __init__(self) -> None:
-        self._sha256 = hashlib.sha256()
-        self._behind: deque[Future[None]] = deque()
-        self._left = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._left = True
-        self._thread.shutdown(cancel_futures=True)
-
-    def add(self, piece: Piece) -> None:
-        """The next piece, once there is room for it; it must not be changed any more."""
-        self._behind.append(self._thread.submit(self._take, piece))
-        if len(self._behind) > _BEHIND:
-            self._behind.popleft().result()
-
-    def hexdigest(self) -> str | None:
-        """Of all pieces so far."""
-        while self._behind:
-            self._behind.popleft().result()
-        return self._sha256.hexdigest()
-
-    def _take(self, piece: Piece) -> None:
-        if not isinstance(piece, Zeros):
-            self._sha256.update(piece)
-            return
-        for start in range(0, piece.length, len(_SOME_ZEROS)):
-            if self._left:
-                return
-            self._sha256.update(_SOME_ZEROS[: piece.length - start])
-
-
-class DiskDigest(Digest):
-    """The SHA-256 of the SHA-256s of a disk's MiBs, the last as long as what is left: `sha256/1M:` and 64 digits."""
-
-    def __init__(self) -> None:
-        super().__init__()
+        self._whole = hashlib.sha256()
         self._part = hashlib.sha256()
         self._room = _PART
         """How much is missing of the part that is being taken."""
         self._zeros = 0
         """How many zeros it begins with that are not in its hash yet: all of it may be zero."""
 
-    def hexdigest(self) -> str | None:
-        """Of all pieces so far, which are then the whole disk."""
-        super().hexdigest()
-        whole, part = self._sha256.copy(), self._part.copy()
-        if self._room < _PART:
-            part.update(_SOME_ZEROS[: self._zeros])
-            whole.update(part.digest())
-        return f"sha256/1M:{whole.hexdigest()}"
-
-    def _take(self, piece: Piece) -> None:
+    def add(self, piece: Piece) -> None:
+        """The next piece."""
         if isinstance(piece, Zeros):
-            self._take_zeros(piece.length)
+            self._add_zeros(piece.length)
             return
         with memoryview(piece) as view:
             at = 0
@@ -99,11 +54,19 @@ class DiskDigest(Digest):
                     at += len(taken)
                     self._close_part(len(taken))
 
-    def _take_zeros(self, rest: int) -> None:
+    def hexdigest(self) -> str:
+        """Of all pieces so far, which are then the whole disk."""
+        whole, part = self._whole.copy(), self._part.copy()
+        if self._room < _PART:
+            part.update(_SOME_ZEROS[: self._zeros])
+            whole.update(part.digest())
+        return f"sha256/1M:{whole.hexdigest()}"
+
+    def _add_zeros(self, rest: int) -> None:
         while rest:
             if self._room == _PART and rest >= _PART:
                 count = min(rest // _PART, _MANY_ZEROS)
-                self._sha256.update(_ZERO_PART * count)
+                self._whole.update(_ZERO_PART * count)
                 rest -= count * _PART
                 continue
             taken = min(rest, self._room)
@@ -118,11 +81,40 @@ class DiskDigest(Digest):
         """So much more of the part was taken; when that is all of it, the next one begins."""
         self._room -= taken
         if not self._room:
-            self._sha256.update(_ZERO_PART if self._zeros else self._part.digest())
+            self._whole.update(_ZERO_PART if self._zeros else self._part.digest())
             self._part, self._room, self._zeros = hashlib.sha256(), _PART, 0
 
 
-class NoDigest(Digest):
+class DiskDigest:
+    """A `DiskHash`, taken by a thread of its own, a bounded number of pieces behind."""
+
+    def __init__(self) -> None:
+        self._hash = DiskHash()
+        self._behind: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, piece: Piece) -> None:
+        """The next piece, once there is room for it; it must not be changed any more."""
+        self._behind.append(self._thread.submit(self._hash.add, piece))
+        if len(self._behind) > _BEHIND:
+            self._behind.popleft().result()
+
+    def hexdigest(self) -> str | None:
+        """Of all pieces so far, which are then the whole disk."""
+        while self._behind:
+            self._behind.popleft().result()
+        return self._hash.hexdigest()
+
+
+class NoDigest(DiskDigest):
     """Takes no digest."""
 
     def add(self, piece: Piece) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pyvmiscsi.errors import ImageError, InputError, IscsiError, ProofError
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import Digest, DiskDigest, NoDigest
+from pyvmiscsi.images.digest import DiskDigest, DiskHash, NoDigest
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
@@ -42,7 +42,7 @@ def fill(
 class _Filling:
     """One content on its way onto one LUN."""
 
-    def __init__(self, device: BlockDevice, content: Content, digest: Digest, progress: Progress) -> None:
+    def __init__(self, device: BlockDevice, content: Content, digest: DiskDigest, progress: Progress) -> None:
         self._device = device
         self._content = content
         self._digest = digest
@@ -100,11 +100,11 @@ def read_back(device: BlockDevice, written: Written, *, progress: Progress = sil
     """Read what was written, and all behind it; ProofError when it is not the same, or not zeros."""
     if written.digest is None:
         raise InputError("no digest was taken of what was written: it cannot be compared")
-    with DiskDigest() as digest:
-        for _, piece in _read(device, 0, written.length, progress):
-            digest.add(Zeros(len(piece)) if is_zero(piece) else piece)
-        if digest.hexdigest() != written.digest:
-            raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
+    digest = DiskHash()
+    for _, piece in _read(device, 0, written.length, progress):
+        digest.add(Zeros(len(piece)) if is_zero(piece) else piece)
+    if digest.hexdigest() != written.digest:
+        raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
     for at, piece in _read(device, written.length, device.size.bytes, progress):
         if not is_zero(piece):
             raise ProofError(f"the LUN has something behind the image, at byte {at}", hint="check the nas's pool")

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
 from pyvmiscsi.images import qemu
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import Digest, DiskDigest
+from pyvmiscsi.images.digest import DiskHash
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.packing import packed
 from pyvmiscsi.images.pieces import is_zero
@@ -22,14 +21,15 @@ from pyvmiscsi.images.qcow2 import QCOW2_NODE
 from pyvmiscsi.plan.step import Progress, silent
 
 PIECE = 512 * 1024
+_DEPTH = 8
 _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was saved: the disk, and the SHA-256 of the file that holds it.
+    """What was saved: the disk, and the SHA-256 of the packed file that holds it.
 
-    Of a raw file that is all, and the disk has no digest of its own; the SHA-256 of a qcow2 is not taken.
+    None of a raw file or a qcow2: over the zeros of a large sparse disk it would take longer than all the rest.
     """
 
     disk: Written
@@ -44,22 +44,19 @@ def save(content: Content, path: Path, kind: Format, *, replace: bool = False, p
     """
     if not replace and path.exists():
         raise _taken(path)
-    with _in_place(path, replace=replace) as part, Digest() if kind is Format.RAW else DiskDigest() as digest:
-        length = 0
+    digest, length = DiskHash(), 0
 
-        def pieces() -> Iterator[Piece]:
-            nonlocal length
-            for piece in _watched(content, progress):
-                known = Zeros(len(piece)) if not isinstance(piece, Zeros) and is_zero(piece) else piece
-                digest.add(known)
-                length += len(known)
-                yield known
+    def hashed() -> Iterator[Piece]:
+        nonlocal length
+        for piece in content.pieces(PIECE):
+            known = Zeros(len(piece)) if not isinstance(piece, Zeros) and is_zero(piece) else piece
+            digest.add(known)
+            length += len(known)
+            yield known
 
-        file_sha256 = _write(part, pieces(), kind, content.length)
-        taken = digest.hexdigest()
-    if kind is Format.RAW:
-        return Saved(Written(length, None), taken)
-    return Saved(Written(length, taken), file_sha256)
+    with _in_place(path, replace=replace) as part, Ahead(hashed(), depth=_DEPTH) as ahead:
+        file_sha256 = _write(part, _watched(ahead, content, progress), kind, content.length)
+    return Saved(Written(length, digest.hexdigest()), file_sha256)
 
 
 def part_of(path: Path) -> Path:
@@ -76,7 +73,7 @@ def _write(part: Path, pieces: Iterator[Piece], kind: Format, length: int | None
         return None
     with part.open("xb") as file:
         if kind is Format.RAW:
-            _write_sparse(file, pieces)
+            _write_sparse(file.fileno(), pieces)
             return None
         digest = hashlib.sha256()
         for chunk in packed(pieces, kind):
@@ -85,14 +82,15 @@ def _write(part: Path, pieces: Iterator[Piece], kind: Format, length: int | None
         return digest.hexdigest()
 
 
-def _write_sparse(file: BinaryIO, pieces: Iterator[Piece]) -> None:
+def _write_sparse(file: int, pieces: Iterator[Piece]) -> None:
     end = 0
     for at, piece in _placed(pieces):
         end = at + len(piece)
         if not isinstance(piece, Zeros):
-            file.seek(at)
-            file.write(piece)
-    file.truncate(end)
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[os.pwrite(file, rest, end - len(rest)) :]
+    os.ftruncate(file, end)
 
 
 def _data(pieces: Iterator[Piece]) -> Iterator[tuple[int, bytes | bytearray]]:
@@ -108,15 +106,14 @@ def _placed(pieces: Iterator[Piece]) -> Iterator[tuple[int, Piece]]:
         at += len(piece)
 
 
-def _watched(content: Content, progress: Progress) -> Iterator[Piece]:
-    """The pieces, read ahead; whoever watches is told also while there is none."""
-    with Ahead(content.pieces(PIECE)) as ahead:
-        while not ahead.is_over:
+def _watched(ahead: Ahead[Piece], content: Content, progress: Progress) -> Iterator[Piece]:
+    """What was read ahead; whoever watches is told also while there is none."""
+    while not ahead.is_over:
+        progress(content.done, content.total)
+        ahead.wait(_LOOK_SECONDS)
+        for piece in ahead.ready():
+            yield piece
             progress(content.done, content.total)
-            ahead.wait(_LOOK_SECONDS)
-            for piece in ahead.ready():
-                yield piece
-                progress(content.done, content.total)
 
 
 @contextmanager
