@@ -11,7 +11,7 @@ disk stops GEOM, and with it every guest of the host, until the session is gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
@@ -19,6 +19,13 @@ from importlib import resources
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.quoting import quote
+
+LONGEST_LOG = 1_000_000
+"""Bytes after which a log, looked at whenever the guest starts, becomes `.log.0`; vm-bhyve's own bound."""
+MOST_COMPLAINTS = 65_536
+"""Bytes of what one run of bhyve says on standard error, and of what it said before them."""
+
+_NOTHING = ("/usr/bin/true",)
 
 # A supervisor killed by -9 leaves its number in its status file, and one day the number is another process's.
 IS_SUPERVISOR = """\
@@ -33,13 +40,17 @@ class Tools:
 
     bhyvectl: str = "/usr/sbin/bhyvectl"
     cat: str = "/bin/cat"
+    cp: str = "/bin/cp"
     date: str = "/bin/date"
+    find: str = "/usr/bin/find"
     ifconfig: str = "/sbin/ifconfig"
     iscsictl: str = "/usr/bin/iscsictl"
     ln: str = "/bin/ln"
     mv: str = "/bin/mv"
     pgrep: str = "/bin/pgrep"
     ps: str = "/bin/ps"
+    rctl: str = "/usr/bin/rctl"
+    renice: str = "/usr/bin/renice"
     rm: str = "/bin/rm"
     sleep: str = "/bin/sleep"
     vmm: str = "/dev/vmm"
@@ -51,8 +62,8 @@ class Patience:
 
     tick: float = 1.0
     """Between two looks at bhyve."""
-    stopping_tick: float = 0.2
-    """The same while the guest is to stop."""
+    quick_tick: float = 0.2
+    """The same while it is to stop, and between two looks at what runs before bhyve."""
     watch_ticks: int = 5
     """Looks at bhyve for each look at the sessions."""
     refusing: int = 2
@@ -63,6 +74,8 @@ class Patience:
     """For lost sessions to come back before a guest that is to stop loses its disks."""
     force: int = 10
     """For a bhyve that was told to power off, or killed, to go."""
+    fault_again: int = 10
+    """How long a bhyve with `on_fault="restart"` must have run to be started again after a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +89,24 @@ class Supervision:
     """The guest's own, which holds its configuration and `run.lock`."""
     bhyve: tuple[str, ...]
     loader: tuple[str, ...] = ()
+    first_bhyve: tuple[str, ...] = ()
+    """In place of `bhyve` until the guest reboots: with the medium that it is installed from."""
+    first_loader: tuple[str, ...] = ()
+    """In place of `loader`, likewise."""
     targets: tuple[Iqn, ...] = ()
     taps: tuple[str, ...] = ()
     consoles: tuple[tuple[str, str], ...] = ()
     """`("com1", "/dev/nmdm-web1.1B")`, …: what vm-bhyve's `console` file says."""
+    prestart: tuple[str, ...] = ()
+    """A program to run before each start, in the guest's directory."""
+    priority: int | None = None
+    """bhyve's niceness, for renice(8)."""
+    limits: tuple[str, ...] = ()
+    """Rules for rctl(8) without their subject: `pcpu:deny=50`."""
+    restarts_after_reboot: bool = True
+    restarts_after_fault: bool = False
+    keeps_complaints: bool = False
+    """vm-bhyve's `debug`: what bhyve said last is in `bhyve.log` in the guest's directory once it has ended."""
     state_directory: str = "/var/run/pyvmiscsi"
     log_directory: str = "/var/log/pyvmiscsi"
     patience: Patience = field(default_factory=Patience)
@@ -115,18 +142,30 @@ def render_supervisor(supervision: Supervision) -> str:
         "OPERATION": supervision.operation,
         "TARGETS": " ".join(str(target) for target in supervision.targets),
         "TAPS": " ".join(supervision.taps),
+        "DIRECTORY": supervision.directory,
         "LOCK": supervision.lock,
         "CONSOLE": f"{supervision.directory}/console",
         "RUN": supervision.run_directory,
         "LOG": supervision.log,
         "LOADER": "yes" if supervision.loader else "",
+        "FIRST": "first_" if supervision.first_bhyve else "",
+        "PRESTART": supervision.prestart[0] if supervision.prestart else "",
+        "PRIORITY": "" if supervision.priority is None else str(supervision.priority),
+        "LIMITS": " ".join(supervision.limits),
+        "ON_RESTART": "restart" if supervision.restarts_after_reboot else "",
+        "ON_FAULT": "restart" if supervision.restarts_after_fault else "",
+        "RESTART": f"{supervision.directory}/restart",
+        "DEBUG": f"{supervision.directory}/bhyve.log" if supervision.keeps_complaints else "",
+        "LONGEST_LOG": str(LONGEST_LOG),
+        "MOST_COMPLAINTS": str(MOST_COMPLAINTS),
         "TICK": f"{supervision.patience.tick:g}",
-        "STOPPING_TICK": f"{supervision.patience.stopping_tick:g}",
+        "QUICK_TICK": f"{supervision.patience.quick_tick:g}",
         "WATCH_TICKS": str(supervision.patience.watch_ticks),
         "REFUSING": str(supervision.patience.refusing),
         "READY_DEADLINE": str(supervision.patience.ready),
         "LOST_DEADLINE": str(supervision.patience.lost),
         "FORCE_DEADLINE": str(supervision.patience.force),
+        "FAULT_AGAIN": str(supervision.patience.fault_again),
         **{tool.name.upper(): getattr(supervision.tools, tool.name) for tool in fields(supervision.tools)},
     }
     consoles = "".join(f"{port}={device}\n" for port, device in supervision.consoles)
@@ -135,8 +174,10 @@ def render_supervisor(supervision: Supervision) -> str:
             f"# The guest {supervision.guest}, run by pyvmiscsi.\n",
             *(f"{name}={_quoted(value)}\n" for name, value in values.items()),
             f"CONSOLES={quote(consoles)}\n",
-            f"loader() {{ exec {_command(supervision.loader or ('/usr/bin/true',))}; }}\n",
+            f"loader() {{ exec {_command(supervision.loader or _NOTHING)}; }}\n",
             f"bhyve() {{ exec {_command(supervision.bhyve)}; }}\n",
+            *_first_commands(supervision),
+            f'prestart() {{ cd "$DIRECTORY" && exec {_command(supervision.prestart or _NOTHING)}; }}\n',
             IS_SUPERVISOR,
             "\n",
             _story(),
@@ -155,6 +196,12 @@ def vm_bhyve_pattern(guest: GuestName) -> str:
     `/bin/sh /usr/local/sbin/vm _run web1`, options before it and an installation medium after it (freebsd.md 5.5).
     """
     return "/vm( .*)? _run " + str(guest).replace(".", "\\.") + "( |$)"
+
+
+def _first_commands(supervision: Supervision) -> Iterator[str]:
+    if supervision.first_bhyve:
+        yield f"first_loader() {{ exec {_command(supervision.first_loader or _NOTHING)}; }}\n"
+        yield f"first_bhyve() {{ exec {_command(supervision.first_bhyve)}; }}\n"
 
 
 @cache

@@ -1,26 +1,32 @@
 # Keeps one guest running and cleans up after it. It needs FreeBSD's base system and no control host.
 # The values it works with stand above this line; see supervisor.py for what each of them is.
 #
-#   TERM, INT  the guest is asked to power off (ACPI); no deadline, but see LOST_DEADLINE
+#   TERM, INT  the guest is asked to power off (ACPI), each time again; no deadline, but see LOST_DEADLINE
 #   USR1       the guest is ended now
+#   USR2       the guest is asked to power off, and started again then
 #
 # Run as `supervisor.sh end PID` it ends a bhyve whose supervisor is gone, and cleans up after both.
 #
 # Everything it touches before the disks are gone is local: the directory with the guest's configuration may be on
-# the very NAS that is lost.
+# the very NAS that is lost. No file that cannot be written ends it: a redirection that fails ends a shell only when
+# it stands at a special command (`exec`, `:`), so none stands there untried.
 
 set -u
-exec </dev/null >>"$LOG" 2>&1
+exec </dev/null
+true >>"$LOG" || LOG=/dev/null
+exec >>"$LOG" 2>&1
 
-stop=          # asked | forced, once somebody wants the guest to end
+stop=          # again | asked | forced, once somebody wants the guest to end
+pressed=       # yes, once its power button was pressed for that
 phase=starting # what the status file says meanwhile
-child=         # the process id of the loader or of bhyve
+child=         # the process id of what runs for the guest: its prestart program, its loader, bhyve
 lost_since=    # when a session was first seen to be down
 taken_away=    # yes, once the guest has no session any more
-status=        # of the loader or of bhyve, once it has ended
+status=        # of that process, once it has ended
 reason=        # why the guest ended, in words
 place=         # the file that makes this process the guest's supervisor
 whose=         # the operation of the one that was there before
+complaints=    # the file with what the process says
 
 now() { "$DATE" +%s; }
 
@@ -28,37 +34,25 @@ say() { echo "$("$DATE" -u +%Y-%m-%dT%H:%M:%SZ) $*"; }
 
 # tell PHASE [EXIT [REASON]]: the status file, replaced whole
 tell() {
-    phase=$1
-    {
-        echo "state=$phase"
-        echo "operation=$OPERATION"
-        case $phase in
-        stopped | failed) echo "supervisor=" ;; # the number will be another process's one day
-        *) echo "supervisor=$$" ;;
-        esac
-        echo "bhyve=${child:-}"
-        echo "exit=${2:-}"
-        echo "reason=${3:-}"
-        echo "lost_since=$lost_since"
-        echo "at=$(now)"
-    } >"$RUN/status.new" && "$MV" -f "$RUN/status.new" "$RUN/status"
+    phase=$1 supervisor=$$
+    case $phase in stopped | failed) supervisor= ;; esac # the number will be another process's one day
+    printf '%s\n' "state=$phase" "operation=$OPERATION" "supervisor=$supervisor" "bhyve=$child" "exit=${2:-}" \
+        "reason=${3:-}" "lost_since=$lost_since" "at=$(now)" >"$RUN/status.new" &&
+        "$MV" -f "$RUN/status.new" "$RUN/status"
 }
 
 # The status is the living one's: a start that is not to be tells its reason beside it.
 refuse() {
-    give_up_place
     say "refused: $1"
-    {
-        echo "operation=$OPERATION"
-        echo "reason=$1"
-    } >"$RUN/refused.new" && "$MV" -f "$RUN/refused.new" "$RUN/refused"
+    printf '%s\n' "operation=$OPERATION" "reason=$1" >"$RUN/refused.new" &&
+        "$MV" -f "$RUN/refused.new" "$RUN/refused"
     exit 75
 }
 
 # take_place: become the guest's supervisor; false when another process is. Whoever comes takes the number after the
 # last one, and none is taken away, so that of two that find the last one dead only one comes after it.
 take_place() {
-    last=0
+    last=0 whose=nobody
     while [ -e "$RUN/supervisor.$((last + 1))" ]; do last=$((last + 1)); done
     other=
     [ "$last" -eq 0 ] || read -r other whose <"$RUN/supervisor.$last"
@@ -70,13 +64,20 @@ take_place() {
     [ -n "$place" ] || { [ -e "$next" ] && take_place; }
 }
 
-give_up_place() {
-    [ -z "$place" ] || : >"$place"
+# is_larger FILE BYTES
+is_larger() { [ -n "$("$FIND" "$1" -size +"$2"c 2>/dev/null)" ]; }
+
+# bound FILE BYTES: what is written without end loses its beginning. Its writers append, so it can be emptied.
+bound() {
+    if is_larger "$1" "$2"; then
+        "$CP" "$1" "$1.0"
+        true >"$1"
+    fi
 }
 
 # A signal ends the wait at once, so that no tick delays it.
 pause() {
-    if [ -n "$stop" ]; then "$SLEEP" "$STOPPING_TICK" & else "$SLEEP" "$TICK" & fi
+    case $stop$phase in running) "$SLEEP" "$TICK" & ;; *) "$SLEEP" "$QUICK_TICK" & ;; esac
     wait $!
 }
 
@@ -149,7 +150,10 @@ end_by_force() {
     if [ -n "$lost_since" ] || ! sessions_are_up; then
         take_sessions_away
     fi
-    "$BHYVECTL" --vm="$NAME" --force-poweroff &
+    case $phase in
+    running | ending) "$BHYVECTL" --vm="$NAME" --force-poweroff & ;;
+    *) kill -TERM "$child" ;;
+    esac
     until_gone "$FORCE_DEADLINE" && return
     say "bhyve is still there: its disks go first, then it is killed"
     take_sessions_away
@@ -166,9 +170,16 @@ until_gone() {
     done
 }
 
+# Its system hears the button once it has enabled ACPI. Before that the signal ends bhyve, as it ends what runs before.
+press_button() {
+    [ -z "$pressed" ] || return
+    pressed=yes
+    say "asking the guest to power off"
+    kill -TERM "$child"
+}
+
 # attend: see the child through to its end; its exit status is in $status
 attend() {
-    pressed=
     looked=0
     while is_alive; do
         pause
@@ -176,20 +187,25 @@ attend() {
         if [ "$looked" -ge "$WATCH_TICKS" ]; then
             looked=0
             watch_sessions
+            bound "$complaints" "$MOST_COMPLAINTS"
         fi
-        if [ "$stop" = forced ]; then
-            end_by_force
-        elif [ "$stop" = asked ]; then
-            [ -n "$pressed" ] || { say "asking the guest to power off"; kill -TERM "$child"; }
-            pressed=yes
+        case $stop in
+        forced) end_by_force ;;
+        asked)
+            press_button
             if is_lost_for "$LOST_DEADLINE"; then
                 say "no session for $LOST_DEADLINE s: the disks go first, then the guest"
                 end_by_force
             fi
-        elif [ -n "$lost_since" ] && is_stuck_exiting; then
-            say "bhyve has ended and cannot close a lost disk"
-            take_sessions_away
-        fi
+            ;;
+        again) [ "$phase" != running ] || press_button ;;
+        *)
+            if [ -n "$lost_since" ] && is_stuck_exiting; then
+                say "bhyve has ended and cannot close a lost disk"
+                take_sessions_away
+            fi
+            ;;
+        esac
     done
     wait "$child"
     status=$?
@@ -235,73 +251,148 @@ clean_up() {
         "$IFCONFIG" "$tap" destroy
     done
     "$RM" -f "$CONSOLE"
+    [ -z "$DEBUG" ] || "$CP" "$complaints" "$DEBUG"
     release_lock
+}
+
+# Nothing that ran before says anything about this run.
+forget_complaints() {
+    complaints=$RUN/stderr
+    if ! true >"$complaints"; then complaints=/dev/null; fi
+}
+
+# The program that vm-bhyve calls `prestart`: what comes of it does not matter, unless the guest is to end meanwhile.
+run_prestart() {
+    [ -n "$PRESTART" ] || return
+    say "running $PRESTART"
+    prestart &
+    child=$!
+    tell "$phase"
+    attend
+    [ "$status" -eq 0 ] || say "$PRESTART ended with status $status"
+}
+
+# As vm-bhyve has it, but at once: the process has its limits before it is bhyve.
+limit() {
+    if [ -n "$PRIORITY" ]; then "$RENICE" "$PRIORITY" "$child"; fi
+    for rule in $LIMITS; do
+        if "$RCTL" -a "process:$child:$rule"; then say "limited: $rule"; else say "not limited: $rule"; fi
+    done
+}
+
+in_words() {
+    case $1 in
+    0) reason="guest rebooted" ;;
+    1) reason="guest powered off" ;;
+    2) reason="guest halted" ;;
+    3) reason="triple fault" ;;
+    12[89] | 1[3-9]? | 2??) reason="bhyve was killed by signal $(($1 - 128))" ;;
+    *) reason="bhyve failed" ;;
+    esac
+}
+
+# bhyve ends with 1 for a bad option, too, but at once and with a complaint.
+has_refused() {
+    [ "$status" -eq 1 ] && [ -s "$complaints" ] && [ $(($(now) - started)) -lt "$REFUSING" ]
+}
+
+# The file by which vm-bhyve's `vm restart` tells that a guest which powers off is to come back. It lies beside the
+# configuration: not looked for while a disk is lost.
+is_to_come_back() {
+    [ "$stop" != again ] || return 0
+    [ -z "$lost_since" ] && [ -e "$RESTART" ] && "$RM" -f "$RESTART"
+}
+
+# starts_again: whether bhyve, which ended with $status, is started again; $outcome, and $reason, say what it was
+starts_again() {
+    outcome=failed
+    in_words "$status"
+    if has_refused; then
+        reason="bhyve refused to start"
+        return 1
+    fi
+    case $status in 0 | 1 | 2) outcome=stopped ;; esac
+    case $stop in
+    forced) outcome=stopped reason="ended by force" ;;
+    asked) [ "$outcome" = stopped ] || { outcome=stopped; reason="ended by force"; } ;;
+    esac
+    if [ "$status" -eq 143 ] && [ "$pressed" = yes ] && [ "$stop" != forced ]; then
+        outcome=stopped reason="ended before its system knew a power button"
+    fi
+    case $stop in asked | forced) return 1 ;; esac
+    case $outcome$status in
+    stopped0) [ "$ON_RESTART" = restart ] ;;
+    stopped*) is_to_come_back ;;
+    # what fails as soon as it starts would fail again, for ever
+    *) [ "$ON_FAULT" = restart ] && [ $(($(now) - started)) -ge "$FAULT_AGAIN" ] ;;
+    esac
 }
 
 # run_guest: until it powers off or fails; $outcome, $status and $reason say how it ended
 run_guest() {
-    outcome=failed
     while :; do
+        outcome=failed
         destroy_vm
         wait_for_sessions || { reason="no session to a disk"; return; }
-        : >"$RUN/stderr"
-        if [ -n "$LOADER" ]; then
-            loader 2>"$RUN/stderr" &
+        forget_complaints
+        run_prestart
+        if [ -n "$LOADER" ] && [ -z "$stop" ]; then
+            "${FIRST}loader" 2>>"$complaints" &
             child=$!
             tell loading
             attend
-            [ "$status" -eq 0 ] || { reason="the loader failed"; return; }
-            [ -z "$stop" ] || { outcome=stopped reason="ended before it started"; return; }
+        fi
+        case $stop in
+        asked | forced) outcome=stopped reason="ended before it started"; return ;;
+        again) stop= ;; # it is about to start
+        esac
+        if [ -n "$LOADER" ] && [ "$status" -ne 0 ]; then
+            reason="the loader failed"
+            return
         fi
         started=$(now)
-        bhyve 2>"$RUN/stderr" &
+        "${FIRST}bhyve" 2>>"$complaints" &
         child=$!
+        limit
         tell running
         attend
-        "$CAT" "$RUN/stderr"
+        "$CAT" "$complaints"
         say "bhyve exited with status $status"
-        case $status in
-        0) reason="guest rebooted" ;;
-        1) reason="guest powered off" ;;
-        2) reason="guest halted" ;;
-        3) reason="triple fault" ;;
-        12[89] | 1[3-9]? | 2??) reason="bhyve was killed by signal $((status - 128))" ;;
-        *) reason="bhyve failed" ;;
-        esac
-        if [ "$status" -ne 0 ] || [ -n "$stop" ]; then break; fi
+        starts_again || return
+        stop='' pressed='' FIRST=''
         say "$reason: starting it again"
         tell rebooting
+        keep_log_short
     done
-    case $status in
-    0 | 2) outcome=stopped ;;
-    # bhyve ends with 1 for a bad option, too, but at once and with a complaint
-    1)
-        if [ -s "$RUN/stderr" ] && [ $(($(now) - started)) -lt "$REFUSING" ]; then
-            reason="bhyve refused to start"
-        else
-            outcome=stopped
-        fi
-        ;;
-    *) [ -z "$stop" ] || { outcome=stopped; reason="ended by force"; } ;;
-    esac
 }
 
-trap 'stop=${stop:-asked}' TERM INT
+keep_log_short() {
+    if is_larger "$LOG" "$LONGEST_LOG" && "$MV" -f "$LOG" "$LOG.0" && true >>"$LOG"; then exec >>"$LOG" 2>&1; fi
+}
+
+trap '[ "$stop" = forced ] || stop=asked; pressed=' TERM INT
 trap 'stop=forced' USR1
+trap 'stop=${stop:-again}' USR2
 trap '' HUP
 
-if ! take_place; then
-    say "operation $whose looks after $NAME already"
-    [ "$whose" != "$OPERATION" ] || exit 0 # a start that was resumed finds its supervisor there
-    refuse "operation $whose looks after it already"
-fi
+waited_until=$(($(now) + FORCE_DEADLINE))
+until take_place; do
+    if [ "$whose" = "$OPERATION" ]; then
+        say "this operation looks after $NAME already"
+        exit 0 # a start that was resumed finds its supervisor there
+    fi
+    # Whoever was there before let go of the lock that is ours now: it is saying its last words.
+    if ! holds "$LOCK.op" || [ "$(now)" -ge "$waited_until" ]; then
+        refuse "operation $whose looks after it already"
+    fi
+    pause
+done
 if [ "${1:-}" = end ]; then
     child=$2 stop=forced reason="ended by force"
     say "ending $NAME, whose supervisor is gone"
     tell ending
     while is_alive; do end_by_force; done
     clean_up
-    give_up_place
     tell stopped "" "$reason"
     exit
 fi
@@ -314,11 +405,11 @@ if ! holds "$LOCK.op"; then
     refuse "it was called off meanwhile: run.lock is not its own any more"
 fi
 "$RM" -f "$RUN/refused"
+keep_log_short
 tell starting
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"
 run_guest
 clean_up
 say "$outcome: $reason"
-give_up_place
 tell "$outcome" "$status" "$reason"

@@ -6,6 +6,7 @@ The script runs unchanged under a real sh; only the paths of the programs it cal
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -73,10 +74,18 @@ def running(script: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
+_FREEBSD_SH = os.environ.get("PYVMISCSI_FREEBSD_SH")
+"""FreeBSD's own sh, where somebody has built it: CONTRIBUTING.md tells how."""
+SHELLS = {"dash": ("dash",), "busybox": ("busybox", "sh")} | ({"freebsd": (_FREEBSD_SH,)} if _FREEBSD_SH else {})
+"""Shells of the family that FreeBSD's sh belongs to, which began as Almquist's."""
+
+
 class Stage:
     """One guest's supervisor and its surroundings."""
 
-    def __init__(self, directory: Path, shell: tuple[str, ...] = ("dash",), *, plan: str = "run") -> None:
+    def __init__(
+        self, directory: Path, shell: tuple[str, ...] = (_FREEBSD_SH or "dash",), *, plan: str = "run"
+    ) -> None:
         self.directory = directory
         self._shell = shell
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,14 +101,16 @@ class Stage:
             "ifconfig": 'echo "ifconfig $*" >>"$STAGE/events"\n',
             "loader": 'echo "loader $*" >>"$STAGE/events"\nread -r status <"$STAGE/loader-status"; exit "$status"\n',
             "pgrep": '[ -e "$STAGE/twin" ]\n',
+            "prestart": 'echo "prestart $* in $PWD" >>"$STAGE/events"\nexit 3\n',
+            "rctl": 'echo "rctl $*" >>"$STAGE/events"\n[ ! -e "$STAGE/no-racct" ]\n',
+            "renice": 'echo "renice $*" >>"$STAGE/events"\n',
             "ps": _PS,
         }
         for name, body in stand_ins.items():
             path = directory / "bin" / name
-            path.write_text(f"#!/bin/dash\nSTAGE={directory}\nTARGET={TARGET}\n{body}")
+            path.write_text(f"#!/bin/dash\nulimit -S -f unlimited\nSTAGE={directory}\nTARGET={TARGET}\n{body}")
             path.chmod(0o755)
-        (directory / "guest" / "run.lock").write_text("hv1.example.net\n")
-        (directory / "guest" / "run.lock.op").write_text("0a1b\n")
+        self.take_lock("0a1b")
         self.supervision = Supervision(
             guest=GuestName.parse("web1"),
             operation="0a1b",
@@ -110,13 +121,17 @@ class Stage:
             consoles=(("com1", "/dev/nmdm-web1.1B"),),
             state_directory=str(directory / "run"),
             log_directory=str(directory / "log"),
-            patience=Patience(tick=0.05, stopping_tick=0.05, watch_ticks=2, refusing=60, ready=1, lost=1, force=60),
+            patience=Patience(
+                tick=0.05, quick_tick=0.05, watch_ticks=2, refusing=60, ready=1, lost=1, force=60, fault_again=0
+            ),
             tools=Tools(
                 bhyvectl=self._tool("bhyvectl"),
                 iscsictl=self._tool("iscsictl"),
                 ifconfig=self._tool("ifconfig"),
                 pgrep=self._tool("pgrep"),
                 ps=self._tool("ps"),
+                rctl=self._tool("rctl"),
+                renice=self._tool("renice"),
                 vmm=str(directory / "vmm"),
             ),
         )
@@ -130,6 +145,10 @@ class Stage:
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL) if self._process.poll() is None else None
             self._process.wait()
+
+    def take_lock(self, operation: str) -> None:
+        (self.directory / "guest/run.lock").write_text("hv1.example.net\n")
+        (self.directory / "guest/run.lock.op").write_text(f"{operation}\n")
 
     def use_loader(self, status: int) -> None:
         (self.directory / "loader-status").write_text(f"{status}\n")
@@ -152,14 +171,22 @@ class Stage:
         new = script.with_suffix(".new")
         new.write_text(render_supervisor(self.supervision))
         new.replace(script)
-        (self.directory / "run/web1/claim").write_text("0a1b\n")
+        (self.directory / "run/web1/claim").write_text(f"{self.supervision.operation}\n")
         return [*self._shell, str(script)]
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self.prepare(), start_new_session=True, stdin=subprocess.DEVNULL)
+        # without restored signals it ignores SIGXFSZ, as Python does: writing too much is an error then, and no end
+        self._process = subprocess.Popen(
+            self.prepare(), start_new_session=True, stdin=subprocess.DEVNULL, restore_signals=False
+        )
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(int(self.status()["supervisor"]), number)
+
+    def fill_disk(self) -> None:
+        """The supervisor, and what it starts from now on, cannot write a byte to a file any more."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
     def end_lost(self) -> None:
         """Have the script end a bhyve that runs without its supervisor."""
@@ -182,11 +209,17 @@ class Stage:
     def until_running(self) -> None:
         self.until_event("bhyve ")
 
-    def until_event(self, beginning: str) -> None:
-        wait_for(lambda: any(event.startswith(beginning) for event in self.events()), what=beginning, deadline=60)
+    def until_event(self, beginning: str, times: int = 1) -> None:
+        def seen() -> bool:
+            return sum(event.startswith(beginning) for event in self.events()) >= times
+
+        wait_for(seen, what=beginning, deadline=60)
 
     def until_said(self, key: str, value: str) -> None:
         wait_for(lambda: self.status().get(key) == value, what=f"{key}={value}", deadline=60)
+
+    def until_exists(self, path: str) -> None:
+        wait_for((self.directory / path).exists, what=path, deadline=60)
 
     def until_logged(self, words: str) -> None:
         wait_for(lambda: words in self.log(), what=words, deadline=60)

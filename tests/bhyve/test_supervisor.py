@@ -17,17 +17,16 @@ from pyvmiscsi.bhyve.supervisor import Supervision, process_pattern, render_supe
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.waiting import wait_for
-from tests.bhyve.stage import OTHERS, PORTAL, TARGET, Stage
+from tests.bhyve.stage import OTHERS, PORTAL, SHELLS, TARGET, Stage
 
-_SHELLS = {"dash": ("dash",), "busybox": ("busybox", "sh")}
 _LOGOUT = f"iscsictl -R -p {PORTAL} -t {TARGET}"
 _CLEAN_UP = [_LOGOUT, "bhyvectl --vm=web1 --destroy", "ifconfig tap0 destroy", "ifconfig tap1 destroy"]
 _BHYVE = 'bhyve -s it\'s, "quoted" $(x) web1'
 
 
-@pytest.fixture(params=_SHELLS)
+@pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return _SHELLS[request.param]
+    return SHELLS[request.param]
 
 
 def test_a_bhyve_that_refuses_to_start_leaves_nothing_behind(tmp_path: Path, shell: tuple[str, ...]) -> None:
@@ -273,22 +272,36 @@ def test_of_many_that_come_after_a_dead_supervisor_one_runs_the_guest(tmp_path: 
         assert stage.events() == [_BHYVE, "button", *_CLEAN_UP]
 
 
-def test_a_supervisor_has_made_room_for_the_next_before_it_says_that_it_has_ended(tmp_path: Path) -> None:
-    with Stage(tmp_path, plan="2") as stage:
-        place = tmp_path / "run/web1/supervisor.1"
-        stage.supervision = replace(stage.supervision, tools=replace(stage.supervision.tools, mv=mover(stage, place)))
+def test_a_start_right_behind_the_last_one_waits_for_its_last_words(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="2 2") as stage:
+        last = stage.supervision
+        stage.supervision = replace(last, tools=replace(last.tools, mv=slow_mover(stage)))
         stage.start()
-        stage.until_ended()
-        phases = [line.split() for line in (tmp_path / "places").read_text().splitlines()]
-        assert [phase for phase, *_ in phases] == ["starting", "running", "ending", "stopped"]
-        assert [bool(held) for _, *held in phases] == [True, True, True, False]
+        stage.until_event("last words")
+        assert stage.is_clean()
+        stage.take_lock("ffff")
+        stage.set_session("Connected: da0")
+        stage.supervision = replace(last, operation="ffff")
+        following = subprocess.Popen(stage.prepare())
+        (tmp_path / "spoken").touch()
+        assert stage.until_ended()["operation"] in ("0a1b", "ffff")
+        assert following.wait(60) == 0
+        assert (stage.status()["operation"], stage.status()["state"], stage.refusal()) == ("ffff", "stopped", {})
+        assert stage.events().count(_BHYVE) == 2
 
 
-def mover(stage: Stage, place: Path) -> str:
-    """An mv that notes, with each status it puts in place, who holds this place."""
-    path = stage.directory / "bin/mv"
-    note = f'echo "$(sed -n s/^state=//p "$2") $(cat {place})" >>{stage.directory}/places'
-    path.write_text(f'#!/bin/dash\n{note}\nexec /bin/mv "$@"\n')
+def slow_mover(stage: Stage) -> str:
+    """An mv that puts no final status in place before `spoken` is there."""
+    path, here = stage.directory / "bin/mv", stage.directory
+    path.write_text(
+        f"""#!/bin/dash
+if grep -q state=stopped "$2"; then
+    echo "last words" >>{here}/events
+    while [ ! -e {here}/spoken ]; do sleep 0.02; done
+fi
+exec /bin/mv "$@"
+"""
+    )
     path.chmod(0o755)
     return str(path)
 

@@ -1,0 +1,311 @@
+"""Every way in which a guest, or what runs for it, can end: docs/supervisor.md has a row for each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pyvmiscsi.waiting import wait_for
+from tests.bhyve.stage import SHELLS, Stage
+
+_BHYVE = 'bhyve -s it\'s, "quoted" $(x) web1'
+_AGAIN = "bhyvectl --vm=web1 --destroy"
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    return SHELLS[request.param]
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [
+        (0, "stopped", "guest rebooted"),
+        (2, "stopped", "guest halted"),
+        (3, "failed", "triple fault"),
+        (4, "failed", "bhyve failed"),
+        (71, "failed", "bhyve failed"),
+        (134, "failed", "bhyve was killed by signal 6"),
+    ],
+)
+def test_a_guest_that_is_not_to_come_back_is_told_by_how_it_ended(
+    tmp_path: Path, status: int, state: str, reason: str
+) -> None:
+    with Stage(tmp_path, plan=str(status)) as stage:
+        stage.supervision = replace(stage.supervision, restarts_after_reboot=False)
+        stage.start()
+        told = stage.until_ended()
+        assert (told["state"], told["exit"], told["reason"]) == (state, str(status), reason)
+        assert stage.events().count(_BHYVE) == 1
+        assert stage.is_clean()
+
+
+def test_powered_off_without_a_complaint_is_powered_off(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (tmp_path / "bin/bhyve").write_text("#!/bin/dash\nexit 1\n")
+        stage.start()
+        assert (stage.until_ended()["state"], stage.status()["reason"]) == ("stopped", "guest powered off")
+
+
+def test_after_a_fault_it_is_started_again_where_that_is_wanted(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="3 4 2") as stage:
+        stage.supervision = replace(stage.supervision, restarts_after_fault=True)
+        stage.start()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events().count(_BHYVE) == 3
+        assert stage.is_clean()
+
+
+def test_what_fails_as_soon_as_it_starts_is_not_started_for_ever(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="4 2") as stage:
+        patience = replace(stage.supervision.patience, fault_again=60)
+        stage.supervision = replace(stage.supervision, restarts_after_fault=True, patience=patience)
+        stage.start()
+        assert stage.until_ended()["reason"] == "bhyve failed"
+        assert stage.events().count(_BHYVE) == 1
+
+
+def test_a_guest_told_to_restart_powers_off_and_comes_back(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="run 2") as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        stage.signal(signal.SIGUSR2)
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events()[:4] == [_BHYVE, "button", _AGAIN, _BHYVE]
+        assert stage.is_clean()
+
+
+def test_a_guest_told_to_restart_and_then_to_stop_stays_off(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="deaf") as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        stage.signal(signal.SIGUSR2)
+        stage.until_event("button")
+        stage.signal(signal.SIGTERM)
+        stage.signal(signal.SIGUSR1)
+        assert stage.until_ended()["state"] == "stopped"
+        assert stage.events().count(_BHYVE) == 1
+
+
+def test_vm_bhyves_wish_to_restart_is_heard(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2 2") as stage:
+        (tmp_path / "guest/restart").touch()
+        stage.start()
+        stage.until_ended()
+        assert stage.events().count(_BHYVE) == 2
+        assert not (tmp_path / "guest/restart").exists()
+
+
+def test_each_wish_to_stop_presses_the_button_again(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="deaf") as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        for times in (1, 2):
+            stage.signal(signal.SIGTERM)
+            stage.until_event("button", times)
+        stage.signal(signal.SIGUSR1)
+        stage.until_ended()
+
+
+def test_a_guest_whose_system_knows_no_button_yet_is_ended_by_it(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    """bhyve(8) catches the signal from the moment on in which its guest enables ACPI (pm.c)."""
+    with Stage(tmp_path, shell) as stage:
+        (tmp_path / "bin/bhyve").write_text(f"#!/bin/dash\necho bhyve >>{tmp_path}/events\nexec sleep 60\n")
+        stage.start()
+        stage.until_event("bhyve")
+        stage.until_said("state", "running")
+        stage.signal(signal.SIGTERM)
+        told = stage.until_ended()
+        assert (told["state"], told["reason"]) == ("stopped", "ended before its system knew a power button")
+        assert stage.is_clean()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_told_to_stop_while_the_loader_runs_it_starts_no_bhyve(
+    tmp_path: Path, shell: tuple[str, ...], number: signal.Signals
+) -> None:
+    with Stage(tmp_path, shell) as stage:
+        stage.use_loader(0)
+        (tmp_path / "bin/loader").write_text("#!/bin/dash\nexec sleep 60\n")
+        stage.start()
+        stage.until_said("state", "loading")
+        stage.signal(number)
+        told = stage.until_ended()
+        assert (told["state"], told["reason"]) == ("stopped", "ended before it started")
+        assert _BHYVE not in stage.events()
+        assert stage.is_clean()
+
+
+def test_told_to_restart_while_the_loader_runs_it_just_goes_on(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2") as stage:
+        stage.use_loader(0)
+        (tmp_path / "bin/loader").write_text(f"#!/bin/dash\nwhile [ ! -e {tmp_path}/loaded ]; do sleep 0.02; done\n")
+        stage.start()
+        stage.until_said("state", "loading")
+        stage.signal(signal.SIGUSR2)
+        (tmp_path / "loaded").touch()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events().count(_BHYVE) == 1
+
+
+def test_a_loader_that_fails_after_a_reboot_ends_the_guest(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="0") as stage:
+        stage.use_loader(0)
+        (tmp_path / "bin/loader").write_text(f"#!/bin/dash\n[ ! -e {tmp_path}/once ] || exit 2\n: >{tmp_path}/once\n")
+        stage.start()
+        told = stage.until_ended()
+        assert (told["state"], told["exit"], told["reason"]) == ("failed", "2", "the loader failed")
+        assert stage.events().count(_BHYVE) == 1
+        assert stage.is_clean()
+
+
+def test_the_prestart_program_runs_before_each_start_whatever_comes_of_it(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="0 2") as stage:
+        stage.supervision = replace(
+            stage.supervision, prestart=(str(tmp_path / "bin/prestart"), "web1", "nas1:iqn.x/web1")
+        )
+        stage.start()
+        stage.until_ended()
+        ran = f"prestart web1 nas1:iqn.x/web1 in {tmp_path}/guest"
+        assert stage.events()[:5] == [ran, _BHYVE, _AGAIN, ran, _BHYVE]
+        assert "prestart ended with status 3" in stage.log()
+
+
+def test_a_prestart_program_that_hangs_does_not_keep_a_guest_from_being_stopped(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.use_loader(0)
+        stage.supervision = replace(stage.supervision, prestart=("/bin/sleep", "60"))
+        stage.start()
+        stage.until_logged("running /bin/sleep")
+        wait_for(lambda: stage.status()["bhyve"], what="its process", deadline=60)
+        stage.signal(signal.SIGTERM)
+        assert stage.until_ended()["reason"] == "ended before it started"
+        assert not [event for event in stage.events() if event.startswith(("bhyve ", "loader"))]
+
+
+def test_bhyve_gets_its_priority_and_its_limits(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell) as stage:
+        limits = ("pcpu:deny=50", "readbps:throttle=10M")
+        stage.supervision = replace(stage.supervision, priority=-5, limits=limits)
+        stage.start()
+        stage.until_said("state", "running")
+        stage.until_running()
+        process = stage.status()["bhyve"]
+        expected = {f"renice -5 {process}", *(f"rctl -a process:{process}:{rule}" for rule in limits)}
+        assert expected <= set(stage.events())
+        assert Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[1].endswith(b"bin/bhyve")
+
+
+def test_a_limit_that_the_host_refuses_is_told_and_the_guest_runs(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (tmp_path / "no-racct").touch()
+        stage.supervision = replace(stage.supervision, limits=("pcpu:deny=50",))
+        stage.start()
+        stage.until_running()
+        stage.until_logged("not limited: pcpu:deny=50")
+
+
+def test_what_bhyve_said_last_is_kept_beside_the_configuration_on_request(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="4") as stage:
+        stage.supervision = replace(stage.supervision, keeps_complaints=True)
+        stage.start()
+        stage.until_ended()
+        assert (tmp_path / "guest/bhyve.log").read_text() == "bhyve: told to\n"
+
+
+def test_a_bhyve_that_complains_without_end_fills_no_disk(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (tmp_path / "bin/bhyve").write_text(
+            "#!/bin/dash\nline=$(printf %01000d 0)\n"
+            f"while [ ! -e {tmp_path}/enough ]; do echo $line >&2; done\nexit 2\n"
+        )
+        stage.start()
+        stage.until_exists("run/web1/stderr.0")
+        (tmp_path / "run/web1/stderr.0").unlink()
+        stage.until_exists("run/web1/stderr.0")
+        (tmp_path / "enough").touch()
+        assert stage.until_ended()["reason"] == "guest halted"
+
+
+def test_a_long_log_makes_room_at_the_next_start(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="2") as stage:
+        stage.prepare()
+        (tmp_path / "log/web1.log").write_text("ancient\n" * 150_000)
+        stage.start()
+        stage.until_ended()
+        assert "supervising web1" in stage.log()
+        assert "ancient" not in stage.log()
+        assert (tmp_path / "log/web1.log.0").read_text().startswith("ancient\n")
+
+
+def test_a_full_disk_keeps_nobody_from_cleaning_up(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    """No byte can be written from here on, to any file; files can still be emptied and removed."""
+    with Stage(tmp_path, shell, plan="0 run") as stage:
+        stage.start()
+        stage.until_event("bhyve ", 2)
+        stage.until_said("state", "running")
+        stage.fill_disk()
+        stage.signal(signal.SIGTERM)
+        stage.until_ended()
+        assert stage.is_clean()
+
+
+def test_a_guest_on_a_full_disk_is_not_taken_for_one_that_halted(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    """Without a file for its complaints bhyve runs all the same: the shell's own 2 would pass for a halted guest."""
+    with Stage(tmp_path, shell, plan="0 4") as stage:
+        stage.prepare()
+        (tmp_path / "run/web1/stderr").mkdir()
+        stage.start()
+        assert stage.until_ended()["reason"] == "bhyve failed"
+        assert stage.is_clean()
+
+
+def test_without_a_log_it_runs_all_the_same(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="2") as stage:
+        stage.prepare()
+        (tmp_path / "log/web1.log").mkdir()
+        stage.start()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.is_clean()
+
+
+def test_a_killed_supervisor_leaves_the_guest_running_and_all_that_is_its(
+    tmp_path: Path, shell: tuple[str, ...]
+) -> None:
+    with Stage(tmp_path, shell) as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        bhyve = int(stage.status()["bhyve"])
+        stage.signal(signal.SIGKILL)
+        stage.until_ended()
+        os.kill(bhyve, 0)
+        assert stage.events() == [_BHYVE]
+        assert (tmp_path / "guest/run.lock").exists()
+        subprocess.run([*stage.prepare(), "end", str(bhyve)], check=True, timeout=60)
+        assert stage.is_clean()
+
+
+def test_with_both_killed_the_next_start_finds_the_way(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="run 2") as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        status = stage.status()
+        stage.signal(signal.SIGKILL)
+        stage.until_ended()
+        os.kill(int(status["bhyve"]), signal.SIGKILL)
+        stage.take_lock("ffff")
+        stage.supervision = replace(stage.supervision, operation="ffff")
+        stage.start()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events()[1:3] == [_AGAIN, _BHYVE]
+        assert stage.is_clean()
