@@ -11,7 +11,22 @@ from pyvmiscsi.units import Size
 from .. import show
 from ..frame import Invocation, of, word
 from ..interruption import run_of
-from .words import BlockSize, Compression, Datastore, DryRun, Name, OnHost, SizedDisk, Thick, Yes, show_preview, text_of
+from .outcomes import conclude, teller
+from .words import (
+    BlockSize,
+    Compression,
+    Datastore,
+    Deadline,
+    DryRun,
+    Name,
+    Names,
+    OnHost,
+    SizedDisk,
+    Thick,
+    Yes,
+    show_preview,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from pyvmiscsi.site import Guest, GuestView
@@ -104,33 +119,56 @@ def info(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None:
 
 @app.command("start")
 def start(
-    ctx: typer.Context, name: Name, host: OnHost = None, datastore: Datastore = None, dry_run: DryRun = False
+    ctx: typer.Context, names: Names, host: OnHost = None, datastore: Datastore = None, dry_run: DryRun = False
 ) -> None:
     """Log the hypervisor in to the guest's disks, prove them, and run the guest."""
     invocation = of(ctx)
-    guest = invocation.site().guest(str(name), datastore)
+    name, *others = [str(one) for one in names]
+    if others:
+        if dry_run:
+            raise InputError("--dry-run: of one guest only")
+        with run_of(invocation) as run:
+            outcomes = invocation.site().start_guests(
+                [name, *others], host, datastore=datastore, told=teller(invocation), run=run
+            )
+        conclude(invocation, outcomes)
+        return
+    guest = invocation.site().guest(name, datastore)
     if dry_run:
         show_preview(invocation, guest.preview_start(host))
         return
     with run_of(invocation) as run:
         where = guest.start(host, run)
-    show.text(invocation, f"guest {name} runs on {where}", {"guest": str(name), "host": where})
+    show.text(invocation, f"guest {name} runs on {where}", {"guest": name, "host": where})
 
 
 @app.command("stop")
 def stop(
     ctx: typer.Context,
-    name: Name,
+    names: Names,
     datastore: Datastore = None,
-    deadline: Annotated[float, typer.Option(min=0, help="Seconds the guest has to power off.")] = 120.0,
+    deadline: Deadline = 120.0,
     force: Annotated[bool, typer.Option("--force", "-f", help="Power it off when the deadline has passed.")] = False,
 ) -> None:
     """Press the guest's power button, and see its disks logged out."""
     invocation = of(ctx)
-    guest = invocation.site().configured_guest(str(name), datastore)
+    name, *others = [str(one) for one in names]
+    if others:
+        with run_of(invocation) as run:
+            outcomes = invocation.site().stop_guests(
+                [name, *others],
+                datastore=datastore,
+                deadline=deadline,
+                force=force,
+                told=teller(invocation),
+                run=run,
+            )
+        conclude(invocation, outcomes)
+        return
+    guest = invocation.site().configured_guest(name, datastore)
     with run_of(invocation) as run:
         guest.stop(deadline=deadline, force=force, run=run)
-    show.text(invocation, f"guest {name} is stopped", {"guest": str(name)})
+    show.text(invocation, f"guest {name} is stopped", {"guest": name})
 
 
 @app.command("console")

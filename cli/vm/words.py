@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from pyvmiscsi.plan.engine import Preview
 
 Name = Annotated[GuestName, typer.Argument(parser=word(GuestName.parse), help="The guest.", metavar="NAME")]
+Names = Annotated[
+    list[GuestName], typer.Argument(parser=word(GuestName.parse), help="A guest, or several.", metavar="NAME…")
+]
 Datastore = Annotated[str | None, typer.Option("--datastore", "-d", metavar="NAME", help="The datastore.")]
 OnHost = Annotated[str | None, typer.Option("--host", metavar="NAME", help="The hypervisor.")]
+OnHosts = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME", help="This hypervisor only; again for another.")
+]
+Deadline = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long a guest has to power off.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Thick = Annotated[bool, typer.Option("--thick/--sparse", help="Reserve the whole size on the nas.")]

@@ -26,7 +26,8 @@ done
 _READ_INI = _READ.replace("{ print", r"tolower($0) !~ /^[ \t]*(user|password)[ \t]*[=:]/ { print")
 
 # In the order of load_rc_config of rc.subr(8), as vm-bhyve calls it.
-_READ_RC_CONF = f"""set -- /etc/rc.conf /etc/rc.conf.local
+_READ_RC_CONF = f"""# read rc.conf
+set -- /etc/rc.conf /etc/rc.conf.local
 for vm in /etc/rc.conf.d/vm /usr/local/etc/rc.conf.d/vm; do
     set -- "$@" "$vm"
     for part in "$vm"/*; do set -- "$@" "$part"; done

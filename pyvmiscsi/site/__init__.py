@@ -14,6 +14,7 @@ from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.guest.attaching import AttachedView
 from pyvmiscsi.site.images import Image
+from pyvmiscsi.site.many import AutostartView, OutcomeView
 from pyvmiscsi.site.pending import PendingOperation
 from pyvmiscsi.site.session_views import SessionView, TargetView
 from pyvmiscsi.site.site import Site
@@ -21,6 +22,7 @@ from pyvmiscsi.site.views import CloneView, DatastoreView, DiskView, GuestView, 
 
 __all__ = [
     "AttachedView",
+    "AutostartView",
     "CloneView",
     "Datastore",
     "DatastoreView",
@@ -30,6 +32,7 @@ __all__ = [
     "Image",
     "ImageView",
     "OperationView",
+    "OutcomeView",
     "PendingOperation",
     "ResizedView",
     "SessionView",

@@ -50,6 +50,11 @@ def find_configured_guest(name: str, places: Sequence[Datastore]) -> Guest:
     Where datastores share a config path, their nases say whose it is, as far as they answer.
     """
     found = [place for place in places if place.guest(name).is_configured()]
+    return the_configured_guest(name, found, places)
+
+
+def the_configured_guest(name: str, found: Sequence[Datastore], places: Sequence[Datastore]) -> Guest:
+    """The one guest of this name among those whose configuration was found, in some of these places."""
     if len(found) > 1:
         found = [place for place in found if _exists(place, name) is not False] or found
     return _the_only(name, found, "no configuration in", places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from pyvmiscsi.site.finding import find_configured_guest, find_guest, find_image
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.guest.attaching import AttachedView
 from pyvmiscsi.site.images import Image
+from pyvmiscsi.site.many import AutostartView, Many, OutcomeView, Told, untold
 from pyvmiscsi.site.membership import Membership, usual_portal
 from pyvmiscsi.site.pending import PendingOperation, pending_operations
 from pyvmiscsi.site.running import Run
@@ -100,6 +101,67 @@ class Site:
         """Every guest of every datastore."""
         surveys = self._each(lambda datastore: survey_guests(datastore.record, self._connections))
         return without_echoes(guest for found in surveys for guest in found)
+
+    # many guests at once
+
+    def start_guests(
+        self,
+        names: Sequence[str],
+        host: str | None = None,
+        *,
+        datastore: str | None = None,
+        told: Told = untold,
+        run: Run | None = None,
+    ) -> tuple[OutcomeView, ...]:
+        """Start these guests in this order, the host's `vm_delay` apart; one that fails does not hold the others."""
+        return self._many(told, run).start(names, lambda name: self.guest(name, datastore), host)
+
+    def stop_guests(
+        self,
+        names: Sequence[str],
+        *,
+        datastore: str | None = None,
+        deadline: float = 120.0,
+        force: bool = False,
+        told: Told = untold,
+        run: Run | None = None,
+    ) -> tuple[OutcomeView, ...]:
+        """Stop these guests at the same time, each as `Guest.stop`."""
+        many = self._many(told, run)
+        return many.stop(names, lambda name: self.configured_guest(name, datastore), deadline=deadline, force=force)
+
+    def autostarted(self, hosts: Iterable[str] = ()) -> tuple[AutostartView, ...]:
+        """What these hosts, or all, are to start at boot: `vm_list` in the rc.conf(5) of each."""
+        many = self._many()
+        return tuple(one for host in self._hypervisors(hosts) for one in many.listed(host))
+
+    def start_all(
+        self, hosts: Iterable[str] = (), *, patience: float = 0.0, told: Told = untold, run: Run | None = None
+    ) -> tuple[OutcomeView, ...]:
+        """Start on these hosts, or on all, what each is to start at boot; what runs there already is left alone.
+
+        In the order of `vm_list` and `vm_delay` seconds apart, on all hosts at the same time. A guest that fails does
+        not hold the others. For `patience` seconds, what fails since a nas or target does not answer is tried again.
+        """
+        return self._many(told, run).start_all(self._hypervisors(hosts), patience=patience)
+
+    def stop_all(
+        self,
+        hosts: Iterable[str] = (),
+        *,
+        deadline: float = 120.0,
+        force: bool = False,
+        at_once: bool = False,
+        told: Told = untold,
+        run: Run | None = None,
+    ) -> tuple[OutcomeView, ...]:
+        """Stop every guest of the site that runs on these hosts, or on any, each as `Guest.stop`; no nas is asked.
+
+        A host's `vm_list` is stopped from its end, `vm_delay` seconds apart, and the others right away; all at once
+        if `at_once`. Each has `deadline` seconds from when its power button is pressed.
+        """
+        many = self._many(told, run)
+        return many.stop_all(self._hypervisors(hosts), deadline=deadline, force=force, at_once=at_once)
 
     # which datastores there are
 
@@ -239,6 +301,16 @@ class Site:
 
     def _places(self, datastore: str | None) -> tuple[Datastore, ...]:
         return (self.datastore(datastore),) if datastore else self.datastores()
+
+    def _many(self, told: Told = untold, run: Run | None = None) -> Many:
+        return Many(self.datastores(), self._connections, told, run or Run())
+
+    def _hypervisors(self, chosen: Iterable[str]) -> tuple[str, ...]:
+        """The chosen hosts; without any, all that guests can run on. NotFoundError for one that the site has not."""
+        names = tuple(dict.fromkeys(chosen))
+        for name in names:
+            self.host(name)
+        return names or tuple(name for name, host in self.record.hosts.items() if host.initiator != "linux")
 
     def _membership(self) -> Membership:
         if self._file is None:

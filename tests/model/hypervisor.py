@@ -65,6 +65,7 @@ class MemoryHost(FakeHost):
         self._scripts: dict[str, Callable[..., Reply]] = {
             "look at the guests of a host": self._look,
             "read every guest's directory": self._read_directories,
+            "read rc.conf": self._read_rc_conf,
             "ask what a hypervisor can do": lambda *_: Reply(CAPABILITIES),
             "load the modules of bhyve": lambda *_: Reply(),
             "copy the firmware variables": lambda *_: Reply(),
@@ -191,6 +192,10 @@ class MemoryHost(FakeHost):
                 lines += [f"file {path}", *(f" {line}" for line in data.decode().splitlines())]
         return Reply("".join(f"{line}\n" for line in lines).encode())
 
+    def _read_rc_conf(self) -> Reply:
+        text = self.files.get("/etc/rc.conf", b"").decode()
+        return Reply("".join(["file /etc/rc.conf\n", *(f" {line}\n" for line in text.splitlines())]).encode())
+
     def _run_supervisor(self, script: str) -> Reply:
         guest, text = script.split("/")[-2], self.files[script]
         running = Running.by(text)
@@ -221,7 +226,9 @@ class MemoryHost(FakeHost):
 
     # run.lock
 
-    def _take(self, run: str, directory: str, guest: str, operation: str, _name: str, _vm_bhyve: str) -> Reply:
+    def _take(
+        self, run: str, directory: str, guest: str, operation: str, _name: str, _vm_bhyve: str, medium: str
+    ) -> Reply:
         lock, claim = f"{directory}/run.lock", f"{run}/claim"
         self.make_directory(run)
         if directory not in self.shared.directories:
@@ -235,7 +242,7 @@ class MemoryHost(FakeHost):
         if not self.create_file(lock, f"{self.name}\n".encode()) and self._first_line(lock) != self.name:
             return Reply(f"host {self._first_line(lock)}\n".encode(), status=_BUSY)
         self.files[claim] = f"{operation}\n".encode()
-        self.shared.files[f"{lock}.op"] = f"{operation}\n".encode()
+        self.shared.files[f"{lock}.op"] = "".join(f"{one}\n" for one in (operation, medium) if one).encode()
         return Reply()
 
     def _release(self, run: str, directory: str, operation: str) -> Reply:

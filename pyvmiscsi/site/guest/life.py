@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from pyvmiscsi.bhyve.rules import check
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
 from pyvmiscsi.operations.pairing import configured_targets
 from pyvmiscsi.operations.pending import PlannedOperation
-from pyvmiscsi.operations.start import StartRequest, start_journal, start_plan, supposed_devices
+from pyvmiscsi.operations.start import StartRequest, start_intent, start_journal, start_plan, supposed_devices
 from pyvmiscsi.operations.stop import stop_plan
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
@@ -44,12 +45,7 @@ class Life(GuestAccess):
         RuleError names what keeps it from starting before anything is touched; BusyError when it runs already.
         """
         scene = self._scene()
-        request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
-        check(request.config, Hypervisor(scene.host(request.host)).capabilities(), supposed_devices(request))
-        intent = new_intent("start", str(self.name), {"guest": str(self.name), "host": request.host})
-        operation = self._planned_start(request, intent, scene)
-        self._execute(operation, run)
-        return request.host
+        return self._begin(self._start_request(host or scene.host_names(self.datastore)[0], scene), scene, run)
 
     def preview_start(self, host: str | None = None) -> Preview:
         """The steps that `start` would take; nothing is changed."""
@@ -58,9 +54,10 @@ class Life(GuestAccess):
         return Run().engine().preview(start_plan(request, self.datastore, scene, ""))
 
     def planned_start(self, intent: Intent) -> PlannedOperation:
-        """A start that was cut short, as its lock tells of it."""
+        """A start or an installation that was cut short, as its lock tells of it."""
         scene = self._scene()
-        return self._planned_start(self._start_request(intent.request["host"], scene), intent, scene)
+        request = self._start_request(intent.request["host"], scene, intent.request.get("iso"))
+        return self._planned_start(request, intent, scene)
 
     def stop(self, *, deadline: float = 120.0, force: bool = False, run: Run | None = None) -> None:
         """See the guest off and its disks logged out; no error when they are. The nas is not asked: it may be lost.
@@ -72,13 +69,11 @@ class Life(GuestAccess):
         names = [glance.name for glance in hosts.hosts if where in (None, glance.name)]
         if not names:
             raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
-        scene = self._scene()
-        conf = self._config_text(names[0], scene)
-        targets = configured_targets(parse_guest(self.name, conf), conf, self.datastore)
-        intent = replace(new_intent("stop", str(self.name), {}), kept=False)
-        for name in names:
-            plan = stop_plan(self.name, targets, self.datastore, scene, host=name, deadline=deadline, force=force)
-            (run or Run()).engine().execute(plan, NoJournal(), intent)
+        self._see_off(names, deadline=deadline, force=force, run=run)
+
+    def stop_on(self, host: str, *, deadline: float = 120.0, force: bool = False, run: Run | None = None) -> None:
+        """The same on one host, without a look at any other."""
+        self._see_off([host], deadline=deadline, force=force, run=run)
 
     def console(self) -> int:
         """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
@@ -88,11 +83,29 @@ class Life(GuestAccess):
         scene = self._scene()
         return scene.host(host).interact(["/usr/bin/cu", "-l", console(self._config(host, scene), end="B")])
 
+    def _see_off(self, hosts: Sequence[str], *, deadline: float, force: bool, run: Run | None) -> None:
+        scene = self._scene()
+        conf = self._config_text(hosts[0], scene)
+        targets = configured_targets(parse_guest(self.name, conf), conf, self.datastore)
+        intent = replace(new_intent("stop", str(self.name), {}), kept=False)
+        for host in hosts:
+            plan = stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
+            (run or Run()).engine().execute(plan, NoJournal(), intent)
+
+    def _begin(self, request: StartRequest, scene: SiteScene, run: Run | None) -> str:
+        """Run the guest, or install it; the host's name."""
+        check(request.config, Hypervisor(scene.host(request.host)).capabilities(), supposed_devices(request))
+        verb, asked = start_intent(str(self.name), request.host, request.iso)
+        intent = new_intent(verb, str(self.name), asked)
+        operation = self._planned_start(request, intent, scene)
+        self._execute(operation, run)
+        return request.host
+
     def _planned_start(self, request: StartRequest, intent: Intent, scene: SiteScene) -> PlannedOperation:
         plan = start_plan(request, self.datastore, scene, intent.id)
         return PlannedOperation(intent, plan, start_journal(request, self.datastore, scene, intent))
 
-    def _start_request(self, host: str, scene: SiteScene) -> StartRequest:
+    def _start_request(self, host: str, scene: SiteScene, iso: str | None = None) -> StartRequest:
         record = self.record()
         self._refuse_unfinished(record)
-        return StartRequest.of(record, self._config(host, scene), self.datastore, host)
+        return StartRequest.of(record, self._config(host, scene), self.datastore, host, iso)
