@@ -2,7 +2,7 @@
 
 `run.lock` in the guest's directory holds the hostname of the hypervisor that runs it, and a newline (freebsd.md 5.6).
 It is shared with the other hypervisors and with vm-bhyve, and created with noclobber. Ours beside it: `run.lock.op`
-holds the id of the operation that took it. Between callers on one host a `claim` in the local run directory decides,
+holds the id of the operation that took it and, of an installation, its medium on a second line. Between callers on one host a `claim` in the local run directory decides,
 so that a start under way is never mistaken for a lock that a crash left behind.
 """
 
@@ -20,7 +20,7 @@ _EX_TEMPFAIL = 75
 _TAKE = (
     f"# take run.lock\n{IS_SUPERVISOR}"
     + r"""
-run=$1 directory=$2 guest=$3 operation=$4 name=$5 vm_bhyve=$6
+run=$1 directory=$2 guest=$3 operation=$4 name=$5 vm_bhyve=$6 medium=$7
 refuse() { echo "$*"; exit 75; }
 first_line() { line=; [ -e "$1" ] && read -r line <"$1"; echo "$line"; }
 # A claim is over once its start reached the supervisor, and that refused or is no more.
@@ -66,7 +66,7 @@ else
 fi
 echo "$operation" >"$run/claim" || exit 73
 [ "$(first_line "$directory/run.lock.op")" != "$operation" ] || exit 0
-if ! complaint=$( (echo "$operation" >"$directory/run.lock.op") 2>&1); then
+if ! complaint=$( (printf '%s\n' "$operation" ${medium:+"$medium"} >"$directory/run.lock.op") 2>&1); then
     [ -z "$created" ] || /bin/rm -f "$directory/run.lock.op" "$directory/run.lock"
     /bin/rm -f "$run/claim"
     give_up "$complaint"
@@ -88,6 +88,8 @@ class LockHolder:
 
     host: str
     operation: str | None = None
+    medium: str | None = None
+    """What the guest is being installed from: a path on that host."""
 
 
 class RunLock:
@@ -105,10 +107,13 @@ class RunLock:
         if holder is None:
             return None
         operation = self._host.read_file(f"{self._directory}/run.lock.op")
-        return LockHolder(_line(holder), _line(operation) or None if operation is not None else None)
+        if operation is None:
+            return LockHolder(_line(holder))
+        medium = operation.partition(b"\n")[2]
+        return LockHolder(_line(holder), _line(operation) or None, _line(medium) or None)
 
-    def take(self, operation: str) -> None:
-        """Take the lock for `operation`; no error when that operation has it already.
+    def take(self, operation: str, medium: str = "") -> None:
+        """Take the lock for `operation`, which installs from `medium` or just starts; no error when it has it already.
 
         A lock in this host's own name is stale, and taken over, when nothing runs a virtual machine of that name,
         vm-bhyve does not look after it, and no other operation is about to start it. Raises BusyError naming the host
@@ -122,6 +127,7 @@ class RunLock:
             operation,
             name.replace(".", "\\."),
             vm_bhyve_pattern(self._guest),
+            medium,
         )
         done = self._host.script(_TAKE, *words, ok=(0, _EX_TEMPFAIL))
         if done.status == _EX_TEMPFAIL:

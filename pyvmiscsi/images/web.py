@@ -50,11 +50,17 @@ class Download:
         length = self._answer.headers.get("Content-Length", "")
         self.size = int(length) if length.isdecimal() else None
         """How many bytes there are, where the server says it."""
-        self._same = _validator(self._answer.headers)
+        self.identity = _validator(self._answer.headers)
+        """What tells this file from another that may be at this address one day; None where the server does not."""
         self._at = self._breaks = 0
 
     def close(self) -> None:
         self._answer.close()
+
+    def skip(self, length: int) -> None:
+        """Go on behind so many bytes, without having them sent; DownloadError where the server cannot."""
+        self._at += length
+        self._go_on(None)
 
     def read(self, length: int, /) -> bytes:
         """At most so many bytes, none at the end; DownloadError when it broke off, and nothing more can be had."""
@@ -78,12 +84,12 @@ class Download:
         if error is not None:
             broke += f" ({reason(error)})"
         self._breaks += 1
-        if self._same is None:
+        if self.identity is None:
             raise DownloadError(f"{broke}, and its server does not tell one file from the next") from error
         if self._breaks > _MOST_BREAKS:
             raise DownloadError(f"{broke}, not for the first time: {self._breaks} times") from error
         self._answer.close()
-        headers = {"Range": f"bytes={self._at}-", "If-Range": self._same}
+        headers = {"Range": f"bytes={self._at}-", "If-Range": self.identity}
         try:
             self._answer = wait_for(
                 lambda: self._asked_again(headers), what=broke, deadline=GO_ON_SECONDS, pauses=backoff(0.5, 2.0, 8.0)

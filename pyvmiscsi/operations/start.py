@@ -21,6 +21,8 @@ from pyvmiscsi.steps.running import GuestRunning, other_disks
 from pyvmiscsi.steps.sessions import DiskAttached, NobodyElseLoggedIn
 
 VERB = "start"
+INSTALL = "install"
+"""A start with a medium in the guest's drive, until the guest reboots for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,18 @@ class StartRequest:
     anchor: DatasetPath
     elsewhere: dict[int, str] = field(default_factory=dict)
     """The datastores of those disks that are not in the guest's own."""
+    iso: str | None = None
+    """The medium that it is installed from: a path on the host."""
 
     @classmethod
-    def of(cls, record: GuestRecord, config: GuestConfig, datastore: DatastoreRecord, host: str) -> StartRequest:
+    def of(
+        cls,
+        record: GuestRecord,
+        config: GuestConfig,
+        datastore: DatastoreRecord,
+        host: str,
+        iso: str | None = None,
+    ) -> StartRequest:
         """What the nas and the configuration say together; ConflictError when they speak of different disks."""
         on_nas = paired_disks(record, config)
         named = {disk.number: disk for disk in config.disks if disk.is_lun}
@@ -56,14 +67,25 @@ class StartRequest:
         proofs = {number: disk.proof(datastore) for number, disk in on_nas.items()}
         elsewhere = {number: disk.elsewhere.name for number, disk in on_nas.items() if disk.elsewhere}
         directory = f"{datastore.config_path}/{record.name}"
-        return cls(config, host, directory, proofs, record.chap_tag, record.anchor, elsewhere)
+        return cls(config, host, directory, proofs, record.chap_tag, record.anchor, elsewhere, iso)
+
+    @property
+    def verb(self) -> str:
+        return INSTALL if self.iso else VERB
+
+
+def start_intent(guest: str, host: str, iso: str | None) -> tuple[str, dict[str, str]]:
+    """The verb of a start, and all that it cannot read from the guest's own records."""
+    request = {"guest": guest, "host": host}
+    return (INSTALL, request | {"iso": iso}) if iso else (VERB, request)
 
 
 def supposed_devices(request: StartRequest) -> Devices:
     """The devices as they will be if all goes well: what rules can be judged on before anything is touched."""
     luns = {number: FoundDisk(f"{LABEL}{proof.serial}", proof.sector) for number, proof in request.disks.items()}
     backends = {network.number: network.device or "tap0" for network in request.config.networks}
-    return Devices(request.directory, other_disks(request.config, request.directory) | luns, backends)
+    disks = other_disks(request.config, request.directory) | luns
+    return Devices(request.directory, disks, backends, install_iso=request.iso)
 
 
 def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
@@ -93,8 +115,10 @@ def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, 
         disks=request.disks,
         system_conf=f"{datastore.config_path}/.config/system.conf",
         operation=operation,
+        store=f"{datastore.nas}:{datastore.basename}",
+        iso=request.iso,
     )
-    return Plan(VERB, str(request.config.name), (*alone, *logins, running))
+    return Plan(request.verb, str(request.config.name), (*alone, *logins, running))
 
 
 def start_journal(request: StartRequest, datastore: DatastoreRecord, scene: Scene, intent: Intent) -> LockJournal:

@@ -19,6 +19,7 @@ from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.foundations import check_foundations, config_paths, content, readiness
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.images import Image, images_of
+from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import neighbours, survey_guests
@@ -87,6 +88,10 @@ class Datastore:
     def images(self) -> tuple[ImageView, ...]:
         """Every image, by name."""
         return images_of(self.record, self._connections)
+
+    def isos(self) -> Isos:
+        """The installation media on its hosts."""
+        return Isos(self.record, self._connections)
 
     def intents(self) -> tuple[Intent, ...]:
         """Every unfinished operation that the nas tells of, whatever object carries it."""

@@ -10,6 +10,7 @@ from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import HostUnreachableError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.operations.pending import PlannedOperation, planned
+from pyvmiscsi.operations.start import start_intent
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -83,5 +84,6 @@ def _start_in_lock(datastore: Datastore, connections: Connections, name: str, ho
     directory = f"{datastore.record.config_path}/{name}"
     holder = Hypervisor(connections.host(host)).run_lock(guest.name, directory).find_holder()
     if holder is not None and holder.operation is not None:
-        intent = Intent(holder.operation, "start", name, {"guest": name, "host": host}, by=holder.host, since="")
+        verb, request = start_intent(name, host, holder.medium)
+        intent = Intent(holder.operation, verb, name, request, by=holder.host, since="")
         yield PendingOperation(intent, datastore.record.name, partial(guest.planned_start, intent))

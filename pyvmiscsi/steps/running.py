@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from pyvmiscsi.bhyve.argv import bhyve_argv
 from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
-from pyvmiscsi.bhyve.config import Disk, GuestConfig
+from pyvmiscsi.bhyve.capabilities import Capabilities
+from pyvmiscsi.bhyve.config import Afterwards, Disk, GuestConfig
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.loader import console, loader_argv
+from pyvmiscsi.bhyve.limits import rctl_rules
+from pyvmiscsi.bhyve.loader import loader_argv, viewers
 from pyvmiscsi.bhyve.network import Networks, Switch, own_taps, parse_switches
 from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
 from pyvmiscsi.bhyve.supervisor import Supervision
@@ -38,11 +40,15 @@ class GuestRunning:
     system_conf: str
     """vm-bhyve's file that names the host's switches."""
     operation: str
+    store: str = ""
+    """What vm-bhyve would call the datastore's dataset: told to the guest's prestart program."""
+    iso: str | None = None
+    """What it is installed from: in its drive until the guest reboots."""
     signed: ClassVar[bool] = True
 
     @property
     def title(self) -> str:
-        return f"guest {self.config.name} running"
+        return f"guest {self.config.name} running" + (f" from {self.iso}" if self.iso else "")
 
     def holds(self) -> bool:
         found = Hypervisor(self.host).guest(self.config.name)
@@ -54,17 +60,27 @@ class GuestRunning:
         hypervisor.keep_variables(self.config, self.directory)
         backends = Networks(self.host, self._switches()).plug_in(self.config)
         devices = Devices(self.directory, self._found_disks(), backends)
-        hypervisor.write_device_map(self.config, devices)
-        argv, conf = self._command(hypervisor, devices)
+        installing = replace(devices, install_iso=self.iso)
+        hypervisor.write_grub_files(self.config, installing)
+        capabilities = hypervisor.capabilities()
+        argv, conf = self._command(hypervisor, capabilities, devices)
         supervision = Supervision(
             guest=self.config.name,
             operation=self.operation,
             directory=self.directory,
             bhyve=argv,
             loader=self._loader(devices),
+            first_bhyve=self._command(hypervisor, capabilities, installing)[0] if self.iso else (),
+            first_loader=self._loader(installing) if self.iso else (),
             targets=tuple(proof.address.target for proof in self.disks.values()),
             taps=own_taps(self.config, backends),
-            consoles=tuple((port, self._console(port)) for port in self.config.comports),
+            consoles=viewers(self.config),
+            prestart=self._prestart(),
+            priority=self.config.priority,
+            limits=rctl_rules(self.config.limits),
+            restarts_after_reboot=self.config.on_restart is Afterwards.RESTART,
+            restarts_after_fault=self.config.on_fault is Afterwards.RESTART,
+            keeps_complaints=self.config.debug,
         )
         hypervisor.start(supervision, conf)
 
@@ -98,19 +114,26 @@ class GuestRunning:
             found[number] = FoundDisk(disk.device, disk.sector, disk.physical)
         return found
 
-    def _command(self, hypervisor: Hypervisor, devices: Devices) -> tuple[tuple[str, ...], Secret | None]:
+    def _command(
+        self, hypervisor: Hypervisor, capabilities: Capabilities, devices: Devices
+    ) -> tuple[tuple[str, ...], Secret | None]:
         """By arguments, as vm-bhyve does; by a file of mode 0600 when a password must not be among them."""
-        capabilities = hypervisor.capabilities()
         if self.config.graphics is None or self.config.graphics.password is None:
             return bhyve_argv(self.config, capabilities, devices), None
         path = hypervisor.conf_path(self.config.name)
-        return bhyve_conf_argv(self.config, path), bhyve_conf(self.config, capabilities, devices)
+        conf = bhyve_conf(self.config, capabilities, devices)
+        return bhyve_conf_argv(self.config, devices, path, capabilities.machine), conf
+
+    def _prestart(self) -> tuple[str, ...]:
+        """vm-bhyve gives it the guest's name and dataset; the ancestor's iSCSI datastores are `<nas>:<basename>`."""
+        if self.config.prestart is None:
+            return ()
+        name = self.config.name
+        program = self.config.prestart
+        return program if program.startswith("/") else f"{self.directory}/{program}", str(name), f"{self.store}/{name}"
 
     def _loader(self, devices: Devices) -> tuple[str, ...]:
         return (self.config.uuid and loader_argv(self.config, devices, self.config.uuid)) or ()
-
-    def _console(self, port: str) -> str:
-        return console(self.config, int(port.removeprefix("com")), "B")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,14 @@ def test_the_lock_is_vm_bhyves_and_the_operation_stands_beside_it(lock: RunLock,
     assert lock.find_holder() == LockHolder(hostname(), "0a1b")
 
 
+def test_the_medium_of_an_installation_stands_beside_it_too(lock: RunLock, guest: Path) -> None:
+    lock.take("0a1b", "/vm iso/it's.iso")
+    assert (guest / "run.lock.op").read_text() == "0a1b\n/vm iso/it's.iso\n"
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b", "/vm iso/it's.iso")
+    lock.release("0a1b")
+    assert list(guest.iterdir()) == []
+
+
 def test_nobody_holds_what_was_released(lock: RunLock, guest: Path, tmp_path: Path) -> None:
     lock.take("0a1b")
     lock.release("0a1b")

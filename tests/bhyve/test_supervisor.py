@@ -48,6 +48,19 @@ def test_a_guest_that_reboots_is_started_again(tmp_path: Path, shell: tuple[str,
         assert stage.is_clean()
 
 
+def test_what_a_guest_is_installed_from_is_there_until_it_reboots(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="0 0 2") as stage:
+        stage.use_loader(0)
+        later = stage.supervision
+        first = {"first_bhyve": (later.bhyve[0], "medium", "web1"), "first_loader": (later.loader[0], "medium", "web1")}
+        stage.supervision = replace(later, **first)
+        stage.start()
+        stage.until_ended()
+        again = ["bhyvectl --vm=web1 --destroy", "loader -m 512M web1", _BHYVE]
+        assert stage.events() == ["loader medium web1", "bhyve medium web1", *again, *again, *_CLEAN_UP]
+        assert stage.is_clean()
+
+
 def test_the_power_button_is_pressed_once_and_the_guest_decides(tmp_path: Path, shell: tuple[str, ...]) -> None:
     with Stage(tmp_path, shell) as stage:
         stage.start()

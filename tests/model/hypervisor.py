@@ -66,6 +66,8 @@ class MemoryHost(FakeHost):
             "look at the guests of a host": self._look,
             "read every guest's directory": self._read_directories,
             "read rc.conf": self._read_rc_conf,
+            "read configuration files": lambda *_: Reply(),
+            "list installation media": self._list_media,
             "ask what a hypervisor can do": lambda *_: Reply(CAPABILITIES),
             "load the modules of bhyve": lambda *_: Reply(),
             "copy the firmware variables": lambda *_: Reply(),
@@ -225,6 +227,11 @@ class MemoryHost(FakeHost):
         return self._remove_tree(run)
 
     # run.lock
+
+    def _list_media(self, *stores: str) -> Reply:
+        paths = [f"{store}/{name}" for store in stores for name in self.list_directory(store)]
+        lines = (f"-rw-r--r--  1 0  0  {len(self.read_file(path) or b'')} Nov 22 10:00 {path}\n" for path in paths)
+        return Reply("".join(lines).encode())
 
     def _take(
         self, run: str, directory: str, guest: str, operation: str, _name: str, _vm_bhyve: str, medium: str

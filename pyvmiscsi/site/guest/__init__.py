@@ -7,7 +7,7 @@ from pyvmiscsi.site.guest.chap import Chap
 from pyvmiscsi.site.guest.copies import Copies
 from pyvmiscsi.site.guest.devices import Devices
 from pyvmiscsi.site.guest.imaging import Imaging
-from pyvmiscsi.site.guest.life import Life
+from pyvmiscsi.site.guest.installing import Installing
 from pyvmiscsi.site.guest.naming import Naming
 from pyvmiscsi.site.guest.parking import Parking
 from pyvmiscsi.site.guest.removal import Removal
@@ -15,7 +15,7 @@ from pyvmiscsi.site.guest.resizing import Resizing
 from pyvmiscsi.site.guest.snapshots import Snapshots
 
 
-class Guest(Life, Attaching, Devices, Resizing, Chap, Snapshots, Copies, Imaging, Naming, Parking, Removal):
+class Guest(Installing, Attaching, Devices, Resizing, Chap, Snapshots, Copies, Imaging, Naming, Parking, Removal):
     """One guest of a datastore, by name; nothing of it is kept here, so every answer is fresh."""
 
 

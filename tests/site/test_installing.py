@@ -1,0 +1,111 @@
+"""A guest installed from a medium through the SDK, on hypervisors in memory; tests/e2e does it on the lab."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyvmiscsi.errors import BusyError, InputError, InterruptedOperation, NotFoundError, RuleError
+from pyvmiscsi.site import Guest
+from pyvmiscsi.site.running import Run
+from tests.model.hypervisor import RUN
+from tests.model.worlds import CONFIG_PATH, MemoryWorld
+from tests.site.worlds import web1
+
+ISO = f"{CONFIG_PATH}/.iso/os.iso"
+MEDIUM = f"3:0,ahci-cd,{ISO},ro,bootindex=1"
+
+
+@pytest.fixture
+def world() -> MemoryWorld:
+    world = MemoryWorld()
+    world.shared.make_directory(f"{CONFIG_PATH}/.iso")
+    world.shared.write_file(ISO, b"a medium")
+    world.site().datastore().create(web1())
+    return world
+
+
+@pytest.fixture
+def guest(world: MemoryWorld) -> Guest:
+    return world.site().datastore().guest("web1")
+
+
+def script_of(world: MemoryWorld) -> dict[str, str]:
+    """The supervisor's commands, by their names."""
+    script = world.hosts["hv1"].files[f"{RUN}/web1/supervisor.sh"].decode()
+    commands = (line.partition("() { exec ") for line in script.splitlines() if "() { exec " in line)
+    return {name: words.removesuffix("; }") for name, _, words in commands}
+
+
+def test_the_medium_is_in_the_drive_until_the_guest_reboots(world: MemoryWorld, guest: Guest) -> None:
+    assert guest.install("os.iso") == "hv1"
+    commands = script_of(world)
+    assert MEDIUM in commands["first_bhyve"]
+    assert commands["first_bhyve"].replace(f" -s {MEDIUM}", "") == commands["bhyve"]
+
+
+def test_a_start_has_one_command_only(world: MemoryWorld, guest: Guest) -> None:
+    guest.start()
+    assert "first_bhyve" not in script_of(world)
+
+
+@pytest.mark.parametrize("loader", ["bhyveload", "grub"])
+def test_a_loader_reads_the_medium_first_and_the_disk_afterwards(world: MemoryWorld, guest: Guest, loader: str) -> None:
+    conf = f"{CONFIG_PATH}/web1/web1.conf"
+    text = (world.shared.read_file(conf) or b"").replace(b'loader="uefi"', f'loader="{loader}"'.encode())
+    world.shared.write_file(conf, text)
+    guest.install(ISO)
+    commands = script_of(world)
+    first, then = {"bhyveload": (f"-d {ISO}", "-d /dev/diskid/DISK-"), "grub": ("-r cd0", "-r hd0,1")}[loader]
+    assert first in commands["first_loader"]
+    assert then in commands["loader"]
+    assert first not in commands["loader"]
+
+
+def test_a_medium_that_is_not_there_is_told_before_anything_is_touched(world: MemoryWorld, guest: Guest) -> None:
+    for name in ("other.iso", "/nowhere/os.iso"):
+        with pytest.raises(NotFoundError, match="not on hv1"):
+            guest.install(name)
+    with pytest.raises(InputError, match="neither a name in a store nor an absolute path"):
+        guest.install("isos/os.iso")
+    assert world.census().host_sessions == 0
+
+
+def test_a_path_that_bhyve_would_take_apart_is_refused(world: MemoryWorld, guest: Guest) -> None:
+    world.shared.write_file(f"{CONFIG_PATH}/.iso/a,b.iso", b"")
+    with pytest.raises(RuleError, match="installation medium"):
+        guest.install("a,b.iso")
+    assert world.census().host_sessions == 0
+
+
+def test_a_guest_that_runs_is_not_installed(guest: Guest) -> None:
+    guest.start("hv2")
+    with pytest.raises(BusyError, match="hv2"):
+        guest.install("os.iso", "hv1")
+
+
+@pytest.mark.parametrize("steps", range(1, 3))
+def test_one_that_is_cut_short_is_found_with_its_medium(world: MemoryWorld, guest: Guest, steps: int) -> None:
+    asked = iter([False] * steps + [True] * 9)
+    with pytest.raises(InterruptedOperation, match="ops resume"):
+        guest.install("os.iso", run=Run(interrupted=lambda: next(asked)))
+    (found,) = world.site().operations()
+    assert (found.intent.verb, found.intent.request["iso"]) == ("install", ISO)
+    found.resume()
+    assert MEDIUM in script_of(world)["first_bhyve"]
+    assert world.site().operations() == ()
+
+
+def test_or_is_taken_back(world: MemoryWorld, guest: Guest) -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(InterruptedOperation):
+        guest.install("os.iso", run=Run(interrupted=lambda: next(asked)))
+    (found,) = world.site().operations()
+    found.rewind()
+    assert world.census().host_sessions == 0
+    assert guest.info().state == "Stopped"
+
+
+def test_a_preview_changes_nothing(world: MemoryWorld, guest: Guest) -> None:
+    steps = guest.preview_install("os.iso").steps
+    assert steps[-1] == (f"guest web1 running from {ISO}", False)
+    assert world.census().host_sessions == 0
