@@ -47,6 +47,11 @@ def _devices_per_controller(text: str) -> int:
     return int(text) if re.fullmatch(r"0*([2-9]|[12][0-9]|3[0-2])", text, re.ASCII) else 1
 
 
+def _host_bridge(text: str) -> str:
+    """vm-bhyve takes `amd`, what begins with `no`, and anything else for the usual one (`vm::bhyve_device_basic`)."""
+    return "none" if text.startswith("no") else "amd" if text == "amd" else "standard"
+
+
 def _cpu_pins(text: str) -> tuple[CpuPin, ...]:
     words = text.split()
     pins = [re.fullmatch(r"([0-9]{1,3}):([0-9]{1,4})", word, re.ASCII) for word in words]
@@ -71,7 +76,7 @@ SINGLE: dict[str, Kind[Any]] = {
     "utctime": FLAG,
     "wired_memory": FLAG,
     "ignore_msr": FLAG,
-    "hostbridge": TEXT,
+    "hostbridge": Kind(_host_bridge, str),
     "comports": WORDS,
     "fwcfg": TEXT,
     "bhyve_options": TEXT,

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 
 from pyvmiscsi.bhyve.argv import bhyve_argv
-from pyvmiscsi.bhyve.config import GuestConfig
+from pyvmiscsi.bhyve.config import GuestConfig, Passthru
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
-from pyvmiscsi.bhyve.rules import Problem, problems
-from pyvmiscsi.errors import RuleError
+from pyvmiscsi.bhyve.rules import problems
+from pyvmiscsi.bhyve.surroundings import Neighbour, Surroundings
+from pyvmiscsi.errors import Problem, RuleError
 from pyvmiscsi.units import MIB, SECTOR, Size
+from tests.bhyve.generated import devices_of as generated_devices
+from tests.bhyve.generated import guests
 from tests.bhyve.guests import CONF, HOST, OUR_GUESTS, UUID, OurGuest, guest_of, web1, with_iso
 
 _DISKLESS = f'loader="grub"\ncpu="1"\nmemory="512M"\nuuid="{UUID}"\n'
@@ -46,7 +49,6 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF + 'disk0_opts="sectorsize=4096"\n', "disk0_opts", "other logical blocks"),
         (CONF.replace("virtio-blk", "nvme") + 'disk0_opts="sectsz=4096"\n', "disk0_opts", "other logical blocks"),
         (CONF.replace("uuid=", "old_uuid="), "uuid", "missing"),
-        (CONF + 'hostbridge="intel"\n', "hostbridge", "not known"),
         (CONF + 'comports="com1 com5"\n', "comports", "'com5'"),
         (CONF.replace('cpu="2"', 'cpu="9"'), "cpu", "1 to 8"),
         (CONF.replace('cpu="2"', 'cpu="0"'), "cpu", "1 to 8"),
@@ -55,7 +57,7 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF.replace('"512M"', '"65G"'), "memory", "the host has 64G"),
         (CONF.replace('"512M"', '"0"'), "memory", "none"),
         (CONF.replace('"uefi"', '"uefi-csm"'), "loader", "BHYVE_UEFI_CSM.fd"),
-        (CONF.replace('"uefi"', '"uefi-devel"'), "loader", "uefi-devel"),
+        (CONF.replace('"uefi"', '"uefi-devel"'), "loader", "BHYVE_UEFI_CODE-devel.fd"),
         (_DISKLESS, "loader", "needs a disk"),
         (CONF.replace("virtio-blk", "virtioblk"), "disk0_type", "'virtioblk' is not known"),
         (CONF.replace("virtio-net", "virtio-nic"), "network0_type", "'virtio-nic' is not known"),
@@ -73,6 +75,44 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_res="4000x900"\n', "graphics_res", "4000x900"),
         (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_vga="maybe"\n', "graphics_vga", "'maybe'"),
         (CONF + 'sound="yes"\nsound_play="/dev/d,sp"\n', "sound_play", "comma"),
+        (CONF + 'fwcfg="a,b"\n', "fwcfg", "comma"),
+        (CONF + 'comports="com1 com2 com1"\n', "comports, 3", "port com1 is also that of comports, 1"),
+        (CONF + 'com2_device="nmdm7"\n', "com2_device", "'nmdm7' is not known"),
+        (CONF + 'cpu_pins="0:1 2:1"\n', "cpu_pins", "2:1: the guest's processors are 0 to 1"),
+        (CONF + 'cpu_pins="1:8"\n', "cpu_pins", "the host's 0 to 7"),
+        (CONF + 'priority="21"\n', "priority", "21"),
+        (CONF + 'priority="-21"\n', "priority", "-21"),
+        (CONF + 'limit_wbps="fast"\n', "limit_wbps", "'fast' is not an amount"),
+        (CONF + 'start_slot="31"\n', "start_slot", "31"),
+        (CONF + 'install_slot="0"\n', "install_slot", "0"),
+        (CONF + 'nulliso_fix="yes"\ndisk0_slot="0:3:0"\n', "disk0", "also that of the installation medium"),
+        (CONF + 'bhyve_options="-s 5,virtio-rnd"\n', "bhyve_options", "0:5:0 is also that of network0"),
+        (CONF + 'bhyve_options="-p 0:1 -s 4:0,virtio-rnd"\n', "bhyve_options", "0:4:0 is also that of disk0"),
+        (
+            CONF.replace('"uefi"', '"grub"') + 'graphics="yes"\ngraphics_port="5900"\n',
+            "graphics",
+            "loader grub shows nothing",
+        ),
+        (CONF + 'graphics="yes"\ngraphics_port="65536"\n', "graphics_port", "65536"),
+        (CONF.replace("network0_switch", "network0_swich"), "network0", "plugged into nothing"),
+        (CONF + 'network0_name="a-tap-of-sixteen"\n', "network0_name", "cannot be an interface's name"),
+        (CONF + 'network0_mtu="45"\n', "network0_mtu", "45"),
+        (CONF.replace("virtio-net", "e1000") + 'network0_mtu="9000"\n', "network0_mtu", "e1000 has no MTU"),
+        (CONF.replace("virtio-blk", "virtio-scsi"), "disk0_type", "no disk"),
+        (CONF.replace("virtio-blk", "ahci-hd") + 'disk0_opts="rev=123456789"\n', "disk0_opts", "too long"),
+        (CONF + 'passthru0="3/0/0"\npassthru1="3/0/0"\n', "passthru1", "3/0/0 is also that of passthru0"),
+        (CONF + 'share0_name="a=b"\nshare0_path="/srv"\n', "share0_name", "'='"),
+        (CONF + 'share0_name="a"\nshare0_path="srv"\n', "share0_path", "no whole path"),
+        (
+            CONF + 'share0_name="a"\nshare0_path="/a"\nshare1_name="a"\nshare1_path="/b"\n',
+            "share1",
+            "also that of share0",
+        ),
+        (CONF + 'virt_console0="a b"\n', "virt_console", "no plain name"),
+        (CONF + 'virt_console0="a"\nvirt_console1="a"\n', "virt_console1", "also that of virt_console0"),
+        (CONF + f'virt_console0="{"a" * 90}"\n', "virt_console", "too long for a socket"),
+        (CONF + 'tpm_type="real"\n', "tpm_type", "'real' is not known"),
+        (CONF + 'tpm_type="swtpm"\ntpm_path="sock"\n', "tpm_path", "no whole path"),
     ],
 )
 def test_a_broken_rule_is_named_with_its_remedy(conf: str, where: str, what: str) -> None:
@@ -87,6 +127,7 @@ disk1_type="nvme"
 disk1_dev="custom"
 disk1_name="/dev/diskid/DISK-3e3e6d4f8a1b-00"
 network1_type="e1000"
+network1_switch="public"
 network1_mac="58:9c:fc:0a:0b:0c"
 """
 
@@ -134,8 +175,76 @@ def test_the_template_of_the_variables_must_be_there() -> None:
     assert "BHYVE_UEFI_VARS.fd" in problem.what
 
 
-def test_the_first_problem_is_raised_and_the_others_are_counted() -> None:
+def test_variables_of_the_guests_own_need_no_template() -> None:
+    guest = replace(web1(), uefi_vars=True)
+    bare = replace(HOST, firmware=frozenset(path for path in HOST.firmware if "VARS" not in path))
+    assert problems(guest, bare, with_iso(None), Surroundings(has_variables=True)) == ()
+
+
+def test_more_devices_than_buses_have_slots_for_is_a_problem_and_no_crash() -> None:
+    many = tuple(Passthru(n, f"{n}/0/0") for n in range(256 * 32))
+    found = problems(replace(web1(), passthrus=many), HOST, with_iso(None))
+    assert [problem.where for problem in found] == ["PCI slots"]
+
+
+@pytest.mark.parametrize(
+    ("conf", "where", "path"),
+    [
+        (CONF.replace('"uefi"', '"uefi-custom"'), "loader", "/vmconfig/.config/BHYVE_UEFI.fd"),
+        (CONF.replace('"uefi"', '"grub"'), "loader", "/usr/local/sbin/grub-bhyve"),
+        (CONF.replace('"uefi"', '"bhyveload"'), "loader", "/usr/sbin/bhyveload"),
+        (CONF.replace("/dev/diskid/DISK-3e3e6d4f8a1b-00", "/dev/ada7"), "disk0", "/dev/da0"),
+        (CONF + 'share0_name="a"\nshare0_path="/srv"\n', "share0", "/srv"),
+        (CONF + 'tpm_type="passthru"\n', "tpm_path", "/dev/tpm0"),
+    ],
+)
+def test_a_file_that_the_host_lacks_is_named(conf: str, where: str, path: str) -> None:
+    guest = guest_of("web1", conf)
+    assert problems(guest, HOST, devices_of(guest)) == ()
+    (problem,) = problems(guest, HOST, devices_of(guest), Surroundings(missing_files=frozenset({path})))
+    assert (problem.where, problem.what) == (where, f"the host has no {path}")
+
+
+def test_the_installation_medium_must_be_there() -> None:
+    around = Surroundings(missing_files=frozenset({"/iso/os.iso"}))
+    (problem,) = problems(web1(), HOST, with_iso("/iso/os.iso"), around)
+    assert str(problem) == "installation medium: the host has no /iso/os.iso"
+
+
+def test_a_lun_need_not_be_there_before_it_is_attached() -> None:
+    around = Surroundings(missing_files=frozenset({"/dev/diskid/DISK-3e3e6d4f8a1b-00"}))
+    assert problems(web1(), HOST, with_iso(None), around) == ()
+
+
+def test_a_switch_that_the_host_lacks_is_named() -> None:
+    (problem,) = problems(web1(), HOST, with_iso(None), Surroundings(missing_bridges=frozenset({"public"})))
+    assert str(problem) == "network0_switch: the host has no switch public"
+
+
+def test_a_running_neighbours_mac_is_not_taken_and_a_stopped_ones_may_be() -> None:
+    twin = Neighbour("db1", frozenset({"58:9c:fc:0a:0b:0c"}), runs_on="hv2")
+    (problem,) = problems(web1(), HOST, with_iso(None), Surroundings(neighbours=(twin,)))
+    assert str(problem) == "network0_mac: 58:9c:fc:0a:0b:0c is also that of db1, which runs on hv2"
+    stopped = replace(twin, runs_on=None)
+    assert problems(web1(), HOST, with_iso(None), Surroundings(neighbours=(stopped,))) == ()
+
+
+def test_a_neighbours_vnc_port_is_taken_on_its_own_host_only() -> None:
+    guest = guest_of("web1", CONF + 'graphics="yes"\ngraphics_port="5900"\n')
+    around = Surroundings("hv1", neighbours=(Neighbour("db1", vnc_port=5900, runs_on="hv1"),))
+    (problem,) = problems(guest, HOST, devices_of(guest), around)
+    assert str(problem) == "graphics_port: db1 listens on 5900 there"
+    assert problems(guest, HOST, devices_of(guest), replace(around, hostname="hv2")) == ()
+
+
+def test_a_thousand_generated_guests_break_none() -> None:
+    for guest in guests(1000):
+        assert problems(guest, HOST, generated_devices(guest)) == (), guest
+
+
+def test_all_problems_are_raised_the_first_told_and_the_others_counted() -> None:
     guest = guest_of("web1", CONF.replace('cpu="2"', 'cpu="99"').replace('"512M"', '"512G"'))
     with pytest.raises(RuleError, match=r"guest web1: cpu: 99 processors.*; and 1 more") as refused:
         bhyve_argv(guest, replace(HOST, memory=Size(512 * MIB.bytes)), with_iso(None))
     assert refused.value.exit_status == 65
+    assert [problem.where for problem in refused.value.problems] == ["cpu", "memory"]

@@ -1,0 +1,149 @@
+"""What stands around a guest on its host: files and bridges it needs, and guests it could collide with.
+
+One question to the host, and its answer read. No command here opens a disk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pyvmiscsi.bhyve.conf_text import ConfText, is_true
+from pyvmiscsi.bhyve.config import GuestConfig, Loader
+from pyvmiscsi.bhyve.devices import Devices
+from pyvmiscsi.bhyve.loader import BHYVELOAD, GRUB_BHYVE, bootrom, vars_file
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Host
+
+_FIRMWARE = "install the package edk2-bhyve there"
+
+_QUESTION = r"""# look around a guest
+config_path=$1
+echo "hostname $(/bin/hostname)"
+shift
+for word do
+    case $word in
+    file:*) [ -e "${word#file:}" ] || echo "missing $word" ;;
+    bridge:*)
+        name=${word##*:} group=${word#bridge:} group=${group%%:*}
+        [ -n "$(/sbin/ifconfig -g "$group" 2>/dev/null)" ] || /sbin/ifconfig "$name" >/dev/null 2>&1 ||
+            echo "missing $word"
+        ;;
+    esac
+done
+[ -d "$config_path" ] || exit 0
+/usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name '*.conf' -type f -exec /usr/bin/awk '
+    /^(network[0-9]+_mac|graphics|graphics_port)=/ { print "conf " FILENAME " " $0 }' {} +
+/usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name run.lock -type f -exec /usr/bin/awk '
+    { print "lock " FILENAME " " $0 }' {} +
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another guest whose configuration is in the same config path."""
+
+    name: str
+    macs: frozenset[str] = frozenset()
+    vnc_port: int | None = None
+    runs_on: str | None = None
+    """The hostname in its `run.lock`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was found; nothing is held against a guest that nobody looked for."""
+
+    hostname: str = ""
+    missing_files: frozenset[str] = frozenset()
+    missing_bridges: frozenset[str] = frozenset()
+    """Of the switches by these names."""
+    neighbours: tuple[Neighbour, ...] = ()
+    has_variables: bool = False
+    """Whether the guest has firmware variables of its own already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """How the bridge of a switch is found: by its interface group, or else by its name."""
+
+    group: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeededFile:
+    """A path that a guest cannot start without, the key that says so, and what to do where it is not there."""
+
+    where: str
+    path: str
+    remedy: str
+
+
+def needed_files(guest: GuestConfig, devices: Devices, machine: str = "amd64") -> Iterator[NeededFile]:
+    """Everything the guest needs on its host but its LUNs, which are there only while they are attached."""
+    rom = bootrom(guest, devices.directory, machine)
+    if rom is not None:
+        remedy = "put the firmware there, or set loader=uefi" if guest.loader is Loader.UEFI_CUSTOM else _FIRMWARE
+        yield NeededFile("loader", rom, remedy)
+    if guest.loader is Loader.GRUB:
+        yield NeededFile("loader", GRUB_BHYVE, "install the package grub2-bhyve there")
+    if guest.loader is Loader.BHYVELOAD:
+        yield NeededFile("loader", BHYVELOAD, "bhyveload belongs to FreeBSD's base system")
+    for disk in guest.disks:
+        found = devices.disks.get(disk.number)
+        if found is not None and not disk.is_lun:
+            yield NeededFile(disk.key, found.path, f"correct {disk.key}_name, or make it")
+    for share in guest.shares:
+        yield NeededFile(share.key, share.path, "make the directory, or correct the path")
+    if guest.tpm is not None:
+        yield NeededFile("tpm_path", guest.tpm.path, "load tpm(4), or start swtpm, or correct the path")
+    if devices.install_iso is not None:
+        yield NeededFile("installation medium", devices.install_iso, "correct the path")
+
+
+def look_around(
+    host: Host, guest: GuestConfig, devices: Devices, bridges: Mapping[str, Bridge], machine: str = "amd64"
+) -> Surroundings:
+    """What `host` has around the guest now, in one call; `bridges` are those of the switches that it names."""
+    words = {f"bridge:{bridge.group}:{bridge.name}": switch for switch, bridge in bridges.items()}
+    variables = vars_file(guest, devices.directory)
+    paths = [*(needed.path for needed in needed_files(guest, devices, machine)), *([variables] if variables else [])]
+    config_path = devices.directory.rpartition("/")[0]
+    said = host.script(_QUESTION, config_path, *(f"file:{path}" for path in paths), *words).text
+    found = parse_surroundings(said, guest.name, words)
+    return replace(found, has_variables=variables is not None and variables not in found.missing_files)
+
+
+def parse_surroundings(text: str, guest: GuestName, bridges: Mapping[str, str]) -> Surroundings:
+    """The host's answer about this guest; `bridges` says which switch each word for a bridge was asked for."""
+    hostname, files, missing_bridges = "", set[str](), set[str]()
+    confs: dict[str, list[str]] = {}
+    locks: dict[str, str] = {}
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "hostname":
+            hostname = rest
+        elif kind == "missing" and rest.startswith("file:"):
+            files.add(rest.removeprefix("file:"))
+        elif kind == "missing" and rest in bridges:
+            missing_bridges.add(bridges[rest])
+        elif (said := re.fullmatch(r".*/([^/ ]+)/([^/ ]+) (.*)", rest)) and kind in ("conf", "lock"):
+            directory, file, value = said.groups()
+            if kind == "lock":
+                locks[directory] = value.strip()
+            elif file == f"{directory}.conf":
+                confs.setdefault(directory, []).append(value)
+    others = (
+        _neighbour(name, "\n".join(lines), locks.get(name)) for name, lines in confs.items() if name != str(guest)
+    )
+    return Surroundings(hostname, frozenset(files), frozenset(missing_bridges), tuple(others))
+
+
+def _neighbour(name: str, text: str, runs_on: str | None) -> Neighbour:
+    pairs = ConfText(text).pairs()
+    port = pairs.get("graphics_port", "")
+    shown = is_true(pairs.get("graphics")) and port.isdecimal()
+    macs = frozenset(value.lower() for key, value in pairs.items() if key.endswith("_mac") and value)
+    return Neighbour(name, macs, int(port) if shown else None, runs_on)
