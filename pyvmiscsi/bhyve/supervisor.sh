@@ -3,7 +3,7 @@
 #
 #   TERM, INT  the guest is asked to power off (ACPI), each time again; no deadline, but see LOST_DEADLINE
 #   USR1       the guest is ended now
-#   USR2       the guest is asked to power off, and started again then
+#   USR2       the guest is asked to power off, and started again then; each time again, too
 #
 # Run as `supervisor.sh end PID` it ends a bhyve whose supervisor is gone, and cleans up after both.
 #
@@ -250,7 +250,7 @@ clean_up() {
     for tap in $TAPS; do
         "$IFCONFIG" "$tap" destroy
     done
-    "$RM" -f "$CONSOLE"
+    "$RM" -f "$CONSOLE" "$RESTART" # a wish that came too late is not the next run's
     [ -z "$DEBUG" ] || "$CP" "$complaints" "$DEBUG"
     release_lock
 }
@@ -321,7 +321,7 @@ starts_again() {
     fi
     case $stop in asked | forced) return 1 ;; esac
     case $outcome$status in
-    stopped0) [ "$ON_RESTART" = restart ] ;;
+    stopped0) [ "$stop" = again ] || [ "$ON_RESTART" = restart ] ;;
     stopped*) is_to_come_back ;;
     # what fails as soon as it starts would fail again, for ever
     *) [ "$ON_FAULT" = restart ] && [ $(($(now) - started)) -ge "$FAULT_AGAIN" ] ;;
@@ -372,7 +372,7 @@ keep_log_short() {
 
 trap '[ "$stop" = forced ] || stop=asked; pressed=' TERM INT
 trap 'stop=forced' USR1
-trap 'stop=${stop:-again}' USR2
+trap 'stop=${stop:-again}; [ "$stop" != again ] || pressed=' USR2
 trap '' HUP
 
 waited_until=$(($(now) + FORCE_DEADLINE))

@@ -94,6 +94,40 @@ def test_a_guest_told_to_restart_and_then_to_stop_stays_off(tmp_path: Path) -> N
         assert stage.events().count(_BHYVE) == 1
 
 
+def test_a_guest_told_to_restart_that_reboots_comes_back_whatever_a_reboot_means(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="reboots 2") as stage:
+        stage.supervision = replace(stage.supervision, restarts_after_reboot=False)
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        stage.signal(signal.SIGUSR2)
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events().count(_BHYVE) == 2
+
+
+def test_each_wish_to_restart_presses_the_button_again(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="deaf") as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        stage.signal(signal.SIGUSR2)
+        stage.until_event("button")
+        stage.signal(signal.SIGUSR2)
+        wait_for(lambda: stage.events().count("button") == 2, what="a second press", deadline=30)
+        stage.signal(signal.SIGUSR1)
+        stage.until_ended()
+
+
+def test_a_wish_to_restart_is_not_the_next_runs(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        stage.start()
+        stage.until_running()
+        (tmp_path / "guest/restart").touch()
+        stage.signal(signal.SIGTERM)
+        stage.until_ended()
+        assert not (tmp_path / "guest/restart").exists()
+
+
 def test_vm_bhyves_wish_to_restart_is_heard(tmp_path: Path) -> None:
     with Stage(tmp_path, plan="2 2") as stage:
         (tmp_path / "guest/restart").touch()
