@@ -5,14 +5,12 @@ A file keeps what an argument list cannot: the VNC password. It belongs in a fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from pyvmiscsi.bhyve.argv import BHYVE, uuid_of
+from pyvmiscsi.bhyve.argv import BHYVE
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.devices import Devices, Emulated, emulated, install_medium
-from pyvmiscsi.bhyve.loader import bootrom, console, vars_file
+from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.rules import check
+from pyvmiscsi.bhyve.settings import settings_of
 from pyvmiscsi.errors import RuleError, UnsupportedError
 from pyvmiscsi.secrets import Secret
 
@@ -20,8 +18,8 @@ from pyvmiscsi.secrets import Secret
 def bhyve_conf(guest: GuestConfig, capabilities: Capabilities, devices: Devices) -> Secret:
     """The file's text, secret because it may hold the VNC password.
 
-    It says what `bhyve_argv` says, except `bhyve_options`, which stay arguments. Raises RuleError on the first broken
-    rule, or for a value the file cannot hold; UnsupportedError where bhyve has no `-k`.
+    It says what `bhyve_argv` says, except `bhyve_options` and the installation medium, which stay arguments. Raises
+    RuleError on the first broken rule, or for a value the file cannot hold; UnsupportedError where bhyve has no `-k`.
     """
     check(guest, capabilities, devices)
     if not capabilities.reads_config_files:
@@ -29,49 +27,29 @@ def bhyve_conf(guest: GuestConfig, capabilities: Capabilities, devices: Devices)
             f"guest {guest.name}: bhyve here (__FreeBSD_version {capabilities.release}) takes no configuration file",
             hint="it came with FreeBSD 14.0; before that, remove vnc_password and reach VNC through SSH",
         )
-    return Secret("".join(f"{key}={_held(guest, key, value)}\n" for key, value in conf_pairs(guest, devices)))
+    pairs = conf_pairs(guest, devices, capabilities.machine)
+    return Secret("".join(f"{key}={_held(guest, key, value)}\n" for key, value in pairs))
 
 
-def bhyve_conf_argv(guest: GuestConfig, path: str) -> tuple[str, ...]:
-    """The command that starts the guest from the file at `path`."""
-    return (BHYVE, "-k", path, *guest.bhyve_options.split(), str(guest.name))
+def bhyve_conf_argv(guest: GuestConfig, devices: Devices, path: str, machine: str = "amd64") -> tuple[str, ...]:
+    """The command that starts the guest from the file at `path`.
+
+    The last assignment counts, so what `bhyve_options` may not override is said again after them.
+    """
+    settings = settings_of(guest, devices, machine)
+    options = guest.bhyve_options.split()
+    again = (*settings.after, *settings.ports) if options else ()
+    words = (word for setting in (*again, *settings.medium) for word in setting.words)
+    return (BHYVE, "-k", path, *options, *words, str(guest.name))
 
 
-def conf_pairs(guest: GuestConfig, devices: Devices) -> list[tuple[str, str]]:
+def conf_pairs(guest: GuestConfig, devices: Devices, machine: str = "amd64") -> list[tuple[str, str]]:
     """Key and value of every line, secrets revealed, for a guest whose rules were checked already."""
-    machine = list(emulated(guest, devices))
-    needs_wire = guest.wired_memory or bool(guest.passthrus)
-    rom = bootrom(guest, devices.directory)
-    variables = vars_file(guest, devices.directory)
-    pairs: list[tuple[str, str | None]] = [
-        ("name", str(guest.name)),
-        ("uuid", str(uuid_of(guest))),
-        ("cpus", str(guest.cpu.count)),
-        ("sockets", _number(guest.cpu.sockets)),
-        ("cores", _number(guest.cpu.cores)),
-        ("threads", _number(guest.cpu.threads)),
-        ("memory.size", str(guest.memory)),
-        ("memory.wired", "true" if needs_wire else None),
-        ("acpi_tables", "true"),
-        ("rtc.use_localtime", "false" if guest.utctime else None),
-        ("x86.strictmsr", "false"),
-        ("x86.vmexit_on_hlt", "true"),
-        ("x86.vmexit_on_pause", "true"),
-        ("x86.mptable", "false" if any(device.slot.bus for device in machine) else None),
-        ("lpc.bootrom", rom),
-        ("lpc.bootvars", variables),
-        *((f"lpc.{port}.path", console(guest, int(port.removeprefix("com")))) for port in guest.comports),
-    ]
-    if devices.install_iso:
-        machine.append(install_medium(devices.install_iso))
-    return [(key, value) for key, value in pairs if value is not None] + list(_device_pairs(machine))
-
-
-def _device_pairs(machine: Iterable[Emulated]) -> Iterable[tuple[str, str]]:
-    for device in machine:
-        node = f"pci.{device.slot.bus}.{device.slot.slot}.{device.slot.function}"
-        yield from ((f"{node}.{key}", value) for key, value in device.keys.items())
-        yield from ((f"{node}.{key}", secret.reveal()) for key, secret in device.secrets.items())
+    pairs: dict[str, str] = {"name": str(guest.name)}
+    for setting in settings_of(guest, devices, machine).in_file():
+        pairs |= setting.keys
+        pairs |= {key: secret.reveal() for key, secret in setting.secrets.items()}
+    return list(pairs.items())
 
 
 def _held(guest: GuestConfig, key: str, value: str) -> str:
@@ -81,7 +59,3 @@ def _held(guest: GuestConfig, key: str, value: str) -> str:
             hint="it takes no empty value and no line break, and expands %(…)",
         )
     return value
-
-
-def _number(value: int | None) -> str | None:
-    return None if value is None else str(value)

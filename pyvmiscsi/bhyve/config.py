@@ -5,15 +5,17 @@ Defaults are vm-bhyve's. `config_text.py` reads it from a text and writes it bac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import groupby
 from uuid import UUID
 
 from pyvmiscsi.bhyve.slots import Group, Slot, place
 from pyvmiscsi.names import GuestName, Mac, Serial
 from pyvmiscsi.secrets import Secret
-from pyvmiscsi.units import Size
+from pyvmiscsi.units import MIB, Size
 
 LABEL = "/dev/diskid/DISK-"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - vm-bhyve's default, kept for the guests it made
@@ -187,6 +189,15 @@ class Graphics:
     password: Secret | None = None
 
 
+MEMORY_WORD = re.compile(r"[0-9]+[KMGT]?", re.IGNORECASE | re.ASCII)  # vm_parse_memsize(3) and expand_number(3)
+
+
+def parse_memory(text: str) -> Size:
+    """`1024M`, `2g`; a bare number below a mebibyte counts mebibytes, as bhyve(8) has it. Raises InputError."""
+    size = Size.parse(text)
+    return Size(size.bytes * MIB.bytes) if text.isdecimal() and size < MIB else size
+
+
 @dataclass(frozen=True, slots=True)
 class GuestConfig:
     """A guest as its configuration describes it."""
@@ -248,8 +259,16 @@ class GuestConfig:
     tpm: Tpm | None = None
     smbios: Mapping[str, str] = field(default_factory=dict)
     """What the guest's firmware tables say, by bhyve_config(5)'s names: `system.serial_number`, …"""
+    memory_text: str = field(default="", compare=False, repr=False)
+    """How the configuration spells `memory`; see `memory_word`."""
     pins: Mapping[str, Slot] = field(default_factory=dict)
     """Slots written down for what has no number: `virt_random`, `graphics`, `xhci_mouse`, `sound`, `virt_consoles`."""
+
+    @property
+    def memory_word(self) -> str:
+        """The memory as bhyve and the loaders get it: as the configuration spells it, as long as it says so."""
+        said = self.memory_text
+        return said if MEMORY_WORD.fullmatch(said) and parse_memory(said) == self.memory else str(self.memory)
 
     def layout(self) -> dict[str, Slot]:
         """The PCI slot of every emulated device, by its key: `disk0`, `network0`, `virt_random`, …
@@ -279,32 +298,46 @@ class GuestConfig:
         """The guest with one network more."""
         return replace(self, networks=(*self.networks, network))
 
-    def ahci_controllers(self) -> tuple[tuple[Disk, ...], ...]:
-        """AHCI disks that share a controller, `ahci_device_limit` to each; none when every disk has its own."""
-        if self.ahci_device_limit < 2:
-            return ()
-        ports = [disk for disk in self.disks if disk.is_ahci]
-        limit = self.ahci_device_limit
-        return tuple(tuple(ports[start : start + limit]) for start in range(0, len(ports), limit))
+    @property
+    def shares_controllers(self) -> bool:
+        """Whether AHCI disks share controllers, `ahci_device_limit` to each."""
+        return self.ahci_device_limit > 1
+
+    def controllers(self) -> tuple[tuple[Disk, ...], ...]:
+        """The disks of each controller, in the order vm-bhyve places them: a shared one when it is full, or last."""
+        placed: list[tuple[Disk, ...]] = []
+        filling: tuple[Disk, ...] = ()
+        for disk in self.disks:
+            if not (self.shares_controllers and disk.is_ahci):
+                placed.append((disk,))
+            elif len(filling) + 1 < self.ahci_device_limit:
+                filling += (disk,)
+            else:
+                placed.append((*filling, disk))
+                filling = ()
+        return tuple(placed) + ((filling,) if filling else ())
 
     def _groups(self) -> tuple[Group, ...]:
-        """The devices in the order vm-bhyve places them; passed-through ones of one host bus share a slot."""
-        shared = {disk.key: ports[0].key for ports in self.ahci_controllers() for disk in ports}
-        disks = dict.fromkeys(shared.get(disk.key, disk.key) for disk in self.disks)
-        passthru_groups: dict[str, list[str]] = {}
-        for passthru in self.passthrus:
-            passthru_groups.setdefault(passthru.device.partition("/")[0], []).append(passthru.key)
+        """The devices in the order vm-bhyve places them."""
         return (
-            Group(tuple(disks), alone=self.loader.is_uefi),
+            Group(tuple(disks[0].key for disks in self.controllers()), alone=self.loader.is_uefi),
             Group(tuple(network.key for network in self.networks), alone=False),
             Group(("virt_random",) if self.virt_random else ()),
-            *(Group(tuple(keys), alone=False) for keys in passthru_groups.values()),
+            *self._passthru_groups(),
             Group(("graphics",) if self.graphics and self.loader.is_uefi else ()),
             Group(("xhci_mouse",) if self.xhci_mouse else ()),
             Group(("sound",) if self.sound else ()),
             Group(("virt_consoles",) if self.virt_consoles else ()),
             Group(tuple(share.key for share in self.shares)),
         )
+
+    def _passthru_groups(self) -> Iterator[Group]:
+        """Devices of one host bus that follow one another share a slot; those that have one do not count."""
+        unplaced = [passthru for passthru in self.passthrus if passthru.slot is None]
+        for _, run in groupby(unplaced, lambda passthru: passthru.device.partition("/")[0]):
+            yield Group(tuple(passthru.key for passthru in run), alone=False)
+        yield Group(tuple(passthru.key for passthru in self.passthrus if passthru.slot is not None))
+        yield Group((), leaves_gap=bool(self.passthrus) and not unplaced)
 
     def _pinned_slots(self) -> dict[str, Slot]:
         numbered: tuple[Disk | Network | Passthru, ...] = (*self.disks, *self.networks, *self.passthrus)

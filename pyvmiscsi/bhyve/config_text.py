@@ -28,12 +28,13 @@ from pyvmiscsi.bhyve.config import (
     Passthru,
     Share,
     Tpm,
+    parse_memory,
 )
 from pyvmiscsi.bhyve.slots import Slot
 from pyvmiscsi.errors import ConfigError, InputError, Problem
 from pyvmiscsi.names import GuestName, Mac, Serial
 from pyvmiscsi.secrets import Secret
-from pyvmiscsi.units import MIB, Size
+from pyvmiscsi.units import Size
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ def parse_guest(name: GuestName, text: ConfText | str) -> GuestConfig:
         name=name,
         cpu=reader.cpu(),
         memory=reader.memory(),
+        memory_text=conf.get("memory") or "",
         loader=reader.loader(),
         uuid=reader.parsed("uuid", UUID),
         disks=reader.disks(),
@@ -83,7 +85,7 @@ def guest_pairs(guest: GuestConfig) -> dict[str, str]:
         "cpu_sockets": _word(guest.cpu.sockets),
         "cpu_cores": _word(guest.cpu.cores),
         "cpu_threads": _word(guest.cpu.threads),
-        "memory": str(guest.memory),
+        "memory": guest.memory_word,
         "uuid": _word(guest.uuid),
     }
     pairs |= {
@@ -188,9 +190,7 @@ class _Reader:
         return Cpu(self._required("cpu", keys.count) or 0, *shape)
 
     def memory(self) -> Size:
-        size = self._required("memory", Size.parse) or Size(0)
-        # bhyve(8) takes a bare number below a mebibyte for mebibytes
-        return Size(size.bytes * MIB.bytes) if self._pairs.get("memory", "").isdecimal() and size < MIB else size
+        return self._required("memory", parse_memory) or Size(0)
 
     def loader(self) -> Loader:
         def known(value: str) -> Loader:

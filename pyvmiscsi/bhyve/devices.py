@@ -1,11 +1,13 @@
-"""The emulated PCI devices of a guest, once as the words of `-s` and once as keys of bhyve_config(5)."""
+"""The emulated PCI devices of a guest, each once: the words of its `-s`, and its keys of bhyve_config(5)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pyvmiscsi.bhyve.config import Disk, Graphics, GuestConfig
+from pyvmiscsi.bhyve.conf_text import is_true
+from pyvmiscsi.bhyve.config import Disk, Graphics, GuestConfig, Loader, Network, Passthru, Share
 from pyvmiscsi.bhyve.slots import HOST_BRIDGE, LPC, Slot
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
@@ -16,7 +18,6 @@ HOST_BRIDGES = {
     "amd": ("amd_hostbridge", {"device": "hostbridge", "vendor": "0x1022", "devid": "0x7432"}),
 }
 """vm-bhyve's words for the host bridge: bhyve's word, and its keys."""
-INSTALL_SLOT = Slot(0, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Devices:
     vnc_port: int | None = None
     """A free port, for a frame buffer that does not name its own."""
     install_iso: str | None = None
+    """The medium a guest is installed from: a CD image (`.iso`), or that of a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +62,22 @@ class Emulated:
     short: str | None = None
     """How vm-bhyve spells the slot, where that is not `bus:slot:function`."""
 
-    @property
-    def option(self) -> tuple[str, str]:
-        """The two words `-s` and its argument."""
-        return "-s", f"{self.short or self.slot},{self.words}"
 
-
-def emulated(guest: GuestConfig, devices: Devices) -> tuple[Emulated, ...]:
+def emulated(guest: GuestConfig, devices: Devices, machine: str = "amd64") -> tuple[Emulated, ...]:
     """Every PCI device of the guest, in the order vm-bhyve 1.6 and later name them."""
     slots = guest.layout()
     found: list[Emulated] = []
-    if guest.hostbridge != "none":
+    if not guest.hostbridge.startswith("no"):
         found.append(Emulated(HOST_BRIDGE, *HOST_BRIDGES[guest.hostbridge], short="0"))
-    firmware_config = [f"fwcfg={guest.fwcfg}"] if guest.fwcfg else []
-    found.append(Emulated(LPC, ",".join(("lpc", *firmware_config)), _lpc_keys(guest), short="31"))
+    if machine == "amd64":
+        found.append(Emulated(LPC, "lpc", {"device": "lpc"}, short="31"))
     found += _disks(guest, devices, slots)
-    for network in guest.networks:
-        mac = [f"mac={network.mac}"] if network.mac else []
-        backend, *options = devices.backends[network.number].split(",")
-        found.append(_device(slots[network.key], network.emulation, *options, *mac, first=("backend", backend)))
+    found += [_network(slots[network.key], network, devices.backends[network.number]) for network in guest.networks]
     if guest.virt_random:
         found.append(_device(slots["virt_random"], "virtio-rnd"))
-    found += [_passthru(slots[passthru.key], passthru.device) for passthru in guest.passthrus]
+    found += [_passthru(slots[passthru.key], passthru) for passthru in guest.passthrus]
     if "graphics" in slots and guest.graphics is not None:
-        found.append(_frame_buffer(slots["graphics"], guest.graphics, devices.vnc_port))
+        found.append(_frame_buffer(slots["graphics"], guest.graphics, devices))
     if guest.xhci_mouse:
         found.append(Emulated(slots["xhci_mouse"], "xhci,tablet", {"device": "xhci", "slot.1.device": "tablet"}))
     if guest.sound:
@@ -91,14 +85,21 @@ def emulated(guest: GuestConfig, devices: Devices) -> tuple[Emulated, ...]:
         found.append(_device(slots["sound"], "hda", f"play={guest.sound_play}", *record))
     if guest.virt_consoles:
         found.append(_console(slots["virt_consoles"], guest.virt_consoles, devices.directory))
+    found += [_share(slots[share.key], share) for share in guest.shares]
     return tuple(found)
 
 
-def install_medium(path: str) -> Emulated:
-    """The CD that a guest is installed from: the firmware tries it first."""
-    options = ("ro", "bootindex=1")
-    words = ",".join(("ahci-cd", path, *options))
-    return Emulated(INSTALL_SLOT, words, _ahci([("cd", path, options)]), short="3:0")
+def install_medium(guest: GuestConfig, devices: Devices) -> Iterator[Emulated]:
+    """The medium a guest is installed from, which firmware tries first; or the empty CD of `nulliso_fix`."""
+    slot, short = Slot(0, guest.install_slot), f"{guest.install_slot}:0"
+    medium = devices.install_iso
+    if medium is not None:
+        kind, options = ("cd", ("ro", "bootindex=1")) if medium.lower().endswith(".iso") else ("hd", ("ro",))
+    elif guest.nulliso_fix and guest.loader is Loader.UEFI:
+        kind, medium, options = "cd", f"{devices.directory.rpartition('/')[0]}/.config/null.iso", ()
+    else:
+        return
+    yield Emulated(slot, ",".join((f"ahci-{kind}", medium, *options)), _ahci([(kind, medium, options)]), short=short)
 
 
 def disk_options(disk: Disk, found: FoundDisk) -> tuple[str, ...]:
@@ -107,6 +108,8 @@ def disk_options(disk: Disk, found: FoundDisk) -> tuple[str, ...]:
     Without `ser=` the guest would see a serial made from the path's name, another one after every change of path
     (pci_virtio_block.c; freebsd.md 4.2); a CD shows none.
     """
+    if disk.emulation == "virtio-scsi":
+        return disk.opts  # ctl(4) answers for its LUNs
     said = {option.partition("=")[0] for option in disk.opts}
     options = list(disk.opts)
     if disk.shown_serial is not None and "ser" not in said and disk.emulation != "ahci-cd":
@@ -122,29 +125,30 @@ def _sector_size(logical: Size, physical: Size) -> str:
     return f"{int(logical)}/{int(physical)}" if physical > logical and is_power_of_two else f"{int(logical)}"
 
 
-def _disks(guest: GuestConfig, devices: Devices, slots: Mapping[str, Slot]) -> Iterable[Emulated]:
-    ports_of = {disk.key: ports for ports in guest.ahci_controllers() for disk in ports}
-    for disk in guest.disks:
-        ports = ports_of.get(disk.key, (disk,))
-        if disk is not ports[0]:
-            continue
-        paths = [devices.disks[port.number].path for port in ports]
+def _disks(guest: GuestConfig, devices: Devices, slots: Mapping[str, Slot]) -> Iterator[Emulated]:
+    for ports in guest.controllers():
+        first = ports[0]
+        slot, path = slots[first.key], devices.disks[first.number].path
         options = [disk_options(port, devices.disks[port.number]) for port in ports]
-        if not disk.is_ahci:
-            yield _device(slots[disk.key], disk.emulation, *options[0], first=("path", paths[0]))
+        if not first.is_ahci:
+            by_place = "dev" if first.emulation == "virtio-scsi" else "path"
+            yield _device(slot, first.emulation, *options[0], first=(by_place, path))
             continue
         kinds = [port.emulation.removeprefix("ahci-") for port in ports]
-        keys = _ahci(list(zip(kinds, paths, options, strict=True)))
-        if disk.key in ports_of:
+        paths = [devices.disks[port.number].path for port in ports]
+        if guest.shares_controllers:
             listed = (",".join((f"{k}:{p}", *o)) for k, p, o in zip(kinds, paths, options, strict=True))
-            yield Emulated(slots[disk.key], ",".join(("ahci", *listed)), keys)
+            words = ",".join(("ahci", *listed))
         else:
-            yield Emulated(slots[disk.key], ",".join((disk.emulation, paths[0], *options[0])), keys)
+            words = ",".join((first.emulation, path, *options[0]))
+        yield Emulated(slot, words, _ahci(list(zip(kinds, paths, options, strict=True))))
 
 
-def _lpc_keys(guest: GuestConfig) -> dict[str, str]:
-    # fwcfg sits on the slot's node in `-s 31,lpc,fwcfg=qemu` and is read there (pci_lpc.c)
-    return {"device": "lpc"} | ({"fwcfg": guest.fwcfg} if guest.fwcfg else {})
+def _network(slot: Slot, network: Network, plugged_into: str) -> Emulated:
+    mac = [f"mac={network.mac}"] if network.mac else []
+    mtu = [f"mtu={network.mtu}"] if network.mtu and network.emulation == "virtio-net" else []
+    backend, *options = plugged_into.split(",")
+    return _device(slot, network.emulation, *options, *mac, *mtu, first=("backend", backend))
 
 
 def _ahci(ports: list[tuple[str, str, tuple[str, ...]]]) -> dict[str, str]:
@@ -155,21 +159,24 @@ def _ahci(ports: list[tuple[str, str, tuple[str, ...]]]) -> dict[str, str]:
     return keys
 
 
-def _passthru(slot: Slot, device: str) -> Emulated:
-    bus, number, function = device.split("/")
-    keys = {"device": "passthru", "bus": bus, "slot": number, "func": function}
-    return Emulated(slot, f"passthru,{device}", keys)
+def _passthru(slot: Slot, passthru: Passthru) -> Emulated:
+    """`3/0/0`, `pci0:3:0:0` or `ppt0` (14.1): pci_passthru.c."""
+    device, options = passthru.device, passthru.options.split(",") if passthru.options else []
+    place = re.fullmatch(r"(?:pci(?:0:)?)?([0-9]+)[/:]([0-9]+)[/:]([0-9]+)", device)
+    by_place = dict(zip(("bus", "slot", "func"), place.groups(), strict=True)) if place else {"pptdev": device}
+    keys = {"device": "passthru"} | by_place | _keys(options)
+    return Emulated(slot, ",".join(("passthru", device, *options)), keys)
 
 
-def _frame_buffer(slot: Slot, graphics: Graphics, free_port: int | None) -> Emulated:
-    port = graphics.port or free_port
+def _frame_buffer(slot: Slot, graphics: Graphics, devices: Devices) -> Emulated:
+    port = graphics.port or devices.vnc_port
     listen = f"[{graphics.listen}]" if ":" in graphics.listen else graphics.listen
     options = [f"tcp={listen}:{port}"]
     if graphics.width and graphics.height:
         options += [f"w={graphics.width}", f"h={graphics.height}"]
     if graphics.vga:
         options.append(f"vga={graphics.vga}")
-    if graphics.wait == "yes":
+    if devices.install_iso is not None if graphics.wait == "auto" else is_true(graphics.wait):
         options.append("wait")
     device = _device(slot, "fbuf", *options)
     secrets = {"password": graphics.password} if graphics.password else {}
@@ -177,11 +184,18 @@ def _frame_buffer(slot: Slot, graphics: Graphics, free_port: int | None) -> Emul
 
 
 def _console(slot: Slot, ports: Iterable[str], directory: str) -> Emulated:
-    paths = [(port, f"{directory}/vtcon.{port}") for port in ports]
+    """Ports that are sockets beside the guest's configuration."""
+    paths = {name: f"{directory}/vtcon.{name}" for name in ports}
     keys = {"device": "virtio-console"}
-    for number, (port, path) in enumerate(paths):
-        keys |= {f"port.{number}.name": port, f"port.{number}.path": path}
-    return Emulated(slot, ",".join(("virtio-console", *(f"{port}={path}" for port, path in paths))), keys)
+    for number, (name, path) in enumerate(paths.items()):
+        keys |= {f"port.{number}.name": name, f"port.{number}.path": path}
+    return Emulated(slot, ",".join(("virtio-console", *(f"{name}={path}" for name, path in paths.items()))), keys)
+
+
+def _share(slot: Slot, share: Share) -> Emulated:
+    keys = {"device": "virtio-9p", "sharename": share.name, "path": share.path}
+    read_only = ["ro"] if share.read_only else []
+    return Emulated(slot, ",".join(("virtio-9p", f"{share.name}={share.path}", *read_only)), keys | _keys(read_only))
 
 
 def _device(slot: Slot, emulation: str, *options: str, first: tuple[str, str] | None = None) -> Emulated:

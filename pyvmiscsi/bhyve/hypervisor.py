@@ -11,7 +11,7 @@ from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig, Loader
 from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
-from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, device_map, vars_file
+from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, grub_files, vars_file
 from pyvmiscsi.bhyve.run_lock import RunLock
 from pyvmiscsi.bhyve.supervisor import (
     IS_SUPERVISOR,
@@ -45,6 +45,7 @@ _SIGNAL = (
     f"# signal a guest\n{IS_SUPERVISOR}"
     + """
 if is_supervisor "$5/supervisor.sh" "$1" && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
+if [ "$2" = USR2 ]; then exit 66; fi # nobody would start it again
 if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
 process=$(/bin/pgrep -fx "$3") || exit 66
 if [ -e "$5/supervisor.sh" ]; then
@@ -119,10 +120,11 @@ class Hypervisor:
         if path is not None:
             self._host.script(_COPY_ONCE, VARS_TEMPLATE, path)
 
-    def write_device_map(self, guest: GuestConfig, devices: Devices) -> None:
-        """Give a guest of grub-bhyve the file that names its disks; nothing for other loaders."""
+    def write_grub_files(self, guest: GuestConfig, devices: Devices) -> None:
+        """Give a guest of grub-bhyve the files that name its disks and say how it boots; nothing for other loaders."""
         if guest.loader is Loader.GRUB:
-            self._host.write_file(f"{devices.directory}/device.map", device_map(guest, devices).encode())
+            for name, text in grub_files(guest, devices).items():
+                self._host.write_file(f"{devices.directory}/{name}", text.encode())
 
     def start(self, supervision: Supervision, conf: Secret | None = None, *, deadline: float = 60.0) -> GuestOnHost:
         """Run the guest under its supervisor, and answer once bhyve runs.
@@ -153,6 +155,13 @@ class Hypervisor:
     def ask_to_stop(self, guest: GuestName) -> None:
         """Press the guest's power button (ACPI); it decides. NotFoundError when it does not run here."""
         self._signal(guest, "TERM")
+
+    def ask_to_restart(self, guest: GuestName) -> None:
+        """Press its power button, and have it started again then, on the disks that it has.
+
+        NotFoundError when no supervisor of ours looks after it here: nobody would start it again.
+        """
+        self._signal(guest, "USR2")
 
     def force_poweroff(self, guest: GuestName) -> None:
         """End the guest now: no clean shutdown. When a session is lost its supervisor takes the disks away first."""
@@ -231,4 +240,8 @@ class Hypervisor:
             *(_SIGNAL, supervisor, signal, process_pattern(guest), str(guest), self._run_directory(guest)), ok=(0, 66)
         )
         if done.status != 0:
-            raise NotFoundError(f"guest {guest}: it does not run on {self._host.name}")
+            lost = signal == "USR2" and found.is_running
+            raise NotFoundError(
+                f"guest {guest}: it {'has no supervisor' if lost else 'does not run'} on {self._host.name}",
+                hint="stop it, then start it" if lost else "",
+            )

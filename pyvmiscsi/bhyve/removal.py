@@ -46,7 +46,7 @@ def _pinned_wholly(config: GuestConfig) -> GuestConfig:
 def _slots(config: GuestConfig) -> dict[str, Slot]:
     """The slot of every device, a disk's controller's if it shares one."""
     slots = config.layout()
-    shared = {disk.key: slots[ports[0].key] for ports in config.ahci_controllers() for disk in ports}
+    shared = {disk.key: slots[ports[0].key] for ports in config.controllers() for disk in ports}
     return slots | shared
 
 

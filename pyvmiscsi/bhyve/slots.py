@@ -56,6 +56,8 @@ class Group:
 
     keys: tuple[str, ...]
     alone: bool = True
+    leaves_gap: bool = False
+    """A slot is passed over, as vm-bhyve does after passed-through devices that name their slots themselves."""
 
 
 def place(groups: Iterable[Group], pins: Mapping[str, Slot], first: int) -> dict[str, Slot]:
@@ -75,6 +77,8 @@ class _Board:
         self._bus, self._slot = 0, first
 
     def place(self, group: Group) -> dict[str, Slot]:
+        if group.leaves_gap:
+            self._advance()
         if group.alone:
             return {key: self._pins.get(key) or self._own_slot() for key in group.keys}
         own = {self._pins[key] for key in group.keys if key in self._pins}

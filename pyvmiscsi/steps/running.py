@@ -14,7 +14,7 @@ from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.limits import rctl_rules
 from pyvmiscsi.bhyve.loader import loader_argv, viewers
-from pyvmiscsi.bhyve.network import Networks, Switch, own_taps, parse_switches
+from pyvmiscsi.bhyve.network import Networks, own_taps
 from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
 from pyvmiscsi.bhyve.supervisor import Supervision
 from pyvmiscsi.errors import BusyError, DeadlineError, NotFoundError, ProofError, UnsupportedError
@@ -58,7 +58,7 @@ class GuestRunning:
         hypervisor = Hypervisor(self.host)
         hypervisor.load_modules()
         hypervisor.keep_variables(self.config, self.directory)
-        backends = Networks(self.host, self._switches()).plug_in(self.config)
+        backends = Networks(self.host, self.system_conf).plug_in(self.config)
         devices = Devices(self.directory, self._found_disks(), backends)
         installing = replace(devices, install_iso=self.iso)
         hypervisor.write_grub_files(self.config, installing)
@@ -92,9 +92,6 @@ class GuestRunning:
             return
         hypervisor.end(self.config.name)
         Networks(self.host).unplug(self.config.name)
-
-    def _switches(self) -> dict[str, Switch]:
-        return parse_switches((self.host.read_file(self.system_conf) or b"").decode(errors="replace"))
 
     def _found_disks(self) -> dict[int, FoundDisk]:
         found = other_disks(self.config, self.directory)

@@ -12,7 +12,7 @@ from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv, conf_pairs
 from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.errors import RuleError, UnsupportedError
 from pyvmiscsi.lab.bhyve.verdict import Accepted, judge
-from tests.bhyve.guests import CONF, HOST, OUR_GUESTS, OurGuest, guest_of, web1, with_iso
+from tests.bhyve.guests import CONF, HOST, OUR_GUESTS, UUID, OurGuest, guest_of, web1, with_iso
 from tests.bhyve.vm_bhyve import GOLDEN, Ran, release_runs, upstream_runs
 from tests.lab.bhyve.facts import PaperHost
 
@@ -29,7 +29,7 @@ def test_our_own_guests_get_the_golden_file(our: OurGuest) -> None:
 def test_bhyve_builds_the_same_machine_from_file_and_arguments(our: OurGuest) -> None:
     text = bhyve_conf(our.guest, HOST, our.devices).reveal()
     from_file = judge(
-        ("bhyve", *bhyve_conf_argv(our.guest, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
+        ("bhyve", *bhyve_conf_argv(our.guest, our.devices, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
     )
     from_words = judge(("bhyve", *bhyve_argv(our.guest, HOST, our.devices)[1:]), PaperHost(osreldate=1403000))
     assert isinstance(from_file, Accepted), from_file
@@ -42,7 +42,7 @@ def test_bhyve_builds_the_same_machine_from_file_and_arguments(our: OurGuest) ->
 def test_so_it_does_for_every_guest_of_vm_bhyve(ran: Ran) -> None:
     text = "".join(f"{key}={value}\n" for key, value in conf_pairs(ran.guest, ran.devices))
     from_file = judge(
-        ("bhyve", *bhyve_conf_argv(ran.guest, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
+        ("bhyve", *bhyve_conf_argv(ran.guest, ran.devices, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
     )
     from_words = judge(("bhyve", *words_for(ran.guest, ran.devices)[1:]), PaperHost(osreldate=1403000))
     assert isinstance(from_file, Accepted), from_file
@@ -63,7 +63,7 @@ def test_the_vnc_password_is_in_the_file_and_shown_nowhere_else() -> None:
     devices = replace(with_iso(None), vnc_port=5900)
     text = bhyve_conf(guest, HOST, devices)
     assert "pci.0.6.0.password=sesame\n" in text.reveal()
-    assert "sesame" not in f"{text}{guest!r}{bhyve_conf_argv(guest, _PATH)}"
+    assert "sesame" not in f"{text}{guest!r}{bhyve_conf_argv(guest, devices, _PATH)}"
 
 
 def test_before_14_there_is_no_such_file() -> None:
@@ -77,6 +77,20 @@ def test_a_value_that_the_file_would_expand_is_refused() -> None:
         bhyve_conf(web1(), HOST, devices)
 
 
-def test_bhyve_options_stay_arguments() -> None:
-    guest = replace(web1(), bhyve_options="-p 0:2 -p 1:3")
-    assert bhyve_conf_argv(guest, "/x.conf") == ("/usr/sbin/bhyve", "-k", "/x.conf", "-p", "0:2", "-p", "1:3", "web1")
+def test_bhyve_options_stay_arguments_and_change_no_more_than_they_do_among_others() -> None:
+    guest = replace(web1(), bhyve_options="-p 0:2 -U 00000000-0000-0000-0000-000000000000 -l com1,stdio")
+    words = bhyve_conf_argv(guest, with_iso(None), _PATH)
+    assert words[:5] == ("/usr/sbin/bhyve", "-k", _PATH, "-p", "0:2")
+    text = "".join(f"{key}={value}\n" for key, value in conf_pairs(guest, with_iso(None)))
+    from_file = judge(("bhyve", *words[1:]), PaperHost(files={_PATH: text}, osreldate=1403000))
+    from_words = judge(("bhyve", *words_for(guest, with_iso(None))[1:]), PaperHost(osreldate=1403000))
+    assert isinstance(from_file, Accepted), from_file
+    assert isinstance(from_words, Accepted)
+    assert from_file.tree == from_words.tree
+    assert from_file.tree["uuid"] == UUID
+
+
+def test_the_installation_medium_is_an_argument_since_the_file_outlives_it() -> None:
+    devices = with_iso("/iso/os.iso")
+    assert not any("os.iso" in value for _, value in conf_pairs(web1(), devices))
+    assert "3:0,ahci-cd,/iso/os.iso,ro,bootindex=1" in bhyve_conf_argv(web1(), devices, _PATH)

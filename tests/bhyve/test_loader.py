@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pyvmiscsi.bhyve.argv import uuid_of
-from pyvmiscsi.bhyve.config import Loader
-from pyvmiscsi.bhyve.loader import bootrom, console, device_map, loader_argv, vars_file
-from pyvmiscsi.errors import RuleError, UnsupportedError
+from pyvmiscsi.bhyve.config import Loader, Passthru
+from pyvmiscsi.bhyve.loader import bootrom, console, grub_files, loader_argv, serial_ports, vars_file, viewers
+from pyvmiscsi.bhyve.settings import uuid_of
+from pyvmiscsi.errors import RuleError
 from tests.bhyve.guests import web1, with_iso
 from tests.bhyve.vm_bhyve import Ran, release_runs, upstream_runs
 
@@ -35,7 +35,7 @@ def test_the_device_map_is_vm_bhyves() -> None:
     mapped = [ran for ran in _LOADED if ran.device_map is not None]
     assert len(mapped) == 2
     for ran in mapped:
-        assert device_map(ran.guest, ran.devices) == ran.device_map
+        assert grub_files(ran.guest, ran.devices) == {"device.map": ran.device_map}
 
 
 def test_an_installation_is_booted_from_its_medium() -> None:
@@ -43,7 +43,24 @@ def test_an_installation_is_booted_from_its_medium() -> None:
     argv = loader_argv(guest, with_iso("/iso/os.iso"), uuid_of(guest))
     assert argv is not None
     assert argv[-3:] == ("-r", "cd0", "web1")
-    assert device_map(guest, with_iso("/iso/os.iso")).endswith("(cd0) /iso/os.iso\n")
+    assert grub_files(guest, with_iso("/iso/os.iso")) == {
+        "device.map": "(cd0) /iso/os.iso\n(hd0) /dev/diskid/DISK-3e3e6d4f8a1b-00\n"
+    }
+
+
+def test_commands_of_the_configuration_become_a_menu_of_one_entry() -> None:
+    guest = replace(web1(), loader=Loader.GRUB, grub_run=("linux /vmlinuz", "initrd /initrd", "boot"), loader_timeout=0)
+    argv = loader_argv(guest, with_iso(None), uuid_of(guest))
+    assert argv is not None
+    assert argv[-5:] == ("-r", "host", "-d", "/vmconfig/web1", "web1")
+    assert grub_files(guest, with_iso(None))["grub.cfg"] == (
+        "timeout=0\nmenuentry 'web1 (bhyve run)' {\n    root=hd0,1\n    linux /vmlinuz\n    initrd /initrd\n}\n"
+    )
+
+
+def test_a_loader_wires_the_memory_that_bhyve_will_wire() -> None:
+    guest = replace(web1(), loader=Loader.BHYVELOAD, passthrus=(Passthru(0, "3/0/0"),))
+    assert "-S" in (loader_argv(guest, with_iso(None), uuid_of(guest)) or ())
 
 
 def test_a_loader_without_a_disk_is_refused() -> None:
@@ -57,11 +74,6 @@ def test_own_firmware_is_where_vm_bhyve_keeps_it() -> None:
     assert bootrom(guest, "/vmconfig/web1") == "/vmconfig/.config/BHYVE_UEFI.fd"
 
 
-def test_firmware_that_no_package_has_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="uefi-devel"):
-        bootrom(replace(web1(), loader=Loader.UEFI_DEVEL), "/vmconfig/web1")
-
-
 def test_variables_are_kept_only_where_asked() -> None:
     assert vars_file(web1(), "/vmconfig/web1") is None
     assert vars_file(replace(web1(), uefi_vars=True), "/vmconfig/web1") == "/vmconfig/web1/uefi-vars.fd"
@@ -70,3 +82,15 @@ def test_variables_are_kept_only_where_asked() -> None:
 def test_consoles_are_named_as_vm_bhyve_names_them() -> None:
     assert console(web1()) == "/dev/nmdm-web1.1A"
     assert console(web1(), 2, "B") == "/dev/nmdm-web1.2B"
+
+
+def test_serial_ports_are_counted_in_the_order_they_are_listed() -> None:
+    guest = replace(web1(), comports=("com2", "com1"))
+    assert serial_ports(guest) == {"com2": "/dev/nmdm-web1.1A", "com1": "/dev/nmdm-web1.2A"}
+    assert viewers(guest) == (("com2", "/dev/nmdm-web1.1B"), ("com1", "/dev/nmdm-web1.2B"))
+
+
+def test_a_serial_port_that_is_wired_elsewhere_has_no_viewer_and_is_no_loaders_console() -> None:
+    guest = replace(web1(), loader=Loader.BHYVELOAD, com_devices={"com1": "tcp=127.0.0.1:4555"})
+    assert viewers(guest) == ()
+    assert "-c" not in (loader_argv(guest, with_iso(None), uuid_of(guest)) or ())

@@ -174,7 +174,7 @@ def start(host: Host, guest_name: GuestName, attached: Callable[[Behaviour, Size
             argv = words_for(guest, devices)  # around the rules: to see what they are there for
         elif by_file:
             argv, conf = (
-                bhyve_conf_argv(guest, hypervisor.conf_path(guest_name)),
+                bhyve_conf_argv(guest, devices, hypervisor.conf_path(guest_name)),
                 bhyve_conf(guest, capabilities, devices),
             )
         else:
