@@ -11,8 +11,8 @@ from typing import Protocol
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.images.formats import Format, Kind
 
-LARGEST = 512 * 1024
-"""How much one step may unpack."""
+LARGEST = 128 * 1024
+"""How much one step may unpack: enough to be quick, and little enough to be still in the cache of who looks at it."""
 
 
 class Unpacker(Protocol):
