@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -21,6 +22,7 @@ from pyvmiscsi.lab.bhyve.verdict import Refused, judge
 if TYPE_CHECKING:
     from pyvmiscsi.lab.hypervisor.applets import Call
 
+_LOADED = f"{firmware.DIRECTORY}/BHYVE_UEFI.fd"  # stands in for the kernel that a loader has put into memory
 _VARIABLES = f"{firmware.DIRECTORY}/BHYVE_UEFI_VARS.fd"
 
 
@@ -36,6 +38,10 @@ def bhyve(call: Call) -> int:
         return verdict.status
     call.err("".join(f"{line}\n" for line in verdict.warnings))
     machine = verdict.machine
+    loaded = call.kernel.vmm_loaded(machine.name)
+    if not machine.bootrom and loaded not in (0, machine.memory):
+        call.err(f"Unable to setup memory ({errno.EINVAL})\n")  # it was loaded with another size (libvmmapi)
+        return int(Ending.ERROR)
     try:
         if machine.name not in call.kernel.vmm_names():
             call.kernel.vmm_create(machine.name)
@@ -44,7 +50,8 @@ def bhyve(call: Call) -> int:
         call.err(f"vm_create: {EBUSY}\n")
         return 4
     try:
-        ending = _Run(call, host, machine).run()
+        # processors that no loader has given a place to begin run into nothing
+        ending = _Run(call, host, machine).run() if machine.bootrom or loaded else Ending.TRIPLE_FAULT
     except CannotEmulate as limit:
         call.err(f"bhyve: the lab cannot run this guest: {limit}\n")
         ending = Ending.ERROR
@@ -99,12 +106,10 @@ class _Run:
 
     def _plumbing(self, consoles: dict[str, int], qmp: int, log: int) -> Plumbing:
         machine = self._machine
-        if not machine.bootrom:
-            raise CannotEmulate("it has no firmware, and loaders are not emulated")
         if machine.bootvars and Path(machine.bootvars).stat().st_size != Path(_VARIABLES).stat().st_size:
             raise CannotEmulate(f"variables {machine.bootvars!r}: not a copy of {_VARIABLES}")
         return Plumbing(
-            firmware=self._host_path(machine.bootrom),
+            firmware=self._host_path(machine.bootrom or _LOADED),
             variables=self._host_path(machine.bootvars or _VARIABLES),
             keep_variables=bool(machine.bootvars),
             backings={disk.place: self._backing(disk.path) for disk in machine.disks},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pyvmiscsi.lab.bhyve.machine import Disk, Machine, Network
@@ -50,8 +50,9 @@ def qemu_argv(machine: Machine, plumbing: Plumbing) -> tuple[str, ...]:
         argv += ["-chardev", f"socket,id={port},fd={fd}"]
         argv += _device({"driver": "isa-serial", "chardev": port, "index": int(port[-1]) - 1})
     places = _Places(machine)
+    turns = _boot_turns(machine.disks)
     for number, disk in enumerate(machine.disks):
-        argv += _disk(disk, number, plumbing.backings[disk.place], places)
+        argv += _disk(disk, number, turns[disk.place], plumbing.backings[disk.place], places)
     for number, network in enumerate(machine.networks):
         argv += _network(network, number, places)
     if machine.random:
@@ -85,7 +86,13 @@ class _Places:
         return {"addr": f"{int(slot):x}.{func}", **shared}
 
 
-def _disk(disk: Disk, number: int, backing: str, places: _Places) -> Iterator[str]:
+def _boot_turns(disks: Iterable[Disk]) -> dict[str, int]:
+    """Place of a disk -> when firmware tries it: removable media first (UefiBootManagerLib's BmBoot.c), CDs here."""
+    in_turn = sorted(disks, key=lambda disk: disk.emulation != "ahci-cd")
+    return {disk.place: turn for turn, disk in enumerate(in_turn, 1)}
+
+
+def _disk(disk: Disk, number: int, turn: int, backing: str, places: _Places) -> Iterator[str]:
     node = f"disk{number}"
     kind, _, where = backing.partition(":")
     block: dict[str, object] = {"node-name": node, "read-only": disk.read_only}
@@ -103,7 +110,7 @@ def _disk(disk: Disk, number: int, backing: str, places: _Places) -> Iterator[st
         "serial": disk.serial,
         "logical_block_size": disk.logical,
         "physical_block_size": disk.physical,
-        "bootindex": number + 1,
+        "bootindex": turn,
     }
     match disk.emulation:
         case "virtio-blk":
@@ -122,7 +129,8 @@ def _ahci(disk: Disk, number: int, shown: dict[str, object], places: _Places) ->
     yield from _device({"driver": "ich9-ahci", "id": f"ahci{number}", **place})
     on = {"bus": f"ahci{number}.0"}
     if disk.emulation == "ahci-cd":
-        yield from _device({"driver": "ide-cd", "drive": shown["drive"], "serial": disk.serial, **on})
+        known = {name: shown[name] for name in ("drive", "serial", "bootindex")}
+        yield from _device({"driver": "ide-cd", **known, **on})
         return
     if disk.logical != 512:
         raise CannotEmulate(f"an AHCI disk with {disk.logical}-byte sectors: QEMU's have 512")

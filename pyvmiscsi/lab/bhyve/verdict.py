@@ -179,7 +179,7 @@ class _Judging:
 
     def _memory(self) -> int:
         text = self._tree.get("memory.size") or ""
-        size = _memory_size(text)
+        size = memory_size(text)
         if size is None:
             raise self._voice.end(EX_USAGE, f"invalid memsize '{text}'")
         return size
@@ -241,7 +241,7 @@ def _number_of(digits: str, sign: str = "") -> int:
     return int(sign + digits, base)
 
 
-def _memory_size(text: str) -> int | None:
+def memory_size(text: str) -> int | None:
     """Bytes: a bare number below a mebibyte counts mebibytes, else expand_number(3)'s one-letter units.
 
     As that source has it: no digits are 0, and what follows the unit is not looked at.

@@ -97,6 +97,14 @@ class KernelServices(Protocol):
         """Say that the guest has ended by itself, so that NAME may run another."""
         ...
 
+    def vmm_load(self, name: str, memory: int) -> None:
+        """Say that a loader has put a system into the `memory` bytes of NAME, for one run; ENOENT without NAME."""
+        ...
+
+    def vmm_loaded(self, name: str) -> int:
+        """How much memory NAME was loaded with; 0 when no loader has, since its guest ran."""
+        ...
+
     def tap_open(self, name: str) -> None:
         """Mark the interface `tapN` as opened; ENOENT when there is none, EBUSY when it is opened already."""
         ...
@@ -216,6 +224,7 @@ APPLETS: tuple[Applet, ...] = (
     Applet("logger", ("/usr/bin/logger",), f"{_COMMANDS}.system:logger"),
     Applet("uuidgen", ("/bin/uuidgen",), f"{_COMMANDS}.system:uuidgen"),
     Applet("digest", ("/sbin/md5", "/sbin/sha1", "/sbin/sha256", "/sbin/sha512"), f"{_COMMANDS}.system:digest"),
+    Applet("df", ("/bin/df",), f"{_COMMANDS}.system:df"),
     Applet("truncate", ("/usr/bin/truncate",), f"{_COMMANDS}.system:truncate"),
     Applet("iscsictl", ("/usr/bin/iscsictl",), f"{_COMMANDS}.iscsictl:iscsictl"),
     Applet("iscsid", ("/usr/sbin/iscsid",), f"{_COMMANDS}.iscsid:iscsid", process=True),

@@ -46,6 +46,13 @@ class KernelProxy:
     def vmm_ended(self, name: str) -> None:
         self._ask("vmm_ended", name=name)
 
+    def vmm_load(self, name: str, memory: int) -> None:
+        self._ask("vmm_load", name=name, memory=memory)
+
+    def vmm_loaded(self, name: str) -> int:
+        memory: int = self._ask("vmm_loaded", name=name)
+        return memory
+
     def tap_open(self, name: str) -> None:
         self._ask("tap_open", name=name)
 

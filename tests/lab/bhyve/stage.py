@@ -55,6 +55,10 @@ class Console:
         self._process.stdin.write(text.encode())
         self._process.stdin.flush()
 
+    def forget(self) -> None:
+        """What was heard until now."""
+        self._heard = b""
+
     def wait(self) -> int:
         """Until it ends, and all it printed is heard; its status."""
         status = self._process.wait(60)
@@ -110,7 +114,11 @@ class Stage:
 
     def start(self, guest: str, command: str) -> None:
         """Run bhyve in the background; its status goes to /tmp/GUEST.status, what it says to /tmp/GUEST.log."""
-        script = f"{command} {guest}; echo $? > /tmp/{guest}.status"
+        self.start_command(guest, f"{command} {guest}")
+
+    def start_command(self, guest: str, command: str) -> None:
+        """The same for any command."""
+        script = f"{command}; echo $? > /tmp/{guest}.status"
         self.ssh(f"(sh -c '{script}' > /tmp/{guest}.log 2>&1 < /dev/null &)")
 
     def status(self, guest: str, *, deadline: float = BOOT) -> int:

@@ -17,13 +17,6 @@ def test_without_firmware_or_loader_nothing_can_boot_and_the_machine_stays_behin
     assert stage.ssh(f"test -c /dev/vmm/{guest}").status == 0
 
 
-def test_a_loader_says_that_the_lab_cannot_run_it(stage: Stage, guest: str) -> None:
-    for loader in ("bhyveload", "grub-bhyve"):
-        done = stage.ssh(f"{loader} -m 256M {guest}")
-        assert done.status == 1
-        assert done.said == [f'{loader}: the lab cannot run this loader: give the guest loader="uefi"']
-
-
 def test_firmware_that_is_not_there(stage: Stage, guest: str) -> None:
     done = stage.ssh(f"{MINIMAL} -l bootrom,/nowhere.fd {guest}")
     assert done.status == 4

@@ -1,13 +1,17 @@
-"""ifconfig(8): clones, bridges and their members, names, groups, descriptions."""
+"""ifconfig(8): clones, bridges and their members, VLANs, VXLANs, addresses, names, groups, descriptions."""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 from collections.abc import Callable
 
 from pyvmiscsi.lab.hypervisor.applets import Call
 from pyvmiscsi.lab.hypervisor.kernel.interfaces import Interface, Interfaces
 from pyvmiscsi.lab.hypervisor.texts import ifconfig_text
+
+
+LONGEST_GROUP = 15
 
 
 class RefusedError(Exception):
@@ -61,12 +65,13 @@ def _get(interfaces: Interfaces, name: str) -> Interface:
 def _configure(call: Call, interfaces: Interfaces, name: str, words: list[str]) -> None:
     told = ""
     if words[0] in ("create", "plumb"):
+        vlan, words = _tag(name, words[1:])
         try:
-            made = interfaces.create(name)
+            made = interfaces.create(name, vlan=vlan)
         except OSError as error:
             raise RefusedError(f"SIOCIFCREATE2 ({name}): {error.strerror}") from error
         told = made.name if made.name != name else ""
-        name, words = made.name, words[1:]
+        name = made.name
     _get(interfaces, name)
     while words:
         word = words.pop(0)
@@ -96,6 +101,8 @@ def _set(call: Call, interfaces: Interfaces, interface: Interface, word: str, wo
             group = _argument(word, words)
             if group[-1:].isdigit():
                 raise RefusedError("setifgroup: group names may not end in a digit")
+            if len(group) > LONGEST_GROUP:
+                raise RefusedError("setifgroup: Group name too long")
             if group not in interface.groups:
                 interface.groups.append(group)
         case "-group":
@@ -105,11 +112,8 @@ def _set(call: Call, interfaces: Interfaces, interface: Interface, word: str, wo
             interface.groups.remove(group)
         case "mtu":
             value = _argument(word, words)
-            if not value.isdigit() or not 68 <= int(value) <= 65535:
-                raise RefusedError("ioctl SIOCSIFMTU (set mtu): Invalid argument")
-            if any(name in other.members and other.mtu != int(value) for other in interfaces.all()):
-                raise RefusedError("ioctl SIOCSIFMTU (set mtu): Invalid argument")
-            interface.mtu = int(value)
+            number = int(value) if value.isdigit() else 0
+            _try("ioctl SIOCSIFMTU (set mtu)", lambda: interfaces.set_mtu(name, number))
         case "ether" | "link" | "lladdr":
             value = _argument(word, words)
             interface.mac = value if value != "random" else f"58:9c:fc:20:00:{interface.unit & 255:02x}"
@@ -121,8 +125,7 @@ def _set(call: Call, interfaces: Interfaces, interface: Interface, word: str, wo
             _try(f"BRDGDEL {member}", lambda: interfaces.delete_member(name, member))
         case "span":
             member = _argument(word, words)
-            _get(interfaces, member)
-            interface.spans.append(member)
+            _try(f"BRDGADDS {member}", lambda: interfaces.add_span(name, member))
         case "-span":
             member = _argument(word, words)
             if member not in interface.spans:
@@ -134,13 +137,64 @@ def _set(call: Call, interfaces: Interfaces, interface: Interface, word: str, wo
                 raise RefusedError(f"{member}: No such file or directory")
             (interface.private.add if word == "private" else interface.private.discard)(member)
         case "inet" | "inet6":
-            value = _argument(word, words)
-            interface.addresses.append(f"{word} {value}")
-        case "vlan" | "vlandev":
-            interface.vlan[word] = _argument(word, words)
+            _address(interface, _argument(word, words), words)
+        case "vxlanid" | "vxlanlocal" | "vxlangroup" | "vxlanremote" | "vxlandev":
+            interface.vxlan[word] = _argument(word, words)
+        case "auto_linklocal" | "-auto_linklocal":
+            pass
+        case _ if "." in word and word.replace(".", "").replace("/", "").isdigit():
+            _address(interface, word, words)  # inet is what is meant where no family is named
         case _:
             raise RefusedError(f"{word}: bad value")
     del call
+
+
+def _tag(name: str, words: list[str]) -> tuple[tuple[str, str] | None, list[str]]:
+    """What a vlan is created with, and the other words."""
+    if not name.startswith("vlan"):
+        return None, words
+    found: dict[str, str] = {}
+    others: list[str] = []
+    while words:
+        word = words.pop(0)
+        if word in ("vlan", "vlandev"):
+            found[word] = _argument(word, words)
+        else:
+            others.append(word)
+    if not found:
+        return None, others
+    if len(found) == 1:
+        raise RefusedError("both vlan and vlandev must be specified")
+    if not found["vlan"].isdigit() or not 0 < int(found["vlan"]) < 4095:
+        raise RefusedError("invalid vlan number")  # ifvlan.c
+    return (found["vlan"], found["vlandev"]), others
+
+
+def _address(interface: Interface, text: str, words: list[str]) -> None:
+    """`inet 10.0.0.1/24`, or with `-alias` behind it."""
+    try:
+        address = ipaddress.ip_interface(text)
+    except ValueError:
+        raise RefusedError(f"{text}: bad value") from None
+    away = words[:1] in (["-alias"], ["delete"])
+    if away:
+        words.pop(0)
+        start = f"inet{'6' if address.version == 6 else ''} {address.ip} "
+        kept = [shown for shown in interface.addresses if not shown.startswith(start)]
+        if len(kept) == len(interface.addresses):
+            raise RefusedError("ioctl (SIOCDIFADDR): Can't assign requested address")
+        interface.addresses = kept
+        return
+    if words[:1] in (["alias"], ["add"]):
+        words.pop(0)
+    network = address.network
+    if isinstance(network, ipaddress.IPv4Network):
+        mask, broadcast = int(network.netmask), network.broadcast_address
+        shown = f"inet {address.ip} netmask 0x{mask:08x} broadcast {broadcast}"
+    else:
+        shown = f"inet6 {address.ip} prefixlen {network.prefixlen}"
+    if shown not in interface.addresses:
+        interface.addresses.append(shown)
 
 
 def _argument(word: str, words: list[str]) -> str:

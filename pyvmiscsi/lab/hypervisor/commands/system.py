@@ -1,4 +1,4 @@
-"""uname(1), hostname(1), dmesg(8), logger(1), uuidgen(1), md5(1), truncate(1)."""
+"""uname(1), hostname(1), dmesg(8), logger(1), uuidgen(1), md5(1), df(1), truncate(1)."""
 
 from __future__ import annotations
 
@@ -101,6 +101,30 @@ def digest(call: Call) -> int:
             call.out(f"{value}\n")
         else:
             call.out(f"{value} {name}\n" if "-r" in flags else f"{call.name.upper()} ({name}) = {value}\n")
+    return status
+
+
+def df(call: Call) -> int:
+    """`df [-kP] path …`: of what is mounted, only the shared directory is told from the rest."""
+    try:
+        options, names = getopt(list(call.argv[1:]), "kP")
+    except GetoptError as error:
+        call.err(f"df: illegal option -- {error.opt}\nusage: df [-kP] [file ...]\n")
+        return 1
+    unit, shown = (1024, "1024-blocks") if ("-k", "") in options else (512, "512-blocks")
+    call.out(f"Filesystem {shown} Used Avail Capacity Mounted on\n")
+    status = 0
+    for name in names or ["/"]:
+        path = call.path(name)
+        try:
+            found = os.statvfs(call.kernel.sandbox.host_path(path))
+        except OSError as error:
+            status = call.fail(f"{name}: {error.strerror}")
+            continue
+        total, free = (blocks * found.f_frsize // unit for blocks in (found.f_blocks, found.f_bavail))
+        is_shared = f"{path}/".startswith("/vmconfig/")
+        device, place = ("nas:/vmconfig", "/vmconfig") if is_shared else ("zroot/ROOT/default", "/")
+        call.out(f"{device} {total} {total - free} {free} {100 * (total - free) // max(total, 1)}% {place}\n")
     return status
 
 

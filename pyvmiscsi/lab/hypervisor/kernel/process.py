@@ -78,6 +78,12 @@ class Process:
     def vmm_ended(self, name: str) -> None:
         self._kernel.vmm.ended(name, self._pid)
 
+    def vmm_load(self, name: str, memory: int) -> None:
+        self._kernel.vmm.load(name, memory)
+
+    def vmm_loaded(self, name: str) -> int:
+        return self._kernel.vmm.loaded(name)
+
     def tap_open(self, name: str) -> None:
         self._kernel.interfaces.open_tap(name, self._pid)
         self._taps.append(name)

@@ -17,6 +17,7 @@ class Vmm:
         self._lock = threading.Condition()
         self._guests: dict[str, int] = {}
         self._killed: set[str] = set()
+        self._loaded: dict[str, int] = {}
 
     def names(self) -> list[str]:
         with self._lock:
@@ -37,6 +38,18 @@ class Vmm:
                 raise OSError(errno.EBUSY, "Device busy", name)
             self._guests[name] = pid
 
+    def load(self, name: str, memory: int) -> None:
+        """A loader has put a system into the machine's memory."""
+        with self._lock:
+            if name not in self._guests:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+            self._loaded[name] = memory
+
+    def loaded(self, name: str) -> int:
+        """The bytes of memory it was loaded with; 0 when nothing was loaded since its last run."""
+        with self._lock:
+            return self._loaded.get(name, 0)
+
     def is_busy(self, name: str) -> bool:
         """A guest runs in it, or was killed in it: its processors were never told to stop."""
         with self._lock:
@@ -47,6 +60,7 @@ class Vmm:
         with self._lock:
             if self._guests.get(name) == pid:
                 self._guests[name] = 0
+                self._loaded.pop(name, None)
                 self._lock.notify_all()
 
     def stopped(self, name: str, pid: int) -> None:
@@ -64,4 +78,5 @@ class Vmm:
                 raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), name)
             del self._guests[name]
             self._killed.discard(name)
+            self._loaded.pop(name, None)
             self._remove_node(f"/dev/vmm/{name}")

@@ -49,6 +49,10 @@ def shown(interface: Interface, *, is_member: bool) -> str:
             f"\tvlan: {interface.vlan.get('vlan', '0')} vlanproto: 802.1q vlanpcp: 0 parent interface: "
             f"{interface.vlan.get('vlandev', '<none>')}"
         )
+    if interface.vxlan:
+        local, group = interface.vxlan.get("vxlanlocal", "0.0.0.0"), interface.vxlan.get("vxlangroup")  # noqa: S104 - text
+        peer = f"group {group}" if group else f"remote {interface.vxlan.get('vxlanremote', '0.0.0.0')}"  # noqa: S104 - text
+        lines.append(f"\tvxlan vni {interface.vxlan.get('vxlanid', '-1')} local {local}:4789 {peer}:4789")
     if interface.driver == "bridge":
         lines += _bridge(interface)
     if interface.groups:
