@@ -37,7 +37,7 @@ DIRECTORIES = (
 # hier(7): where FreeBSD keeps what busybox can do as well
 BASE = {
     "bin": "[ cat chmod cp date echo ed expr kill ln ls mkdir mv pwd realpath rm rmdir sleep stty sync test",
-    "sbin": "ping route",
+    "sbin": "ping",
     "usr/bin": "awk basename bc cal cmp comm cut diff dirname du ee egrep env expand factor false fgrep find fold grep"
     " gunzip gzip head hexdump id install less logname md5sum mkfifo mktemp more nc nice nl nohup od paste patch"
     " printenv printf readlink renice rev sed seq sha256sum sort split stat strings tail tar tee time touch tr true"
