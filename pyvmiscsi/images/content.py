@@ -50,7 +50,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a transfer wrote: how many bytes of disk, and their `digest.DiskDigest`, if one was taken."""
+    """What a transfer wrote: how many bytes of disk, and their `digest.DiskHash`, if one was taken."""
 
     length: int
     digest: str | None

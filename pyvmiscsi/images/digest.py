@@ -1,4 +1,4 @@
-"""Digests beside other work: hashlib lets go of the interpreter, so a thread of its own costs next to nothing.
+"""The digest of a disk, taken by whatever thread has the bytes in its processor's cache.
 
 A SHA-256 has to go over every byte, also over zeros that nobody reads or writes: of a large sparse disk it would take
 longer than all the rest. So a disk's digest is the SHA-256 of the SHA-256s of its MiBs, in which a MiB of zeros is a
@@ -10,15 +10,11 @@ constant. Where the disk is a file, standard tools take it, too:
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
 
 from pyvmiscsi.images.content import Piece, Zeros
+from pyvmiscsi.images.pieces import is_zero
 
-_BEHIND = 16
-"""How many pieces are kept until they are hashed."""
 _PART = 1024 * 1024
 _SOME_ZEROS = memoryview(bytes(_PART))
 _ZERO_PART = hashlib.sha256(_SOME_ZEROS).digest()
@@ -85,40 +81,10 @@ class DiskHash:
             self._part, self._room, self._zeros = hashlib.sha256(), _PART, 0
 
 
-class DiskDigest:
-    """A `DiskHash`, taken by a thread of its own, a bounded number of pieces behind."""
-
-    def __init__(self) -> None:
-        self._hash = DiskHash()
-        self._behind: deque[Future[None]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._thread.shutdown(cancel_futures=True)
-
-    def add(self, piece: Piece) -> None:
-        """The next piece, once there is room for it; it must not be changed any more."""
-        self._behind.append(self._thread.submit(self._hash.add, piece))
-        if len(self._behind) > _BEHIND:
-            self._behind.popleft().result()
-
-    def hexdigest(self) -> str | None:
-        """Of all pieces so far, which are then the whole disk."""
-        while self._behind:
-            self._behind.popleft().result()
-        return self._hash.hexdigest()
-
-
-class NoDigest(DiskDigest):
-    """Takes no digest."""
-
-    def add(self, piece: Piece) -> None:
-        """Pass over it."""
-
-    def hexdigest(self) -> None:
-        """None."""
+def hashed_by(digest: DiskHash | None, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces, those that are zero as `Zeros`; the digest, if there is one, is of all that were handed out."""
+    for piece in pieces:
+        known = Zeros(len(piece)) if not isinstance(piece, Zeros) and is_zero(piece) else piece
+        if digest is not None:
+            digest.add(known)
+        yield known

@@ -1,4 +1,4 @@
-"""A disk's bytes onto a LUN: read ahead, hashed beside, many commands in flight."""
+"""A disk's bytes onto a LUN: read ahead, hashed as they are read, many commands in flight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pyvmiscsi.errors import ImageError, InputError, IscsiError, ProofError
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import DiskDigest, DiskHash, NoDigest
+from pyvmiscsi.images.digest import DiskHash, hashed_by
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
@@ -30,10 +30,7 @@ def fill(
     """
     if content.length is not None:
         _refuse_larger(content, content.length, device)
-    with (
-        DiskDigest() if hashed else NoDigest() as digest,
-        _Filling(device, content, digest, progress).whose_errors_tell() as filling,
-    ):
+    with _Filling(device, content, DiskHash() if hashed else None, progress).whose_errors_tell() as filling:
         if not fresh:
             _clear(device, content, progress)
         return filling.run()
@@ -42,7 +39,7 @@ def fill(
 class _Filling:
     """One content on its way onto one LUN."""
 
-    def __init__(self, device: BlockDevice, content: Content, digest: DiskDigest, progress: Progress) -> None:
+    def __init__(self, device: BlockDevice, content: Content, digest: DiskHash | None, progress: Progress) -> None:
         self._device = device
         self._content = content
         self._digest = digest
@@ -55,7 +52,8 @@ class _Filling:
         """How far all of it was written."""
 
     def run(self) -> Written:
-        with Ahead(self._content.pieces(self._device.longest_piece)) as ahead:
+        pieces = hashed_by(self._digest, self._content.pieces(self._device.longest_piece))
+        with Ahead(pieces) as ahead:
             while not ahead.is_over:
                 if ahead.wait(_TEND_SECONDS):
                     for _ in self._device.write_stream(self._burst(ahead)):
@@ -66,7 +64,7 @@ class _Filling:
         if not self._length:
             raise ImageError(f"{self._content.name}: is empty")
         self._device.flush()
-        return Written(self._length, self._digest.hexdigest())
+        return Written(self._length, self._digest.hexdigest() if self._digest is not None else None)
 
     @contextmanager
     def whose_errors_tell(self) -> Iterator[_Filling]:
@@ -88,10 +86,7 @@ class _Filling:
             _refuse_larger(self._content, self._length + len(piece), self._device)
             self._progress(self._content.done, self._content.total)
             offset, self._length = self._length, self._length + len(piece)
-            if isinstance(piece, Zeros) or is_zero(piece):
-                self._digest.add(Zeros(len(piece)))
-            else:
-                self._digest.add(piece)
+            if not isinstance(piece, Zeros):
                 self._ends.append(self._length)
                 yield offset, piece
 
