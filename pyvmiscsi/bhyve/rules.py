@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from pyvmiscsi.bhyve import device_rules
+from pyvmiscsi.bhyve import device_rules, host_rules
 from pyvmiscsi.bhyve.broken import listed_as_one_of, twins
 from pyvmiscsi.bhyve.capabilities import FIRMWARE_DIRECTORY, Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig
@@ -21,7 +21,6 @@ from pyvmiscsi.bhyve.slots import HOST_BRIDGE, LPC, Slot
 from pyvmiscsi.bhyve.surroundings import Surroundings, needed_files
 from pyvmiscsi.errors import InputError, Problem, RuleError
 
-_MACHINES = ("amd64",)
 _NICENESS = range(-20, 21)  # setpriority(2)
 _FIRST_SLOTS = range(1, LPC.slot)
 _AMOUNT = re.compile(r"[0-9]{1,18}[KMGTPE]?", re.IGNORECASE | re.ASCII)  # expand_number(3), as rctl(8) reads amounts
@@ -52,15 +51,12 @@ def problems(
         *_words(guest, devices),
         *_places(guest, devices),
         *_display(guest, devices, around),
-        *_limits(guest),
+        *_limits(guest, capabilities),
     )
 
 
 def _machine(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem]:
-    if capabilities.machine not in _MACHINES:
-        yield Problem(
-            "host", f"it is an {capabilities.machine} machine", "choose an amd64 host: others are not supported"
-        )
+    yield from host_rules.host(guest, capabilities)
     if guest.uuid is None:
         yield Problem("uuid", "missing", "write uuid=… (uuidgen(1)): else the guest has another one on every host")
     if guest.hostbridge not in (*HOST_BRIDGES, "none"):
@@ -183,13 +179,16 @@ def _display(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iter
         yield listed_as_one_of("graphics_vga", graphics.vga, ("on", "io", "off"))
 
 
-def _limits(guest: GuestConfig) -> Iterator[Problem]:
+def _limits(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem]:
     if guest.priority is not None and guest.priority not in _NICENESS:
         yield Problem("priority", f"{guest.priority}", f"write {_NICENESS.start} to {_NICENESS.stop - 1}")
     for name in ("pcpu", "rbps", "wbps", "riops", "wiops"):
         amount = getattr(guest.limits, name)
         if amount is not None and _AMOUNT.fullmatch(amount) is None:
             yield Problem(f"limit_{name}", f"{amount!r} is not an amount", "write a number, or one such as 10M")
+        if amount is not None and not capabilities.limits_processes:
+            remedy = "write kern.racct.enable=1 into /boot/loader.conf there and boot it, or take the limit away"
+            yield Problem(f"limit_{name}", "rctl(8) is switched off on this host, so it would have no effect", remedy)
 
 
 def _said_slots(options: str) -> Iterator[Slot]:

@@ -20,6 +20,11 @@ firmware=/usr/local/share/uefi-firmware/BHYVE_UEFI.fd
 """
 
 
+@pytest.mark.parametrize(("said", "limits"), [("1", True), ("0", False), ("", False)])
+def test_without_racct_nothing_limits_a_process(said: str, limits: bool) -> None:
+    assert parse_capabilities(f"{ANSWER}racct={said}\n").limits_processes is limits
+
+
 def test_reads_the_answer() -> None:
     assert parse_capabilities(ANSWER) == Capabilities(
         release=1403000,

@@ -168,6 +168,14 @@ def test_another_kind_of_machine_is_refused() -> None:
     assert [problem.where for problem in found] == ["host"]
 
 
+def test_a_limit_that_the_host_would_not_keep_is_refused() -> None:
+    host = replace(HOST, limits_processes=False)
+    limited = guest_of("web1", CONF + 'limit_pcpu="50"\n')
+    (problem,) = problems(limited, host, devices_of(limited))
+    assert str(problem) == "limit_pcpu: rctl(8) is switched off on this host, so it would have no effect"
+    assert problems(limited, HOST, devices_of(limited)) == ()
+
+
 def test_the_template_of_the_variables_must_be_there() -> None:
     guest = replace(web1(), uefi_vars=True)
     bare = replace(HOST, firmware=frozenset(path for path in HOST.firmware if "VARS" not in path))
@@ -217,7 +225,7 @@ def test_a_lun_need_not_be_there_before_it_is_attached() -> None:
 
 
 def test_a_switch_that_the_host_lacks_is_named() -> None:
-    (problem,) = problems(web1(), HOST, with_iso(None), Surroundings(missing_bridges=frozenset({"public"})))
+    (problem,) = problems(web1(), HOST, with_iso(None), Surroundings(missing_switches=frozenset({"public"})))
     assert str(problem) == "network0_switch: the host has no switch public"
 
 

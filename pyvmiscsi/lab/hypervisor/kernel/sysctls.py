@@ -107,6 +107,7 @@ def oids(*, hostname: str, release: str, version: str, osreldate: int, ncpu: int
         Oid("kern.securelevel", "-1", "Current secure level", writable=True),
         Oid("kern.smp.cpus", str(ncpu), "Number of CPUs online"),
         Oid("kern.disks", "", "names of available disks", number=False),
+        Oid("kern.racct.enable", "0", "Enable RACCT/RCTL"),
         Oid("hw.machine", "amd64", "Machine class", number=False),
         Oid("hw.machine_arch", "amd64", "System architecture", number=False),
         Oid("hw.model", "Lab CPU", "Machine model", number=False),
