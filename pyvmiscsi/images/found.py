@@ -11,6 +11,7 @@ from pyvmiscsi.images.formats import HEAD, PACKED, Foreign, Format, Kind, format
 from pyvmiscsi.images.given import Given
 from pyvmiscsi.images.headers import Header, head_of, header_of
 from pyvmiscsi.images.xz import FOOTER, XzIndex
+from pyvmiscsi.images.zstd_frames import content_size
 from pyvmiscsi.units import SECTOR
 
 
@@ -37,7 +38,9 @@ def found(given: Given) -> Found:
     if kind in PACKED:
         has_footer = format_named(PurePath(given.name).stem) is Foreign.VHD
         index = _xz_index(given) if kind is Format.XZ else None
-        length = index.length - has_footer * vhd.FOOTER if index else None
+        length = index.length if index else _zstd_length(given) if kind is Format.ZSTD else None
+        if length is not None and has_footer:
+            length = max(length - vhd.FOOTER, 0)
         return Found(kind, length, has_footer=has_footer, index=index)
     if kind is Format.RAW or (kind is Foreign.VHD and not head.startswith(vhd.MAGIC)):
         return _raw(given, kind)
@@ -58,6 +61,11 @@ def _xz_index(given: Given) -> XzIndex | None:
     size = XzIndex.size_in(footer) if footer else None
     end = given.tail(size + FOOTER) if size else None
     return XzIndex.parse(end[:-FOOTER], end[-FOOTER:], given.size or 0) if end else None
+
+
+def _zstd_length(given: Given) -> int | None:
+    """What is in a local .zst file, where its frames tell: whoever unpacks one holds it to what it told."""
+    return content_size(given.at, given.size) if given.local is not None and given.size is not None else None
 
 
 def _raw(given: Given, kind: Kind) -> Found:

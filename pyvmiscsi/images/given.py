@@ -59,8 +59,14 @@ class Given:
         """The last bytes, of a local file; None for what comes only once."""
         if self.local is None or self.size is None:
             return None
+        return self.at(max(self.size - length, 0), length)
+
+    def at(self, offset: int, length: int) -> bytes:
+        """At most so many bytes of a local file, from `offset` on; none of what comes only once."""
+        if self.local is None:
+            return b""
         try:
-            return os.pread(self.local, length, max(self.size - length, 0))
+            return os.pread(self.local, length, offset)
         except OSError as error:
             raise self._unreadable(error) from error
 

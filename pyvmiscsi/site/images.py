@@ -156,8 +156,8 @@ class Image:
     ) -> None:
         """Make the image of a file, of what a web server sends, or of standard input (`-`).
 
-        `size` is that of its volume: without it, that of the disk in it. A compressed file does not tell: it is then
-        unpacked twice, and one that is no local file needs the size.
+        `size` is that of its volume: without it, that of the disk in it. A .gz does not tell, nor a .zst that was
+        packed from a pipe: it is then unpacked twice. Whatever is packed and no local file needs the size.
         `sha256` is that of the file as given, or its SHA-512; `checksums` is where a list has it, a URL or a path, or
         `auto` for beside the file. `verify` reads all of it back. Raises InputError and ImageError, before
         anything is made where that can be known, and AlreadyExistsError for an image of that name.

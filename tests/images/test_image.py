@@ -40,7 +40,7 @@ def test_is_the_disk_that_was_packed(kind: Format, tmp_path: Path) -> None:
 def test_tells_how_far_it_is_in_bytes_of_the_file(kind: Format, tmp_path: Path) -> None:
     place = put(tmp_path, kind)
     with open_image(str(place)) as content:
-        assert content.length == (len(DISK) if kind in (Format.RAW, Format.XZ) else None)
+        assert content.length == (len(DISK) if kind is not Format.GZIP else None)
         assert content.total == place.stat().st_size
         list(content.pieces(4096))
         assert content.done == content.total
