@@ -8,12 +8,23 @@ VERBS = {
     "install": ("installing", "Start a guest with an installation medium in its drive, until it reboots."),
     "iso": ("installing", "The installation media on a hypervisor: list them, fetch one, or let one go."),
     "stop": ("life", "Press the guest's power button, and see its disks logged out."),
+    "restart": (
+        "power",
+        "Have a guest power off and run again at once, with the disks, sessions and settings that it has.",
+    ),
+    "reset": ("power", "Press a guest's reset button: what it has not written yet is lost, and it runs again at once."),
+    "poweroff": ("power", "Take a guest's power away: what it has not written yet is lost. Its disks are logged out."),
     "startall": ("power", "Start on each hypervisor what its own vm_list names, in that order, vm_delay apart."),
     "stopall": (
         "power",
         "Press the power button of every guest that runs, those of vm_list from its end, and see all disks logged out.",
     ),
     "console": ("life", "The guest's serial console on this terminal; `~.` leaves it."),
+    "set": ("configuring", "Change keys of a guest's configuration. What would keep the guest from starting is refused."),
+    "configure": (
+        "configuring",
+        "Open a guest's configuration in $EDITOR. What would keep the guest from starting is refused, and kept.",
+    ),
     "add": ("devices", "Give a stopped guest another disk or network. None of its other devices moves."),
     "remove": ("devices", "Take a disk or network from a stopped guest. None of its other devices moves."),
     "resize": ("resizing", "Make a disk larger, also while the guest runs. It is never made smaller."),

@@ -1,4 +1,4 @@
-"""`pyvmiscsi vm`: all guests of a hypervisor at once."""
+"""`pyvmiscsi vm`: the buttons of a guest that runs, and those of all guests of a hypervisor."""
 
 from typing import Annotated
 
@@ -8,9 +8,65 @@ from .. import show
 from ..frame import of
 from ..interruption import run_of
 from .outcomes import conclude, teller
-from .words import Deadline, DryRun, OnHosts, Yes
+from .words import Datastore, Deadline, DryRun, Name, OnHosts, show_preview
+from .words import Yes as YesAlone
 
 app = typer.Typer()
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", "--force", "-f", help="Do not ask.")]
+"""As vm-bhyve's -f of these verbs."""
+
+
+@app.command("restart")
+def restart(
+    ctx: typer.Context,
+    name: Name,
+    datastore: Datastore = None,
+    deadline: Deadline = 120.0,
+    dry_run: DryRun = False,
+) -> None:
+    """Have a guest power off and run again at once, with the disks, sessions and settings that it has."""
+    invocation = of(ctx)
+    guest = invocation.site().configured_guest(str(name), datastore)
+    if dry_run:
+        show_preview(invocation, guest.preview_restart())
+        return
+    with run_of(invocation) as run:
+        where = guest.restart(deadline=deadline, run=run)
+    show.text(invocation, f"guest {name} runs again on {where}", {"guest": str(name), "host": where})
+
+
+@app.command("reset")
+def reset(
+    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Press a guest's reset button: what it has not written yet is lost, and it runs again at once."""
+    invocation = of(ctx)
+    guest = invocation.site().configured_guest(str(name), datastore)
+    if dry_run:
+        show_preview(invocation, guest.preview_reset())
+        return
+    invocation.confirm(f"Reset guest {name}, and lose what it has not written yet?", yes=yes)
+    with run_of(invocation) as run:
+        where = guest.reset(run)
+    show.text(invocation, f"guest {name} was reset and runs again on {where}", {"guest": str(name), "host": where})
+
+
+@app.command("poweroff")
+def poweroff(
+    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Take a guest's power away: what it has not written yet is lost. Its disks are logged out."""
+    invocation = of(ctx)
+    guest = invocation.site().configured_guest(str(name), datastore)
+    if dry_run:
+        for preview in guest.preview_poweroff():
+            show_preview(invocation, preview)
+        return
+    invocation.confirm(f"Take the power from guest {name}, and lose what it has not written yet?", yes=yes)
+    with run_of(invocation) as run:
+        guest.poweroff(run)
+    show.text(invocation, f"guest {name} is off", {"guest": str(name)})
 
 
 @app.command("startall")
@@ -51,7 +107,7 @@ def stopall(
         bool, typer.Option("--at-once", "-f", help="In no order, as vm-bhyve's -f; it forces nobody off.")
     ] = False,
     poweroff: Annotated[bool, typer.Option("--poweroff", help="Power off who is still there at the deadline.")] = False,
-    yes: Yes = False,
+    yes: YesAlone = False,
 ) -> None:
     """Press the power button of every guest that runs, those of vm_list from its end, and see all disks logged out."""
     invocation = of(ctx)

@@ -10,7 +10,9 @@ from pyvmiscsi.bhyve import capabilities, hypervisor_text
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig, Loader
 from pyvmiscsi.bhyve.devices import Devices
+from pyvmiscsi.bhyve.host_rules import asks_bhyve
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
+from pyvmiscsi.bhyve.keeper import Keeper
 from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, grub_files, vars_file
 from pyvmiscsi.bhyve.run_lock import RunLock
 from pyvmiscsi.bhyve.supervisor import (
@@ -86,9 +88,13 @@ class Hypervisor:
         self._state_directory = state_directory
         self._clock = clock
 
-    def capabilities(self) -> Capabilities:
-        """The host's release, limits, modules and firmware, in one call."""
-        return capabilities.parse_capabilities(self._host.script(capabilities.QUESTION).text)
+    def capabilities(self, guest: GuestConfig | None = None) -> Capabilities:
+        """The host's release, limits, modules and firmware, in one call.
+
+        bhyve itself is asked what it has for a guest that wants more than any bhyve has.
+        """
+        ask = "yes" if guest is not None and asks_bhyve(guest) else "no"
+        return capabilities.parse_capabilities(self._host.script(capabilities.QUESTION, ask).text)
 
     def load_modules(self) -> None:
         """See that vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
@@ -113,6 +119,10 @@ class Hypervisor:
     def run_lock(self, guest: GuestName, directory: str) -> RunLock:
         """The guest's lock, as this host takes it; `directory` holds the guest's configuration."""
         return RunLock(self._host, guest, directory, self._run_directory(guest))
+
+    def keeper(self, guest: GuestName, directory: str) -> Keeper:
+        """Who starts the guest again when it ends; `directory` holds its configuration."""
+        return Keeper(self._host, guest, directory, self._run_directory(guest))
 
     def keep_variables(self, guest: GuestConfig, directory: str) -> None:
         """Give a guest with `uefi_vars` its own copy of the firmware's variables, unless it has one."""

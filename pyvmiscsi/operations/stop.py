@@ -22,10 +22,13 @@ def stop_plan(
     scene: Scene,
     *,
     host: str,
-    deadline: float,
+    deadline: float | None,
     force: bool,
 ) -> Plan:
-    """The supervisor does all of it when it lives; what it could not do is done here."""
+    """The supervisor does all of it when it lives; what it could not do is done here.
+
+    The guest has `deadline` seconds to power off by itself, or is not asked to at all without one.
+    """
     hypervisor = Hypervisor(scene.host(host))
     stopped = GuestStopped(hypervisor, guest, deadline, force)
     logouts = tuple(DiskDetached(scene.initiator(host), host, target) for target in targets)

@@ -62,7 +62,7 @@ class GuestRunning:
         devices = Devices(self.directory, self._found_disks(), backends)
         installing = replace(devices, install_iso=self.iso)
         hypervisor.write_grub_files(self.config, installing)
-        capabilities = hypervisor.capabilities()
+        capabilities = hypervisor.capabilities(self.config)
         argv, conf = self._command(hypervisor, capabilities, devices)
         supervision = Supervision(
             guest=self.config.name,
@@ -166,11 +166,14 @@ class NobodyStarts:
 
 @dataclass(frozen=True, slots=True)
 class GuestStopped:
-    """Nothing of the guest runs on the host; it was asked to power off and, if `force`, made to."""
+    """Nothing of the guest runs on the host; it was asked to power off and, if `force`, made to.
+
+    Without a `deadline` nobody asked it.
+    """
 
     hypervisor: Hypervisor
     guest: GuestName
-    deadline: float
+    deadline: float | None
     force: bool
     signed: ClassVar[bool] = False
 
@@ -183,18 +186,25 @@ class GuestStopped:
 
     def make(self) -> None:
         try:
-            self.hypervisor.ask_to_stop(self.guest)
-            self.hypervisor.wait_stopped(self.guest, deadline=self.deadline)
+            if self.deadline is None or not self._has_heard(self.deadline):
+                self.hypervisor.force_poweroff(self.guest)
+                self.hypervisor.wait_stopped(self.guest, deadline=_FORCED_OFF)
         except NotFoundError:
             self.hypervisor.sweep(self.guest)  # a virtual machine nobody runs
-        except DeadlineError:
-            if not self.force:
-                raise
-            self.hypervisor.force_poweroff(self.guest)
-            self.hypervisor.wait_stopped(self.guest, deadline=_FORCED_OFF)
 
     def undo(self) -> None:
         """A guest that was stopped is started by `vm start`, when somebody wants it."""
+
+    def _has_heard(self, deadline: float) -> bool:
+        """Whether it powered off by itself; DeadlineError when it did not and is not to be made to."""
+        self.hypervisor.ask_to_stop(self.guest)
+        try:
+            self.hypervisor.wait_stopped(self.guest, deadline=deadline)
+        except DeadlineError:
+            if not self.force:
+                raise
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyvmiscsi.bhyve import capabilities, config_path, hypervisor, hypervisor_text, network, run_lock
+from pyvmiscsi.bhyve import capabilities, config_path, hypervisor, hypervisor_text, keeper, network, run_lock
 
-_MODULES = (capabilities, config_path, hypervisor, hypervisor_text, network, run_lock)
+_MODULES = (capabilities, config_path, hypervisor, hypervisor_text, keeper, network, run_lock)
 
 
 def _scripts() -> Iterator[tuple[str, str]]:

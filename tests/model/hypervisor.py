@@ -59,6 +59,11 @@ class MemoryHost(FakeHost):
     shared: FakeHost = field(default_factory=FakeHost)
     config_path: str = "/vmconfig"
     running: dict[str, Running] = field(default_factory=dict)
+    processes: dict[str, int] = field(default_factory=dict)
+    """The bhyve of a guest that was run anew; all others have 4201."""
+    deaf: set[str] = field(default_factory=set)
+    """Guests that do not hear their power button."""
+    comes_back: bool = True
 
     def __post_init__(self) -> None:
         self.answer = self._answer
@@ -74,6 +79,7 @@ class MemoryHost(FakeHost):
             "destroy the taps of a guest": lambda *_: Reply(),
             "destroy a virtual machine": lambda *_: Reply(),
             "signal a guest": self._signal,
+            "ask for a guest's next run": self._run_anew,
             "sweep what is left of a guest": self._sweep,
             "move a guest's directory": self._move_directory,
             "remove a guest's directory": self._remove_directory,
@@ -178,7 +184,7 @@ class MemoryHost(FakeHost):
     def _look(self, state_directory: str) -> Reply:
         lines: list[str] = []
         for guest, running in self.running.items():
-            lines += [f"vmm {guest}", f"process {guest} 4201", f"supervised {guest}"]
+            lines += [f"vmm {guest}", f"process {guest} {self.processes.get(guest, 4201)}", f"supervised {guest}"]
             lines += [f"status {guest} state=running", f"status {guest} operation={running.operation}"]
         for path, data in self.files.items():
             if path.startswith(f"{state_directory}/") and path.endswith("/status"):
@@ -219,6 +225,18 @@ class MemoryHost(FakeHost):
         if self._first_line(f"{running.lock}.op") == running.operation:
             self._unlock(running.lock, run)
         self.files[f"{run}/status"] = f"state=stopped\noperation={running.operation}\nexit=1\n".encode()
+        return Reply()
+
+    def _run_anew(self, run: str, directory: str, guest: str, _process: str, _vm_bhyve: str, how: str) -> Reply:
+        """Whoever keeps it starts it again, or ends it when it does not come back."""
+        if guest not in self.running:
+            return Reply(status=66)
+        assert f"{directory}/" in self.running[guest].lock
+        if how == "restart" and guest in self.deaf:
+            return Reply()
+        if not self.comes_back:
+            return self._signal("", "", "", guest, run)
+        self.processes[guest] = self.processes.get(guest, 4201) + 1
         return Reply()
 
     def _sweep(self, _pattern: str, guest: str, run: str, _vm_bhyve: str) -> Reply:

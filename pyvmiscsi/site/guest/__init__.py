@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from pyvmiscsi.site.guest.attaching import Attaching
 from pyvmiscsi.site.guest.chap import Chap
+from pyvmiscsi.site.guest.configuring import Configuring
 from pyvmiscsi.site.guest.copies import Copies
 from pyvmiscsi.site.guest.devices import Devices
 from pyvmiscsi.site.guest.imaging import Imaging
 from pyvmiscsi.site.guest.installing import Installing
 from pyvmiscsi.site.guest.naming import Naming
 from pyvmiscsi.site.guest.parking import Parking
+from pyvmiscsi.site.guest.power import Power
 from pyvmiscsi.site.guest.removal import Removal
 from pyvmiscsi.site.guest.resizing import Resizing
 from pyvmiscsi.site.guest.snapshots import Snapshots
 
 
-class Guest(Installing, Attaching, Devices, Resizing, Chap, Snapshots, Copies, Imaging, Naming, Parking, Removal):
+class Guest(
+    Installing,
+    Power,
+    Attaching,
+    Configuring,
+    Devices,
+    Resizing,
+    Chap,
+    Snapshots,
+    Copies,
+    Imaging,
+    Naming,
+    Parking,
+    Removal,
+):
     """One guest of a datastore, by name; nothing of it is kept here, so every answer is fresh."""
 
 

@@ -9,23 +9,23 @@ from dataclasses import replace
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
-from pyvmiscsi.bhyve.rules import check
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
 from pyvmiscsi.operations.pairing import configured_targets
 from pyvmiscsi.operations.pending import PlannedOperation
-from pyvmiscsi.operations.start import StartRequest, start_intent, start_journal, start_plan, supposed_devices
+from pyvmiscsi.operations.start import StartRequest, start_intent, start_journal, start_plan
 from pyvmiscsi.operations.stop import stop_plan
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.site.connections import SiteScene
-from pyvmiscsi.site.guest.access import GuestAccess
+from pyvmiscsi.site.guest.judging import Judging
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import guest_view, survey_hosts
 from pyvmiscsi.site.views import GuestView
 from pyvmiscsi.steps.lock import NoJournal
 
 
-class Life(GuestAccess):
+class Life(Judging):
     """From a configuration to a running guest, and back."""
 
     def info(self) -> GuestView:
@@ -48,9 +48,10 @@ class Life(GuestAccess):
         return self._begin(self._start_request(host or scene.host_names(self.datastore)[0], scene), scene, run)
 
     def preview_start(self, host: str | None = None) -> Preview:
-        """The steps that `start` would take; nothing is changed."""
+        """The steps that `start` would take; nothing is changed. RuleError as `start`."""
         scene = self._scene()
         request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
+        self._refuse_unstartable(request, scene)
         return Run().engine().preview(start_plan(request, self.datastore, scene, ""))
 
     def planned_start(self, intent: Intent) -> PlannedOperation:
@@ -64,16 +65,20 @@ class Life(GuestAccess):
 
         DeadlineError when it does not power off in time and `force` does not say to make it.
         """
-        hosts = survey_hosts(self.datastore, self._connections)
-        _, where = hosts.state_of(str(self.name))
-        names = [glance.name for glance in hosts.hosts if where in (None, glance.name)]
-        if not names:
-            raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
-        self._see_off(names, deadline=deadline, force=force, run=run)
+        self._see_off(self._where_it_may_be(), deadline=deadline, force=force, run=run)
 
     def stop_on(self, host: str, *, deadline: float = 120.0, force: bool = False, run: Run | None = None) -> None:
         """The same on one host, without a look at any other."""
         self._see_off([host], deadline=deadline, force=force, run=run)
+
+    def poweroff(self, run: Run | None = None) -> None:
+        """The same without asking the guest: its power goes off now, and what it had not written yet is lost."""
+        self._see_off(self._where_it_may_be(), deadline=None, force=True, run=run)
+
+    def preview_poweroff(self) -> tuple[Preview, ...]:
+        """The steps that `poweroff` would take, for each host on which the guest may be; nothing is changed."""
+        plans = self._off_plans(self._where_it_may_be(), deadline=None, force=True)
+        return tuple(Run().engine().preview(plan) for plan in plans)
 
     def console(self) -> int:
         """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
@@ -83,18 +88,42 @@ class Life(GuestAccess):
         scene = self._scene()
         return scene.host(host).interact(["/usr/bin/cu", "-l", console(self._config(host, scene), end="B")])
 
-    def _see_off(self, hosts: Sequence[str], *, deadline: float, force: bool, run: Run | None) -> None:
+    def _see_off(self, hosts: Sequence[str], *, deadline: float | None, force: bool, run: Run | None) -> None:
+        intent = replace(new_intent("stop", str(self.name), {}), kept=False)
+        for plan in self._off_plans(hosts, deadline=deadline, force=force):
+            (run or Run()).engine().execute(plan, NoJournal(), intent)
+
+    def _off_plans(self, hosts: Sequence[str], *, deadline: float | None, force: bool) -> list[Plan]:
         scene = self._scene()
         conf = self._config_text(hosts[0], scene)
         targets = configured_targets(parse_guest(self.name, conf), conf, self.datastore)
-        intent = replace(new_intent("stop", str(self.name), {}), kept=False)
-        for host in hosts:
-            plan = stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
-            (run or Run()).engine().execute(plan, NoJournal(), intent)
+        return [
+            stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
+            for host in hosts
+        ]
+
+    def _where_it_runs(self) -> str:
+        """The host on which its bhyve is; NotFoundError when it does not run, HostUnreachableError when none can tell."""
+        hosts = survey_hosts(self.datastore, self._connections)
+        state, where = hosts.state_of(str(self.name))
+        if state == "Running" and where is not None:
+            return where
+        if state == "Locked" and where not in {glance.name for glance in hosts.hosts}:
+            raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
+        raise NotFoundError(f"guest {self.name}: not running", hint=f"pyvmiscsi vm start {self.name}")
+
+    def _where_it_may_be(self) -> list[str]:
+        """The host that runs it, or has its lock; any that answers, when none is known to."""
+        hosts = survey_hosts(self.datastore, self._connections)
+        _, where = hosts.state_of(str(self.name))
+        names = [glance.name for glance in hosts.hosts if where in (None, glance.name)]
+        if not names:
+            raise HostUnreachableError(f"guest {self.name}: on {where}, which does not answer")
+        return names
 
     def _begin(self, request: StartRequest, scene: SiteScene, run: Run | None) -> str:
         """Run the guest, or install it; the host's name."""
-        check(request.config, Hypervisor(scene.host(request.host)).capabilities(), supposed_devices(request))
+        check(request.config, Hypervisor(scene.host(request.host)).capabilities(request.config), supposed_devices(request))
         verb, asked = start_intent(str(self.name), request.host, request.iso)
         intent = new_intent(verb, str(self.name), asked)
         operation = self._planned_start(request, intent, scene)
