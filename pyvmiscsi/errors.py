@@ -79,7 +79,7 @@ class Problem:
 class PyvmiscsiError(Exception):
     """What went wrong in one line, and in `hint` what to do about it.
 
-    Where several things were found wrong at once, `problems` has all of them, and the line tells the first.
+    Where several things of a `subject` were found wrong at once, `problems` has them, and the line tells the first.
     """
 
     code: ClassVar[str] = "internal"
@@ -90,6 +90,7 @@ class PyvmiscsiError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.subject = ""
         self.problems: tuple[Problem, ...] = ()
 
     @classmethod
@@ -97,7 +98,7 @@ class PyvmiscsiError(Exception):
         """The error that tells these problems of `subject`, at least one."""
         more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
         error = cls(f"{subject}: {problems[0]}{more}", hint=problems[0].remedy)
-        error.problems = tuple(problems)
+        error.subject, error.problems = subject, tuple(problems)
         return error
 
     def __str__(self) -> str:

@@ -20,7 +20,10 @@ VERBS = {
         "Press the power button of every guest that runs, those of vm_list from its end, and see all disks logged out.",
     ),
     "console": ("life", "The guest's serial console on this terminal; `~.` leaves it."),
-    "set": ("configuring", "Change keys of a guest's configuration. What would keep the guest from starting is refused."),
+    "set": (
+        "configuring",
+        "Change keys of a guest's configuration. What would keep the guest from starting is refused.",
+    ),
     "configure": (
         "configuring",
         "Open a guest's configuration in $EDITOR. What would keep the guest from starting is refused, and kept.",

@@ -40,7 +40,7 @@ class ConfText:
     def pairs(self) -> dict[str, str]:
         """Every key and its value, in the order of their first lines."""
         found: dict[str, str] = {}
-        for key, value in self._settings():
+        for key, value in settings_in(self):
             found.setdefault(key, value)
         return found
 
@@ -69,23 +69,33 @@ class ConfText:
         added = (f'{key}="{new}"\n' for key, new in pending.items() if new is not None)
         return ConfText(body + "".join(added))
 
+    def as_bytes(self) -> bytes:
+        """The text as a file holds it: whatever bytes it was read from, they are these."""
+        return self.text.encode(errors="surrogateescape")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ConfText:
+        return cls(data.decode(errors="surrogateescape"))
+
     def changes_to(self, other: ConfText) -> dict[str, str | None]:
         """What `changed` must be told for this text to say what the other says."""
         here, there = self.pairs(), other.pairs()
         gone: dict[str, str | None] = dict.fromkeys(key for key in here if key not in there)
         return gone | {key: value for key, value in there.items() if here.get(key) != value}
 
-    def _settings(self) -> Iterator[tuple[str, str]]:
-        for line in _LINE.findall(self.text):
-            key = _key_of(line)
-            if key is not None:
-                yield key, _effective(line).partition("=")[2]
-
     def __str__(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
         return f"ConfText({', '.join(self.pairs())})"
+
+
+def settings_in(text: ConfText) -> Iterator[tuple[str, str]]:
+    """Every key and value in the order of the lines, repeated ones too."""
+    for line in _LINE.findall(text.text):
+        key = _key_of(line)
+        if key is not None:
+            yield key, _effective(line).partition("=")[2]
 
 
 def is_true(value: str | None) -> bool:

@@ -81,7 +81,7 @@ def networks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iter
             yield listed_as_one_of(f"{network.key}_type", network.emulation, NETWORK_EMULATIONS)
         if network.number not in devices.backends or not (network.switch or network.device):
             yield Problem(network.key, "it is plugged into nothing", "name its switch, and see that the host has it")
-        if network.switch in around.missing_bridges and not network.device:
+        if network.switch in around.missing_switches:
             yield Problem(
                 f"{network.key}_switch",
                 f"the host has no switch {network.switch}",

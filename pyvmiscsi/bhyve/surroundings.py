@@ -6,13 +6,15 @@ One question to the host, and its answer read. No command here opens a disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from pyvmiscsi.bhyve.bridges import find_bridge
 from pyvmiscsi.bhyve.conf_text import ConfText, is_true
 from pyvmiscsi.bhyve.config import GuestConfig, Loader
 from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.loader import BHYVELOAD, GRUB_BHYVE, bootrom, vars_file
+from pyvmiscsi.bhyve.network import Sight
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 
@@ -22,15 +24,8 @@ _QUESTION = r"""# look around a guest
 config_path=$1
 echo "hostname $(/bin/hostname)"
 shift
-for word do
-    case $word in
-    file:*) [ -e "${word#file:}" ] || echo "missing $word" ;;
-    bridge:*)
-        name=${word##*:} group=${word#bridge:} group=${group%%:*}
-        [ -n "$(/sbin/ifconfig -g "$group" 2>/dev/null)" ] || /sbin/ifconfig "$name" >/dev/null 2>&1 ||
-            echo "missing $word"
-        ;;
-    esac
+for path do
+    [ -e "$path" ] || echo "missing $path"
 done
 [ -d "$config_path" ] || exit 0
 /usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name '*.conf' -type f -exec /usr/bin/awk '
@@ -57,19 +52,10 @@ class Surroundings:
 
     hostname: str = ""
     missing_files: frozenset[str] = frozenset()
-    missing_bridges: frozenset[str] = frozenset()
-    """Of the switches by these names."""
+    missing_switches: frozenset[str] = frozenset()
     neighbours: tuple[Neighbour, ...] = ()
     has_variables: bool = False
     """Whether the guest has firmware variables of its own already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """How the bridge of a switch is found: by its interface group, or else by its name."""
-
-    group: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,41 +90,49 @@ def needed_files(guest: GuestConfig, devices: Devices, machine: str = "amd64") -
 
 
 def look_around(
-    host: Host, guest: GuestConfig, devices: Devices, bridges: Mapping[str, Bridge], machine: str = "amd64"
+    host: Host, guest: GuestConfig, devices: Devices, networks: Sight, machine: str = "amd64"
 ) -> Surroundings:
-    """What `host` has around the guest now, in one call; `bridges` are those of the switches that it names."""
-    words = {f"bridge:{bridge.group}:{bridge.name}": switch for switch, bridge in bridges.items()}
+    """What `host`, whose networks were seen, has around the guest now; one more call."""
     variables = vars_file(guest, devices.directory)
     paths = [*(needed.path for needed in needed_files(guest, devices, machine)), *([variables] if variables else [])]
-    config_path = devices.directory.rpartition("/")[0]
-    said = host.script(_QUESTION, config_path, *(f"file:{path}" for path in paths), *words).text
-    found = parse_surroundings(said, guest.name, words)
-    return replace(found, has_variables=variables is not None and variables not in found.missing_files)
+    said = host.script(_QUESTION, devices.directory.rpartition("/")[0], *paths).text
+    return replace(parse_surroundings(said, guest.name, variables), missing_switches=missing_switches(guest, networks))
 
 
-def parse_surroundings(text: str, guest: GuestName, bridges: Mapping[str, str]) -> Surroundings:
-    """The host's answer about this guest; `bridges` says which switch each word for a bridge was asked for."""
-    hostname, files, missing_bridges = "", set[str](), set[str]()
+def missing_switches(guest: GuestConfig, networks: Sight) -> frozenset[str]:
+    """The switches that the guest names and the host lacks; what `system.conf` tells how to make is not missing."""
+    named = {network.switch for network in guest.networks if network.switch}
+    unmade = (one for one in map(networks.switch, named) if find_bridge(one, networks.interfaces) is None)
+    return frozenset(
+        one.name for one in unmade if one.has_bridge and (one.kind == "manual" or one.name not in networks.switches)
+    )
+
+
+def parse_surroundings(text: str, guest: GuestName, variables: str | None = None) -> Surroundings:
+    """The host's answer about this guest, whose firmware's variables would be at `variables`."""
+    hostname, missing = "", set[str]()
     confs: dict[str, list[str]] = {}
     locks: dict[str, str] = {}
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
+        said = re.fullmatch(r".*/([^/ ]+)/([^/ ]+) (.*)", rest)
         if kind == "hostname":
             hostname = rest
-        elif kind == "missing" and rest.startswith("file:"):
-            files.add(rest.removeprefix("file:"))
-        elif kind == "missing" and rest in bridges:
-            missing_bridges.add(bridges[rest])
-        elif (said := re.fullmatch(r".*/([^/ ]+)/([^/ ]+) (.*)", rest)) and kind in ("conf", "lock"):
-            directory, file, value = said.groups()
-            if kind == "lock":
-                locks[directory] = value.strip()
-            elif file == f"{directory}.conf":
-                confs.setdefault(directory, []).append(value)
+        elif kind == "missing":
+            missing.add(rest)
+        elif kind == "lock" and said:
+            locks[said[1]] = said[3].strip()
+        elif kind == "conf" and said and said[2] == f"{said[1]}.conf":
+            confs.setdefault(said[1], []).append(said[3])
     others = (
         _neighbour(name, "\n".join(lines), locks.get(name)) for name, lines in confs.items() if name != str(guest)
     )
-    return Surroundings(hostname, frozenset(files), frozenset(missing_bridges), tuple(others))
+    return Surroundings(
+        hostname,
+        frozenset(missing),
+        neighbours=tuple(others),
+        has_variables=variables is not None and variables not in missing,
+    )
 
 
 def _neighbour(name: str, text: str, runs_on: str | None) -> Neighbour:

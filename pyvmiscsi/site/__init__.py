@@ -13,6 +13,7 @@ Nothing is connected before it is used. Long operations tell `listen` of every s
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.guest.attaching import AttachedView
+from pyvmiscsi.site.guest.configuring import Configured
 from pyvmiscsi.site.images import Image
 from pyvmiscsi.site.many import AutostartView, OutcomeView
 from pyvmiscsi.site.pending import PendingOperation
@@ -24,6 +25,7 @@ __all__ = [
     "AttachedView",
     "AutostartView",
     "CloneView",
+    "Configured",
     "Datastore",
     "DatastoreView",
     "DiskView",

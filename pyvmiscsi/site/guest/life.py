@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
 from pyvmiscsi.operations.pairing import configured_targets
@@ -123,7 +122,7 @@ class Life(Judging):
 
     def _begin(self, request: StartRequest, scene: SiteScene, run: Run | None) -> str:
         """Run the guest, or install it; the host's name."""
-        check(request.config, Hypervisor(scene.host(request.host)).capabilities(request.config), supposed_devices(request))
+        self._refuse_unstartable(request, scene)
         verb, asked = start_intent(str(self.name), request.host, request.iso)
         intent = new_intent(verb, str(self.name), asked)
         operation = self._planned_start(request, intent, scene)

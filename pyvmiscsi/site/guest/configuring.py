@@ -1,0 +1,98 @@
+"""A guest's configuration, looked at and changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.oddities import oddities
+from pyvmiscsi.errors import ConfigError, ConflictError, Problem, RuleError
+from pyvmiscsi.operations.configure import VERB, ConfigureRequest, changes_said, configure_plan
+from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.pending import PlannedOperation, planned
+from pyvmiscsi.operations.start import StartRequest
+from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.site.connections import SiteScene
+from pyvmiscsi.site.guest.judging import Judging
+from pyvmiscsi.site.running import Run, new_intent
+from pyvmiscsi.site.survey import survey_hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What was changed of a configuration."""
+
+    keys: tuple[str, ...]
+    """Those whose values changed; none when only comments did, or nothing."""
+    runs_on: str | None = None
+    """Where the guest runs, which shows nothing of it until it has been stopped and started."""
+    warnings: tuple[Problem, ...] = ()
+    """What is odd about the text, or would keep the guest from starting as it would have before."""
+
+
+class Configuring(Judging):
+    """`<guest>.conf`, by key or as a whole."""
+
+    def configuration(self) -> ConfText:
+        """The text as it stands on the hosts; it may hold a VNC password."""
+        scene = self._scene()
+        return self._config_text(scene.host_names(self.datastore)[0], scene)
+
+    def set(self, settings: Mapping[str, str], *, host: str | None = None, run: Run | None = None) -> Configured:
+        """Change these keys of the configuration, and nothing else of its text; an empty value takes a key out.
+
+        InputError for a key that nobody reads, or a value that the file cannot hold. ConfigError and RuleError with
+        everything that would keep the guest from starting, on `host` or the first of the datastore, and did not before.
+        """
+        before = self.configuration()
+        return self.configure(before, before.changed(changes_said(settings)), host=host, run=run)
+
+    def preview_set(self, settings: Mapping[str, str], *, host: str | None = None) -> Preview:
+        """The steps that `set` would take, refused as it would refuse them; nothing is changed."""
+        before = self.configuration()
+        scene = self._scene()
+        operation, _ = self._planned_configure(before, before.changed(changes_said(settings)), scene, host)
+        return Run().engine().preview(operation.plan)
+
+    def configure(
+        self, before: ConfText, after: ConfText, *, host: str | None = None, run: Run | None = None
+    ) -> Configured:
+        """Put `after` in place of the text that was read as `before`; a guest that runs goes on as it is.
+
+        ConflictError when the file says something else than `before` by now; other errors as `set`.
+        """
+        if after.text == before.text:
+            return Configured(())
+        scene = self._scene()
+        operation, warnings = self._planned_configure(before, after, scene, host)
+        self._execute(operation, run)
+        _, runs_on = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
+        return Configured(tuple(before.changes_to(after)), runs_on, warnings)
+
+    def _planned_configure(
+        self, before: ConfText, after: ConfText, scene: SiteScene, host: str | None
+    ) -> tuple[PlannedOperation, tuple[Problem, ...]]:
+        record = self.record()
+        self._refuse_unfinished(record)
+        request = ConfigureRequest.of(record, before, after)
+        where = host or scene.host_names(self.datastore)[0]
+        found = self._reasons_against(record, after, where, scene)
+        known = self._reasons_against(record, before, where, scene) if found else ()
+        fresh = tuple(problem for problem in found if problem not in known)
+        if fresh:
+            raise RuleError.of_all(f"guest {self.name}", fresh)
+        operation = planned(new_intent(VERB, str(self.name), request.as_json()), self.datastore, scene)
+        operation = replace(operation, plan=configure_plan(request, self.datastore, scene, after))
+        return operation, (*found, *oddities(after))
+
+    def _reasons_against(self, record: GuestRecord, text: ConfText, host: str, scene: SiteScene) -> tuple[Problem, ...]:
+        """Everything that would keep a guest with this configuration from starting."""
+        try:
+            request = StartRequest.of(record, parse_guest(self.name, text), self.datastore, host)
+        except ConfigError as unreadable:
+            return unreadable.problems
+        except ConflictError as another:
+            return (Problem("disks", another.message.removeprefix(f"guest {self.name}: "), another.hint),)
+        return self._problems(request, scene)
