@@ -1,39 +1,106 @@
-"""vm-bhyve's switches read, and what a guest is plugged into."""
+"""How a guest's networks come into their switches."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from pyvmiscsi.bhyve.config import Network
-from pyvmiscsi.bhyve.network import Switch, description, own_taps, parse_switches
+from pyvmiscsi.bhyve.interfaces_text import Interface
+from pyvmiscsi.bhyve.network import Sight, description, own_taps, plug, render
+from pyvmiscsi.bhyve.switches import Switch
+from pyvmiscsi.errors import ConflictError, InputError, NotFoundError, UnsupportedError
 from pyvmiscsi.names import GuestName
 from tests.bhyve.guests import CONF, guest_of
 from tests.bhyve.vm_bhyve import GOLDEN
 
-_SYSTEM = (GOLDEN / "vm-bhyve-1.7" / "07-system.conf").read_text()
+G1 = GuestName.parse("g1")
+PUBLIC = Switch("public")
+NETWORK = Network(0, "virtio-net", "public")
 
 
-def test_reads_the_switches_of_a_system_conf() -> None:
-    assert parse_switches(_SYSTEM + 'private_public="yes"\ntype_lan="manual"\nbridge_lan="bridge0"\n') == {
-        "public": Switch("public", private=True),
-        "sdn": Switch("sdn", "vale"),
-        "ng0": Switch("ng0", "netgraph"),
-    }
+def sight(*interfaces: Interface, mtu: int = 1500, members: tuple[str, ...] = (), **switches: Switch) -> Sight:
+    bridge = Interface("vm-public", mtu, groups=("bridge", "vm-switch", PUBLIC.group), members=members)
+    return Sight({one.name: one for one in (bridge, *interfaces)}, switches)
 
 
-def test_no_file_means_no_switch_is_known() -> None:
-    assert parse_switches("") == {}
+def commands(seen: Sight, network: Network = NETWORK) -> list[str]:
+    made = plug(G1, network, seen, "hv1").commands
+    return [" ".join(("ifconfig", *command[1:])).replace("$tap", "tap0") for command in made]
+
+
+def test_a_tap_is_made_by_the_commands_of_vm_bhyve() -> None:
+    """Those of vm-bhyve 1.7, but that it is described at once: a start that is killed leaves none that nobody finds."""
+    transcript = (GOLDEN / "vm-bhyve-1.7" / "cmdlines.txt").read_text()
+    theirs = re.findall(r"^ifconfig (?!vm-public$|tap0 destroy).*(?=\n)", transcript, re.MULTILINE)[:4]
+    create, describe, *rest = theirs
+    assert commands(sight()) == [create + describe.removeprefix("ifconfig tap0"), *rest]
+
+
+def test_it_has_the_mtu_of_the_bridge_before_it_joins_and_is_kept_apart_where_the_switch_says_so() -> None:
+    made = commands(sight(mtu=9000, public=Switch("public", private=True)))
+    assert made[1:] == [
+        "ifconfig tap0 mtu 9000",
+        "ifconfig vm-public addm tap0",
+        "ifconfig tap0 up",
+        "ifconfig vm-public private tap0",
+    ]
+
+
+def test_one_that_is_there_is_used_and_one_that_was_cut_short_is_finished() -> None:
+    tap = Interface("tap3", description="vmnet/g1/0/public", groups=("tap", "vm-port"))
+    assert plug(G1, NETWORK, sight(tap, members=("tap3",)), "hv1").is_in
+    assert commands(sight(tap)) == ["ifconfig vm-public addm tap3", "ifconfig tap3 up"]
+    assert plug(G1, NETWORK, sight(tap), "hv1").backend == "tap3"
+
+
+def test_another_guests_tap_is_none_of_ours() -> None:
+    tap = Interface("tap3", description="vmnet/g11/0/public", groups=("tap", "vm-port"))
+    assert commands(sight(tap, members=("tap3",)))[0].startswith("ifconfig tap create")
+
+
+def test_one_that_sees_all_is_no_member() -> None:
+    network = Network(0, "virtio-net", "public", span=True)
+    assert "ifconfig vm-public span tap0" in commands(sight(), network)
 
 
 @pytest.mark.parametrize(
-    ("switch", "group", "bridge"),
-    [
-        (Switch("public"), "viid-4c918@", "vm-public"),
-        (Switch("lan", "manual", "bridge0"), Switch("lan").group, "bridge0"),
-    ],
+    ("kind", "backend"),
+    [("vale", "vale4c918:5f586"), ("netgraph", "netgraph,path=public:,peerhook=link6314080")],
 )
-def test_a_switch_is_found_by_vm_bhyves_group_and_name(switch: Switch, group: str, bridge: str) -> None:
-    assert (switch.group, switch.bridge_name) == (group, bridge)
+def test_other_switches_have_ports_of_their_own(kind: str, backend: str) -> None:
+    """Of a vale port the name is vm-bhyve's; a netgraph link is far above those that vm-bhyve counts up."""
+    found = plug(G1, NETWORK, sight(public=Switch("public", kind)), "hv1")
+    assert (found.backend, found.commands) == (backend, ())
+
+
+def test_what_cannot_be_plugged_in_is_refused() -> None:
+    with pytest.raises(NotFoundError, match="names no switch"):
+        plug(G1, Network(0, "virtio-net"), sight(), "hv1")
+    with pytest.raises(NotFoundError, match="hv1 has no switch lan"):
+        plug(G1, Network(0, "virtio-net", "lan"), sight(), "hv1")
+    with pytest.raises(UnsupportedError, match="'odd' is not a type of switch"):
+        plug(G1, NETWORK, sight(public=Switch("public", "odd")), "hv1")
+    with pytest.raises(NotFoundError, match="there is no interface tap9"):
+        plug(G1, Network(0, "virtio-net", "public", device="tap9"), sight(), "hv1")
+    with pytest.raises(InputError, match="too long for an interface"):
+        plug(G1, Network(0, "virtio-net", "public", name="a-tap-with-a-long-name"), sight(), "hv1")
+    with pytest.raises(ConflictError, match="another interface em7"):
+        plug(G1, Network(0, "virtio-net", "public", name="em7"), sight(Interface("em7")), "hv1")
+    tap = Interface("tap3", description="vmnet/g1/0/public", groups=("tap", "vm-port"))
+    with pytest.raises(ConflictError, match="tap3 is in bridge7, not in vm-public"):
+        plug(G1, NETWORK, sight(tap, Interface("bridge7", members=("tap3",))), "hv1")
+
+
+def test_the_script_ends_with_the_first_command_that_fails() -> None:
+    script = render([plug(G1, NETWORK, sight(), "hv1")])
+    assert script.splitlines()[1:] == [
+        "tap=$(/sbin/ifconfig tap create descr vmnet/g1/0/public group vm-port) || exit 71",
+        'echo "$tap"',
+        '/sbin/ifconfig vm-public addm "$tap" >/dev/null || exit 71',
+        '/sbin/ifconfig "$tap" up >/dev/null || exit 71',
+    ]
 
 
 def test_a_tap_is_described_as_vm_bhyve_describes_it() -> None:

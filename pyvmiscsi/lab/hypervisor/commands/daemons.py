@@ -1,8 +1,9 @@
-"""daemon(8), timeout(1), and the start and stop of iscsid by service(8): processes that start processes."""
+"""daemon(8), timeout(1), lockf(1), and the start and stop of iscsid by service(8): processes that start processes."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -187,6 +188,46 @@ def _timed(call: Call, child: subprocess.Popen[bytes], given: dict[str, str], se
     if timed_out and "--preserve-status" not in given and "-p" not in given:
         return 124
     return 128 - status if status < 0 else status
+
+
+def lockf(call: Call) -> int:
+    """`lockf [-kns] [-t seconds] file command [arguments]`: runs the command while it holds the file locked."""
+    words = list(call.argv[1:])
+    flags, patience = "", -1.0
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        if word == "-t" and words:
+            patience = float(words.pop(0))
+        else:
+            flags += word[1:]
+    if len(words) < 2:
+        call.err("usage: lockf [-knpsTw] [-t seconds] file command [arguments]\n       lockf [-sT] [-t seconds] fd\n")
+        return 64
+    file = os.open(words[0], os.O_RDONLY | os.O_CREAT, 0o666)
+    if not _locked(file, patience):
+        return 75 if "s" in flags else call.fail(f"{words[0]}: already locked", 75)
+    status = subprocess.run(words[1:], check=False).returncode  # the lock is not inherited, and goes with us
+    if "k" not in flags:
+        Path(words[0]).unlink(missing_ok=True)
+    return 70 if status < 0 else status
+
+
+def _locked(file: int, patience: float) -> bool:
+    """Whether it got the lock: at once, or within so many seconds, or whenever it comes for a negative number."""
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    try:
+        if patience > 0:
+            signal.signal(signal.SIGALRM, give_up)
+            signal.setitimer(signal.ITIMER_REAL, patience)
+        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if patience == 0 else 0))
+    except (BlockingIOError, TimeoutError):
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return True
 
 
 def _seconds(text: str) -> float:

@@ -10,7 +10,6 @@ from pyvmiscsi.lab.hypervisor.applets import Call
 from pyvmiscsi.lab.hypervisor.kernel.interfaces import Interface, Interfaces
 from pyvmiscsi.lab.hypervisor.texts import ifconfig_text
 
-
 LONGEST_GROUP = 15
 
 

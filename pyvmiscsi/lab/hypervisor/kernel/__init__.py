@@ -28,6 +28,7 @@ from pyvmiscsi.lab.hypervisor.kernel.initiator import Initiator
 from pyvmiscsi.lab.hypervisor.kernel.interfaces import Interfaces
 from pyvmiscsi.lab.hypervisor.kernel.modules import Modules
 from pyvmiscsi.lab.hypervisor.kernel.nbd import NbdServer
+from pyvmiscsi.lab.hypervisor.kernel.netgraph import Netgraph
 from pyvmiscsi.lab.hypervisor.kernel.portals import resolve_with
 from pyvmiscsi.lab.hypervisor.kernel.process import Process
 from pyvmiscsi.lab.hypervisor.kernel.scan import Scan
@@ -77,6 +78,8 @@ class Kernel:
         self.console = Console()
         self.cam = Cam()
         self.interfaces = Interfaces()
+        self.netgraph = Netgraph()
+        self.routes: dict[str, str] = {}
         self.modules = Modules(LOADED_AT_BOOT)
         self._delays = Delays(options.time_scale)
         self._nbd_directory = options.directory / "nbd"
