@@ -14,15 +14,18 @@ from pyvmiscsi.operations.anchors import anchor_at
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.scene import Scene, datastore_of
+from pyvmiscsi.operations.switches import system_conf_of
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.steps.lock import LockJournal
 from pyvmiscsi.steps.running import GuestRunning, other_disks
 from pyvmiscsi.steps.sessions import DiskAttached, NobodyElseLoggedIn
+from pyvmiscsi.steps.switches import GuestPluggedIn
 
 VERB = "start"
 INSTALL = "install"
 """A start with a medium in the guest's drive, until the guest reboots for the first time."""
+_SOME_PORT = 5900
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def supposed_devices(request: StartRequest) -> Devices:
     luns = {number: FoundDisk(f"{LABEL}{proof.serial}", proof.sector) for number, proof in request.disks.items()}
     backends = {network.number: network.device or "tap0" for network in request.config.networks}
     disks = other_disks(request.config, request.directory) | luns
-    return Devices(request.directory, disks, backends, install_iso=request.iso)
+    return Devices(request.directory, disks, backends, _SOME_PORT, request.iso)
 
 
 def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
@@ -113,12 +116,13 @@ def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, 
         config=request.config,
         directory=request.directory,
         disks=request.disks,
-        system_conf=f"{datastore.config_path}/.config/system.conf",
+        system_conf=system_conf_of(datastore),
         operation=operation,
         store=f"{datastore.nas}:{datastore.basename}",
         iso=request.iso,
     )
-    return Plan(request.verb, str(request.config.name), (*alone, *logins, running))
+    plugged = (GuestPluggedIn(running.host, request.config, running.system_conf),) if request.config.networks else ()
+    return Plan(request.verb, str(request.config.name), (*alone, *logins, *plugged, running))
 
 
 def start_journal(request: StartRequest, datastore: DatastoreRecord, scene: Scene, intent: Intent) -> LockJournal:

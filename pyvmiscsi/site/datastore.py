@@ -23,6 +23,7 @@ from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import neighbours, survey_guests
+from pyvmiscsi.site.switches import Switches
 from pyvmiscsi.site.views import CloneView, DatastoreDetailView, DatastoreView, GuestView, ImageView, clone_view
 from pyvmiscsi.steps.difference import refuse_difference
 
@@ -92,6 +93,10 @@ class Datastore:
     def isos(self) -> Isos:
         """The installation media on its hosts."""
         return Isos(self.record, self._connections)
+
+    def switches(self) -> Switches:
+        """The virtual switches of its hosts, as vm-bhyve's `system.conf` in its config path has them."""
+        return Switches(self.record, self._connections)
 
     def intents(self) -> tuple[Intent, ...]:
         """Every unfinished operation that the nas tells of, whatever object carries it."""

@@ -28,6 +28,7 @@ from pyvmiscsi.site.running import Run
 from pyvmiscsi.site.session_views import Disks, SessionView, TargetView, session_views, target_views
 from pyvmiscsi.site.sessions import detach_target, look
 from pyvmiscsi.site.survey import survey_guests
+from pyvmiscsi.site.switches import Switches
 from pyvmiscsi.site.trash import Trash
 from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView
 
@@ -197,6 +198,10 @@ class Site:
     def make_default(self, name: str) -> SiteChangeView:
         """Make the datastore the one that is used when none is named."""
         return self._membership().make_default(name)
+
+    def switches(self, datastore: str | None = None) -> Switches:
+        """The virtual switches of a datastore's hosts: of the named one, or of the default one."""
+        return self.datastore(datastore).switches()
 
     def datastores_on(self, host: str) -> tuple[HostDatastoreView, ...]:
         """Those that vm-bhyve on this host has, and those of the site that it has not."""
