@@ -18,6 +18,7 @@ echo "machine=$machine"
 echo "cpus=$(/sbin/sysctl -n hw.ncpu)"
 echo "memory=$(/sbin/sysctl -n hw.physmem)"
 echo "max_vcpus=$(/sbin/sysctl -n hw.vmm.maxcpu 2>/dev/null)"
+echo "racct=$(/sbin/sysctl -n kern.racct.enable 2>/dev/null)"
 for module in vmm nmdm if_bridge if_tuntap; do
     /sbin/kldstat -q -m "$module" && echo "module=$module"
 done
@@ -47,6 +48,8 @@ class Capabilities:
     modules: frozenset[str] = frozenset()
     firmware: frozenset[str] = frozenset()
     """Paths of the firmware files the host has."""
+    limits_processes: bool = True
+    """`kern.racct.enable`: whether rctl(8) holds anything to its limits."""
     options: frozenset[str] = frozenset()
     """The letters that `bhyve -h` explains."""
     emulations: frozenset[str] = frozenset()
@@ -95,6 +98,7 @@ def parse_capabilities(text: str) -> Capabilities:
         max_vcpus=number("max_vcpus", 16),
         modules=listed("module"),
         firmware=listed("firmware"),
+        limits_processes=single.get("racct", "1").strip() == "1",
         options=listed("option"),
         emulations=listed("emulation"),
         lpc_devices=listed("lpc"),

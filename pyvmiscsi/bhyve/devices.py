@@ -93,10 +93,11 @@ def install_medium(guest: GuestConfig, devices: Devices) -> Iterator[Emulated]:
     """The medium a guest is installed from, which firmware tries first; or the empty CD of `nulliso_fix`."""
     slot, short = Slot(0, guest.install_slot), f"{guest.install_slot}:0"
     medium = devices.install_iso
+    options: tuple[str, ...] = ()
     if medium is not None:
         kind, options = ("cd", ("ro", "bootindex=1")) if medium.lower().endswith(".iso") else ("hd", ("ro",))
     elif guest.nulliso_fix and guest.loader is Loader.UEFI:
-        kind, medium, options = "cd", f"{devices.directory.rpartition('/')[0]}/.config/null.iso", ()
+        kind, medium = "cd", f"{devices.directory.rpartition('/')[0]}/.config/null.iso"
     else:
         return
     yield Emulated(slot, ",".join((f"ahci-{kind}", medium, *options)), _ahci([(kind, medium, options)]), short=short)

@@ -28,11 +28,43 @@ from pyvmiscsi.ports import Clock, Host
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.waiting import wait_for
 
-DAEMON = "/usr/sbin/daemon"
-
+_MODULES = frozenset({"vmm", "nmdm"})
 _LOAD_MODULES = """# load the modules of bhyve
 for module in vmm nmdm; do
     /sbin/kldstat -q -m "$module" || /sbin/kldload "$module" || exit 71
+done
+"""
+
+# A connection that breaks looks like the end of the script: no part of one is ever run. Most guests run, or fail, in a
+# moment, which is waited for here: every question from afar would cost more than that.
+START = r"""# start a supervisor
+# $1 run directory  $2 log directory  $3 length of the script, which is on standard input
+# $4 operation  $5 guest  $6 how its process calls itself
+run=$1 operation=$4
+has_come_to_something() {
+    [ ! -e "$run/refused" ] || return 0
+    [ -e "$run/status" ] || return 1
+    state='' whose=''
+    while IFS='=' read -r key value; do
+        case $key in state) state=$value ;; operation) whose=$value ;; esac
+    done <"$run/status"
+    [ "$whose" = "$operation" ] || return 1
+    case $state in
+    starting) return 1 ;;
+    running) [ -e "/dev/vmm/$1" ] && /bin/pgrep -fx "$2" >/dev/null ;;
+    esac
+}
+/bin/mkdir -p "$run" "$2" || exit 73
+new=$run/supervisor.new.$$
+(umask 077 && /bin/cat >"$new") || exit 73
+[ "$(/usr/bin/wc -c <"$new")" -eq "$3" ] || { /bin/rm -f "$new"; echo "half a script arrived" >&2; exit 74; }
+/bin/mv -f "$new" "$run/supervisor.sh" || exit 73
+/bin/rm -f "$run/refused"
+/usr/sbin/daemon -f /bin/sh "$run/supervisor.sh" || exit 71
+looks=40
+until [ "$looks" -eq 0 ] || has_come_to_something "$5" "$6"; do
+    looks=$((looks - 1))
+    /bin/sleep 0.05
 done
 """
 
@@ -96,6 +128,14 @@ class Hypervisor:
         ask = "yes" if guest is not None and asks_bhyve(guest) else "no"
         return capabilities.parse_capabilities(self._host.script(capabilities.QUESTION, ask).text)
 
+    def prepared(self, guest: GuestConfig) -> Capabilities:
+        """The same, once vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
+        found = self.capabilities(guest)
+        if found.modules >= _MODULES:
+            return found
+        self.load_modules()
+        return self.capabilities(guest)
+
     def load_modules(self) -> None:
         """See that vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
         self._host.script(_LOAD_MODULES)
@@ -142,14 +182,13 @@ class Hypervisor:
         `conf` is the text for `bhyve -k`, when the command names `conf_path`. Raises GuestError with what bhyve said
         when it ended at once, DeadlineError when nothing is heard of it. The supervisor cleans up after either.
         """
-        run_directory = supervision.run_directory
-        for directory in (run_directory, supervision.log_directory):
-            self._host.make_directory(directory)
         if conf is not None:
+            self._host.make_directory(supervision.run_directory)
             self._host.write_file(self.conf_path(supervision.guest), conf.reveal().encode(), mode=0o600)
-        self._host.remove_file(f"{run_directory}/refused")
-        self._host.write_file(supervision.script, render_supervisor(supervision).encode(), mode=0o700)
-        self._host.run([DAEMON, "-f", "/bin/sh", supervision.script])
+        script = render_supervisor(supervision).encode()
+        where = (supervision.run_directory, supervision.log_directory, str(len(script)))
+        who = (supervision.operation, str(supervision.guest), process_pattern(supervision.guest))
+        self._host.script(START, *where, *who, stdin=script)
         return wait_for(
             lambda: self._started(supervision),
             what=f"guest {supervision.guest} running on {self._host.name}",

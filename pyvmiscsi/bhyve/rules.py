@@ -59,7 +59,7 @@ def _machine(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem
     yield from host_rules.host(guest, capabilities)
     if guest.uuid is None:
         yield Problem("uuid", "missing", "write uuid=… (uuidgen(1)): else the guest has another one on every host")
-    if guest.hostbridge not in (*HOST_BRIDGES, "none"):
+    if guest.hostbridge not in HOST_BRIDGES and not guest.hostbridge.startswith("no"):
         yield listed_as_one_of("hostbridge", guest.hostbridge, (*HOST_BRIDGES, "none"))
     for port in guest.comports:
         if port not in COM_PORTS:

@@ -28,9 +28,8 @@ def test_our_own_guests_get_the_golden_file(our: OurGuest) -> None:
 @pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
 def test_bhyve_builds_the_same_machine_from_file_and_arguments(our: OurGuest) -> None:
     text = bhyve_conf(our.guest, HOST, our.devices).reveal()
-    from_file = judge(
-        ("bhyve", *bhyve_conf_argv(our.guest, our.devices, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
-    )
+    words = bhyve_conf_argv(our.guest, our.devices, _PATH)
+    from_file = judge(("bhyve", *words[1:]), PaperHost(files={_PATH: text}, osreldate=1403000))
     from_words = judge(("bhyve", *bhyve_argv(our.guest, HOST, our.devices)[1:]), PaperHost(osreldate=1403000))
     assert isinstance(from_file, Accepted), from_file
     assert isinstance(from_words, Accepted)
@@ -41,9 +40,8 @@ def test_bhyve_builds_the_same_machine_from_file_and_arguments(our: OurGuest) ->
 @pytest.mark.parametrize("ran", _RUNS, ids=lambda ran: f"{ran.set}/{ran.case}")
 def test_so_it_does_for_every_guest_of_vm_bhyve(ran: Ran) -> None:
     text = "".join(f"{key}={value}\n" for key, value in conf_pairs(ran.guest, ran.devices))
-    from_file = judge(
-        ("bhyve", *bhyve_conf_argv(ran.guest, ran.devices, _PATH)[1:]), PaperHost(files={_PATH: text}, osreldate=1403000)
-    )
+    words = bhyve_conf_argv(ran.guest, ran.devices, _PATH)
+    from_file = judge(("bhyve", *words[1:]), PaperHost(files={_PATH: text}, osreldate=1403000))
     from_words = judge(("bhyve", *words_for(ran.guest, ran.devices)[1:]), PaperHost(osreldate=1403000))
     assert isinstance(from_file, Accepted), from_file
     assert isinstance(from_words, Accepted)

@@ -48,3 +48,21 @@ def test_an_answer_that_lacks_something_names_it(key: str) -> None:
     lines = [line for line in ANSWER.splitlines() if not line.startswith(f"{key}=")]
     with pytest.raises(HostError, match=key):
         parse_capabilities("\n".join(lines))
+
+
+ASKED = "option=k\noption=o\nemulation=virtio-blk\nemulation=virtio-9p\nlpc=bootrom\nlpc=tpm\n"
+
+
+def test_what_bhyve_says_of_itself_counts_before_its_release() -> None:
+    old = parse_capabilities((ANSWER + ASKED).replace("1403000", "1302001"))
+    assert old.reads_config_files
+    assert old.has_tpm
+    assert old.lacks_emulation("virtio-scsi")
+    assert not old.lacks_emulation("virtio-9p")
+
+
+def test_a_bhyve_that_was_not_asked_lacks_nothing_but_what_its_release_came_before() -> None:
+    found = parse_capabilities(ANSWER)
+    assert found.has_tpm
+    assert not found.lacks_emulation("virtio-scsi")
+    assert not parse_capabilities(ANSWER.replace("1403000", "1302001")).has_tpm

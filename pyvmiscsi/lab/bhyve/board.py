@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pyvmiscsi.lab.bhyve.facts import HostFacts
 from pyvmiscsi.lab.bhyve.machine import Disk, Network
 from pyvmiscsi.lab.bhyve.tree import Tree, Voice
+from pyvmiscsi.lab.bhyve.usage import FIRST_14
 
 
 class Failed(Exception):  # noqa: N818 - the device has said why already
@@ -54,6 +55,11 @@ class Board:
         """Ask for keys that need no check here."""
         for key in keys:
             self.tree.get(f"{node}.{key}")
+
+    def read_boot_order(self, node: str) -> None:
+        """A device's place in the boot order, which bhyve has since 14.0."""
+        if self.facts.osreldate >= FIRST_14:
+            self.tree.get(f"{node}.bootindex")
 
     def failed(self, line: str) -> Failed:
         """Say why, and be ready to raise."""

@@ -87,6 +87,7 @@ def _start_passthru(board: Board, at: Slot) -> None:
         board.voice.warn("passthru requires guest memory to be wired")
         raise Failed
     board.read(at.node, "rom")
+    board.read_boot_order(at.node)
     if board.tree.get(f"{at.node}.pptdev") is not None:
         return
     numbers: list[int] = []
@@ -160,6 +161,11 @@ def _start_input(board: Board, at: Slot) -> None:
         raise board.failed(f"vtinput: missing required path config value: {board.voice.errno}")
 
 
+def _start_scsi(board: Board, at: Slot) -> None:
+    board.read(at.node, "dev", "iid")
+    board.read_boot_order(at.node)
+
+
 def _start_random(board: Board, _at: Slot) -> None:
     board.random = True
 
@@ -214,6 +220,6 @@ _STARTERS: dict[str, Callable[[Board, Slot], None]] = {
     "virtio-input": _start_input,
     "virtio-net": _start_network,
     "virtio-rnd": _start_random,
-    "virtio-scsi": _reader_of("dev", "iid"),
+    "virtio-scsi": _start_scsi,
     "xhci": _start_usb,
 }

@@ -63,6 +63,7 @@ def start_ahci(board: Board, at: Slot) -> None:
 def _open_disk(board: Board, node: str, place: str, emulation: str, serial: str = "") -> Disk | None:
     """bhyve's block_if: the backing file or device, with the sector sizes the guest will be shown."""
     tree, voice = board.tree, board.voice
+    board.read_boot_order(node)
     for key in ("nocache", "sync", "direct"):
         tree.get_bool(f"{node}.{key}", False, shown=key)
     discard = not tree.get_bool(f"{node}.nodelete", False, shown="nodelete")

@@ -55,6 +55,10 @@ class HostFacts(Protocol):
         """`uname -K`: 1403000 is 14.3."""
 
     @property
+    def machine(self) -> str:
+        """`uname -m`: `amd64` or `arm64`."""
+
+    @property
     def max_vcpus(self) -> int:
         """`sysctl hw.vmm.maxcpu`."""
 

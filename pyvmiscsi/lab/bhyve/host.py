@@ -30,6 +30,10 @@ class SandboxHost:
         return int(self._sysctl("kern.osreldate", "1403000"))
 
     @property
+    def machine(self) -> str:
+        return self._sysctl("hw.machine", "amd64")
+
+    @property
     def max_vcpus(self) -> int:
         return int(self._sysctl("hw.vmm.maxcpu", "16"))
 

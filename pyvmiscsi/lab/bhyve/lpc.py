@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyvmiscsi.lab.bhyve.board import Board, Failed, Slot
 from pyvmiscsi.lab.bhyve.errno_text import ENOTTY
 from pyvmiscsi.lab.bhyve.facts import Found, Kind, Trouble
-from pyvmiscsi.lab.bhyve.options import COM_PORTS
+from pyvmiscsi.lab.bhyve.usage import COM_PORTS
 
 _BIGGEST_ROM = 16 << 20
 _PAGE = 4096
@@ -23,7 +23,7 @@ def start_lpc(board: Board, at: Slot) -> None:
         backend = board.tree.get(f"lpc.{port}.path")
         if backend is None:
             continue
-        if not _open_serial(board, backend):
+        if not open_serial(board, backend):
             raise board.failed(f"Unable to initialize backend '{backend}' for LPC device {port}")
         board.consoles.append((port, backend))
     board.tree.get_bool("lpc.pc-testdev", False)
@@ -32,7 +32,7 @@ def start_lpc(board: Board, at: Slot) -> None:
 def start_uart(board: Board, at: Slot) -> None:
     """A serial port on PCI; raises Failed."""
     backend = board.tree.get(f"{at.node}.path")
-    if backend is not None and not _open_serial(board, backend):
+    if backend is not None and not open_serial(board, backend):
         raise board.failed(f"Unable to initialize backend '{backend}' for pci uart at {at.slot}:{at.func}")
 
 
@@ -66,7 +66,8 @@ def _look_at_rom(board: Board, path: str, complaint: str) -> Found:
         raise board.failed(f"{complaint}: {trouble.text}") from None
 
 
-def _open_serial(board: Board, backend: str) -> bool:
+def open_serial(board: Board, backend: str) -> bool:
+    """Whether a serial port's backend could be opened."""
     if backend == "stdio":
         if board.stdio_taken:
             return False

@@ -1,53 +1,23 @@
 """bhyve(8)'s command line and `-k` file, written into the configuration tree. Nothing is opened here but that file.
 
-The options are those of FreeBSD 14 (freebsd.md 4.1); texts and exit statuses are those of the golden verdicts.
+Which options there are is said by `usage.py`; texts and exit statuses are those of the golden verdicts.
 Order counts: a later assignment overrides an earlier one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from pyvmiscsi.lab.bhyve import usage
 from pyvmiscsi.lab.bhyve.errno_text import ENOENT
 from pyvmiscsi.lab.bhyve.facts import HostFacts
 from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
+from pyvmiscsi.lab.bhyve.usage import COM_PORTS, FIRST_14, FIRST_15, flags
 
 EX_USAGE = 64
+FIRST_WITH_PPT_NAMES = 1401000
 
-USAGE = """\
-Usage: bhyve [-AaCDeHhPSuWwxY]
-             [-c [[cpus=]numcpus][,sockets=n][,cores=n][,threads=n]]
-             [-G port] [-k config_file] [-l lpc] [-m mem] [-o var=value]
-             [-p vcpu:hostcpu] [-r file] [-s pci] [-U uuid] vmname
-       -A: create ACPI tables
-       -a: local apic is in xAPIC mode (deprecated)
-       -C: include guest memory in core file
-       -c: number of CPUs and/or topology specification
-       -D: destroy on power-off
-       -e: exit on unhandled I/O access
-       -G: start a debug server
-       -H: vmexit from the guest on HLT
-       -h: help
-       -k: key=value flat config file
-       -K: PS2 keyboard layout
-       -l: LPC device configuration
-       -m: memory size in MB
-       -o: set config 'var' to 'value'
-       -P: vmexit from the guest on pause
-       -p: pin 'vcpu' to 'hostcpu'
-       -S: guest memory cannot be swapped
-       -s: <slot,driver,configinfo> PCI slot config
-       -U: UUID
-       -u: RTC keeps UTC time
-       -W: force virtio to use single-vector MSI
-       -w: ignore unimplemented MSRs
-       -x: local APIC is in x2APIC mode
-       -Y: disable MPtable generation
-"""
-
-_FLAGS = "aehuwxACDHIPSWY"
-_WITH_ARGUMENT = "kopGcsmlKU"
 _SWITCHES = {
     "a": ("x86.x2apic", False),
     "A": ("acpi_tables", True),
@@ -64,54 +34,31 @@ _SWITCHES = {
     "Y": ("x86.mptable", False),
 }
 _PLAIN_VALUES = {"K": "keyboard.layout", "m": "memory.size", "U": "uuid"}
-COM_PORTS = ("com1", "com2", "com3", "com4")
 HOST_CPUS = 256  # CPU_SETSIZE of that source
 
 # name on the command line -> name in the tree; the others go by one name
 _ALIASES = {"ahci-hd": "ahci", "ahci-cd": "ahci", "amd_hostbridge": "hostbridge"}
-EMULATIONS = (
-    "ahci",
-    "ahci-cd",
-    "ahci-hd",
-    "amd_hostbridge",
-    "dummy",
-    "e1000",
-    "fbuf",
-    "hda",
-    "hostbridge",
-    "lpc",
-    "nvme",
-    "passthru",
-    "uart",
-    "virtio-9p",
-    "virtio-blk",
-    "virtio-console",
-    "virtio-input",
-    "virtio-net",
-    "virtio-rnd",
-    "virtio-scsi",
-    "xhci",
-)
 _AHCI_PORTS = 32
 _CONSOLE_PORTS = 16
 
 
 def read_options(argv: Sequence[str], facts: HostFacts, tree: Tree, voice: Voice) -> None:
     """Write everything `argv` says into `tree`; raises Ended for help, usage and whatever bhyve refuses at once."""
-    tree.set_bool("acpi_tables", facts.osreldate >= 1500000)
-    tree.set("memory.size", "256M")
-    tree.set_bool("x86.strictmsr", True)
+    _set_defaults(facts, tree)
     actions: dict[str, Callable[[str], None]] = {
         "c": lambda text: _read_topology(text, tree, voice),
         "p": lambda text: _read_pinning(text, tree, voice),
         "G": lambda text: _read_gdb(text, tree),
         "k": lambda text: _read_file(text, facts, tree, voice),
-        "l": lambda text: _read_lpc(text, tree, voice),
+        "f": lambda text: _read_firmware_item(text, tree, voice),
+        "l": lambda text: _read_lpc(text, facts, tree, voice),
         "o": lambda text: _read_assignment(text, tree, voice),
-        "s": lambda text: _read_slot(text, tree, voice),
+        "s": lambda text: _read_slot(text, facts, tree, voice),
     }
     operands = list(argv[1:])
-    for option, argument in _getopt(operands, voice):
+    for option, argument in _getopt(operands, facts, voice):
+        if option == "A" and facts.osreldate >= FIRST_15:
+            continue  # it makes them unasked, and says what it was told
         if option in _SWITCHES:
             tree.set_bool(*_SWITCHES[option])
         elif option in _PLAIN_VALUES:
@@ -129,12 +76,25 @@ def read_options(argv: Sequence[str], facts: HostFacts, tree: Tree, voice: Voice
         raise UsageEnded(1)
 
 
+def _set_defaults(facts: HostFacts, tree: Tree) -> None:
+    is_amd64 = facts.machine == "amd64"
+    tree.set_bool("acpi_tables", is_amd64 and facts.osreldate >= FIRST_15)
+    if facts.osreldate >= FIRST_14:
+        tree.set_bool("acpi_tables_in_memory", is_amd64)
+    tree.set("memory.size", "256M")
+    if is_amd64:
+        tree.set_bool("x86.strictmsr", True)
+        if facts.osreldate >= FIRST_14:
+            tree.set("lpc.fwcfg", "bhyve")
+
+
 class UsageEnded(Ended):
     """bhyve printed its usage; which is not among the lines it said."""
 
 
-def _getopt(operands: list[str], voice: Voice) -> Iterator[tuple[str, str]]:
+def _getopt(operands: list[str], facts: HostFacts, voice: Voice) -> Iterator[tuple[str, str]]:
     """getopt(3): options until the first operand or `--`, which leaves only operands in the list."""
+    known, with_argument = flags(facts), usage.with_argument(facts)
     while operands and operands[0].startswith("-") and operands[0] != "-":
         word = operands.pop(0)
         if word == "--":
@@ -142,13 +102,13 @@ def _getopt(operands: list[str], voice: Voice) -> Iterator[tuple[str, str]]:
         letters = word[1:]
         while letters:
             option, letters = letters[0], letters[1:]
-            if option in _WITH_ARGUMENT:
+            if option in with_argument:
                 if not letters and not operands:
                     voice.warn(f"option requires an argument -- {option}")
                     raise UsageEnded(1)
                 yield option, letters or operands.pop(0)
                 break
-            if option not in _FLAGS:
+            if option not in known:
                 voice.warn(f"illegal option -- {option}")
                 raise UsageEnded(1)
             yield option, ""
@@ -222,18 +182,31 @@ def _assign(text: str, tree: Tree) -> bool:
     return True
 
 
-def _read_lpc(text: str, tree: Tree, voice: Voice) -> None:
+def _read_firmware_item(text: str, tree: Tree, voice: Voice) -> None:
+    """`name,string=data` or `name,file=path`; qemu_fwcfg.c writes `fwcfg.<name>.…`."""
+    name, comma, rest = text.partition(",")
+    kind, equals, data = rest.partition("=")
+    if not (name and comma and equals and data and kind in ("string", "file")):
+        raise voice.end(EX_USAGE, f"invalid fwcfg item '{text}'")
+    tree.set(f"fwcfg.{name}.{kind}", data)
+
+
+def _read_lpc(text: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
+    known = usage.lpc_devices(facts)
     if "help".startswith(text):
-        raise Ended(0, stdout="".join(f"{name}\n" for name in ("bootrom", *COM_PORTS, "pc-testdev")))
+        raise Ended(0, stdout="".join(f"{name}\n" for name in known))
     name, comma, rest = text.partition(",")
     device = name.lower()
     if device == "bootrom":
-        if not comma:
-            raise voice.end(4, f'invalid bootrom option "{text}"')
-        rom, comma, variables = rest.partition(",")
-        tree.set("lpc.bootrom", rom)
-        if comma:
-            tree.set("lpc.bootvars", variables.partition(",")[0])
+        _read_bootrom(text, facts, tree, voice)
+    elif device == "tpm" and device in known:
+        kind, path, *options = (rest.split(",") if comma else []) + [""] * 2
+        for what, word in (("type", kind), ("path", path)):
+            if not word:
+                raise voice.end(4, f'invalid tpm {what} "{text}"')
+            tree.set(f"tpm.{what}", word)
+        tree.set("tpm.version", "2.0")
+        _write_pairs("tpm", [option for option in options if option], tree)
     elif device in COM_PORTS and comma:
         tree.set(f"lpc.{device}.path", rest)
     elif device == "pc-testdev":
@@ -242,9 +215,23 @@ def _read_lpc(text: str, tree: Tree, voice: Voice) -> None:
         raise voice.end(EX_USAGE, f"invalid lpc device configuration '{text}'")
 
 
-def _read_slot(text: str, tree: Tree, voice: Voice) -> None:
+def _read_bootrom(text: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
+    """`bootrom,ROM[,VARS][,key=value…]`: a third word with `=` is an option, since 14.0."""
+    _, *words = text.split(",")
+    if not words:
+        raise voice.end(4, f'invalid bootrom option "{text}"')
+    rom, *rest = words
+    tree.set("lpc.bootrom", rom)
+    if rest and (facts.osreldate < FIRST_14 or "=" not in rest[0]):
+        tree.set("lpc.bootvars", rest.pop(0))
+    if facts.osreldate >= FIRST_14:
+        _write_pairs("lpc", rest, tree)
+
+
+def _read_slot(text: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
+    emulations = usage.emulations(facts)
     if "help".startswith(text):
-        raise Ended(0, stdout="".join(f"{name}\n" for name in EMULATIONS))
+        raise Ended(0, stdout="".join(f"{name}\n" for name in emulations))
     where, comma, rest = text.partition(",")
     place = _read_place(where)
     if not comma or place is None:
@@ -252,7 +239,7 @@ def _read_slot(text: str, tree: Tree, voice: Voice) -> None:
         raise Ended(4)
     bus, slot, func = place
     emulation, comma, config = rest.partition(",")
-    if emulation not in EMULATIONS:
+    if emulation not in emulations:
         voice.say(f'pci slot {bus}:{slot}:{func}: unknown device "{emulation}"')
         raise Ended(4)
     node = f"pci.{bus}.{slot}.{func}"
@@ -264,6 +251,8 @@ def _read_slot(text: str, tree: Tree, voice: Voice) -> None:
     if emulation == "amd_hostbridge":
         tree.set(f"{node}.vendor", "0x1022")
         tree.set(f"{node}.devid", "0x7432")
+    elif comma and emulation == "passthru":
+        _write_passthru(node, config, facts, tree, voice)
     elif comma:
         _write_device(node, emulation, config, tree, voice)
 
@@ -291,7 +280,7 @@ def _write_device(  # noqa: PLR0912 - one branch per emulation
             _write_first_and_pairs(node, "path", config, tree)
         case "nvme":
             if config.startswith("ram="):
-                _write_pairs(node, config, tree)
+                _write_pairs(node, config.split(","), tree)
             else:
                 _write_first_and_pairs(node, "path", config, tree)
         case "ahci-hd" | "ahci-cd":
@@ -304,8 +293,6 @@ def _write_device(  # noqa: PLR0912 - one branch per emulation
             _write_first_and_pairs(node, "dev", config, tree)
         case "uart" | "virtio-input":
             tree.set(f"{node}.path", config)
-        case "passthru":
-            _write_passthru(node, config, tree, voice)
         case "xhci":
             _write_usb_devices(node, config, tree)
         case "virtio-console":
@@ -313,12 +300,12 @@ def _write_device(  # noqa: PLR0912 - one branch per emulation
         case "virtio-9p":
             _write_share(node, config, tree, voice)
         case _:
-            _write_pairs(node, config, tree)
+            _write_pairs(node, config.split(","), tree)
 
 
-def _write_pairs(node: str, config: str, tree: Tree) -> None:
-    """`key=value` or `key`, which means true, between commas: bhyve takes any key."""
-    for part in config.split(","):
+def _write_pairs(node: str, parts: Iterable[str], tree: Tree) -> None:
+    """`key=value` or `key`, which means true: bhyve takes any key."""
+    for part in parts:
         key, equals, value = part.partition("=")
         tree.set(f"{node}.{key}", value if equals else "true")
 
@@ -327,7 +314,7 @@ def _write_first_and_pairs(node: str, first: str, config: str, tree: Tree) -> No
     value, comma, rest = config.partition(",")
     tree.set(f"{node}.{first}", value)
     if comma:
-        _write_pairs(node, rest, tree)
+        _write_pairs(node, rest.split(","), tree)
 
 
 def _write_ahci_port(node: str, port: int, kind: str, config: str, tree: Tree) -> None:
@@ -348,19 +335,19 @@ def _write_ahci_ports(node: str, config: str, tree: Tree, voice: Voice) -> None:
             raise Ended(4)
 
 
-def _write_passthru(node: str, config: str, tree: Tree, voice: Voice) -> None:
+def _write_passthru(node: str, config: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
     selector, comma, rest = config.partition(",")
     match = re.match(r"(\d+)/(\d+)/(\d+)", selector) or re.match(r"pci(?:0:)?(\d+):(\d+):(\d+)", selector)
     if match:
         for key, value in zip(("bus", "slot", "func"), match.groups(), strict=True):
             tree.set(f"{node}.{key}", value)
-    elif selector.startswith("ppt"):
+    elif selector.startswith("ppt") and facts.osreldate >= FIRST_WITH_PPT_NAMES:
         tree.set(f"{node}.pptdev", selector)
     else:
         voice.say(f'passthru: invalid options "{config}"')
         raise Ended(4)
     if comma:
-        _write_pairs(node, rest, tree)
+        _write_pairs(node, rest.split(","), tree)
 
 
 def _write_usb_devices(node: str, config: str, tree: Tree) -> None:
@@ -368,7 +355,7 @@ def _write_usb_devices(node: str, config: str, tree: Tree) -> None:
         device, _, option = part.partition("=")
         tree.set(f"{node}.slot.{slot}.device", device)
         if option:
-            _write_pairs(f"{node}.slot.{slot}", option, tree)
+            _write_pairs(f"{node}.slot.{slot}", option.split(","), tree)
 
 
 def _write_console_ports(node: str, config: str, tree: Tree, voice: Voice) -> None:

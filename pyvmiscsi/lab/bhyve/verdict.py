@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyvmiscsi.lab.bhyve.board import Board
+from pyvmiscsi.lab.bhyve.boards import start_arm64, start_tpm
 from pyvmiscsi.lab.bhyve.devices import bring_up
 from pyvmiscsi.lab.bhyve.errno_text import EBUSY, EINVAL
 from pyvmiscsi.lab.bhyve.facts import HostFacts, Trouble, Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
-from pyvmiscsi.lab.bhyve.options import EX_USAGE, HOST_CPUS, USAGE, UsageEnded, read_options
+from pyvmiscsi.lab.bhyve.options import EX_USAGE, HOST_CPUS, UsageEnded, read_options
 from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
+from pyvmiscsi.lab.bhyve.usage import usage
 
 _LONGEST_NAME = 230
 _DIGITS = r"(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)"
@@ -43,7 +45,7 @@ _IDENTITY = {
 _READ_LATER = (
     "name",
     "destroy_on_poweroff",
-    "keyboard.layout",
+    "acpi_tables_in_memory",
     "rtc.use_localtime",
     "virtio_msix",
     "gdb.address",
@@ -51,6 +53,10 @@ _READ_LATER = (
     "gdb.wait",
     "memory.guest_in_core",
     "memory.wired",
+)
+_READ_LATER_ON_AMD64 = (
+    "keyboard.layout",
+    "lpc.fwcfg",
     "x86.mptable",
     "x86.strictio",
     "x86.strictmsr",
@@ -95,8 +101,8 @@ def judge(argv: Sequence[str], facts: HostFacts) -> Accepted | Refused:
         machine = judging.build()
     except Ended as end:
         made = judging.name if judging.vm_made else ""
-        usage = USAGE if isinstance(end, UsageEnded) else ""
-        return Refused(tuple(voice.lines), end.status, end.stdout, usage, made)
+        said = usage(facts) if isinstance(end, UsageEnded) else ""
+        return Refused(tuple(voice.lines), end.status, end.stdout, said, made)
     return Accepted(machine, dict(tree.items()), tree.never_read(), tuple(voice.lines))
 
 
@@ -118,17 +124,21 @@ class _Judging:
         cpus, sockets, cores, threads = self._topology()
         self._check_pinning(cpus)
         memory = self._memory()
-        self._open_vm(tree.get("lpc.bootrom") or "")
+        is_amd64 = self._facts.machine == "amd64"
+        self._open_vm(tree.get("lpc.bootrom") if is_amd64 else "bootrom")
         if cpus > self._facts.max_vcpus:
             self._voice.say(f"{cpus} vCPUs requested but only {self._facts.max_vcpus} available")
             raise Ended(4)
         for path in ("memory.wired", "memory.guest_in_core"):
             tree.get_bool(path, False)
         board = Board(tree, self._facts, self._voice)
+        if not is_amd64:
+            start_arm64(board)
         bring_up(board)
+        start_tpm(board)
         tree.get_bool("acpi_tables", False)
-        uuid = self._identity()
-        tree.mark_read(*_READ_LATER)
+        uuid = self._identity() if is_amd64 else ""
+        tree.mark_read(*_READ_LATER, *(_READ_LATER_ON_AMD64 if is_amd64 else ()))
         return Machine(
             name=self.name,
             cpus=cpus,
@@ -184,7 +194,7 @@ class _Judging:
             raise self._voice.end(EX_USAGE, f"invalid memsize '{text}'")
         return size
 
-    def _open_vm(self, bootrom: str) -> None:
+    def _open_vm(self, bootrom: str | None) -> None:
         if not self.name or "/" in self.name or len(self.name) > _LONGEST_NAME:
             raise self._vm_refused(EINVAL)
         try:

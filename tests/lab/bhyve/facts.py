@@ -20,6 +20,7 @@ class PaperHost:
     osreldate: int = 1400063
     max_vcpus: int = 16
     writable: bool = True
+    machine: str = "amd64"
 
     def read_text(self, path: str) -> str | None:
         return self.files.get(path)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.lab.bhyve.facts import Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
-from pyvmiscsi.lab.bhyve.options import EMULATIONS
+from pyvmiscsi.lab.bhyve.usage import emulations
 from pyvmiscsi.lab.bhyve.verdict import Accepted, Refused, judge
 from tests.lab.bhyve.facts import PaperHost
 
 HOST = PaperHost()
+EMULATIONS = emulations(HOST)
 
 
 def _machine(*words: str, host: PaperHost = HOST) -> Machine:
