@@ -76,7 +76,10 @@ class MemoryHost(FakeHost):
             "ask what a hypervisor can do": lambda *_: Reply(CAPABILITIES),
             "load the modules of bhyve": lambda *_: Reply(),
             "copy the firmware variables": lambda *_: Reply(),
+            "look at the networks of a host": lambda *_: Reply(),
+            "look around a guest": lambda *_: Reply(f"hostname {self.name}\n".encode()),
             "destroy the taps of a guest": lambda *_: Reply(),
+            "start a supervisor": self._run_supervisor,
             "destroy a virtual machine": lambda *_: Reply(),
             "signal a guest": self._signal,
             "ask for a guest's next run": self._run_anew,
@@ -100,12 +103,10 @@ class MemoryHost(FakeHost):
             match = _FIRST_LINE.match(call.script)
             purpose = match["purpose"] if match else call.script
             assert purpose in self._scripts, f"a script that this host does not know: {purpose}"
-            return self._scripts[purpose](*call.words)
+            return self._scripts[purpose](*call.words, *([call.stdin] if call.stdin else []))
         match call.words:
             case ["/bin/hostname"]:
                 return Reply(f"{self.name}\n".encode())
-            case ["/usr/sbin/daemon", "-f", "/bin/sh", script]:
-                return self._run_supervisor(script)
             case ["/bin/rm", "-R", "-f", path]:
                 return self._remove_tree(path)
         raise AssertionError(f"a command that this host does not know: {call.words}")
@@ -204,8 +205,12 @@ class MemoryHost(FakeHost):
         text = self.files.get("/etc/rc.conf", b"").decode()
         return Reply("".join(["file /etc/rc.conf\n", *(f" {line}\n" for line in text.splitlines())]).encode())
 
-    def _run_supervisor(self, script: str) -> Reply:
-        guest, text = script.split("/")[-2], self.files[script]
+    def _run_supervisor(
+        self, run: str, _log: str, _length: str, _operation: str, guest: str, _pattern: str, text: bytes
+    ) -> Reply:
+        self.make_directory(run)
+        self.files[f"{run}/supervisor.sh"] = text
+        self.remove_file(f"{run}/refused")
         running = Running.by(text)
         if guest in self.running:
             self.files[f"{RUN}/{guest}/refused"] = f"operation={running.operation}\nreason=it runs\n".encode()
