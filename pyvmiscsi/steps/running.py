@@ -56,13 +56,12 @@ class GuestRunning:
 
     def make(self) -> None:
         hypervisor = Hypervisor(self.host)
-        hypervisor.load_modules()
+        capabilities = hypervisor.prepared(self.config)
         hypervisor.keep_variables(self.config, self.directory)
         backends = Networks(self.host, self.system_conf).plug_in(self.config)
         devices = Devices(self.directory, self._found_disks(), backends)
         installing = replace(devices, install_iso=self.iso)
         hypervisor.write_grub_files(self.config, installing)
-        capabilities = hypervisor.capabilities(self.config)
         argv, conf = self._command(hypervisor, capabilities, devices)
         supervision = Supervision(
             guest=self.config.name,

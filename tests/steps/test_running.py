@@ -8,7 +8,7 @@ import pytest
 
 from pyvmiscsi.bhyve import hypervisor_text
 from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.hypervisor import DAEMON
+from pyvmiscsi.bhyve.hypervisor import START
 from pyvmiscsi.errors import ProofError
 from pyvmiscsi.model import AttachedDisk, DiskProof
 from pyvmiscsi.names import GuestName, Iqn, Lun, LunAddress, Portal, Serial
@@ -67,4 +67,4 @@ def test_no_guest_is_run_on_a_disk_whose_number_may_be_another_disks_tomorrow() 
     with pytest.raises(ProofError, match="disk0: /dev/da0 has no name of its own") as refused:
         replace(step, initiator=initiator, disks={0: proof}).make()
     assert "sysctl kern.geom.label.disk_ident.enable=1" in refused.value.hint
-    assert not any(call.words[:1] == (DAEMON,) for call in host.calls)
+    assert not any(call.script == START for call in host.calls)
