@@ -83,7 +83,7 @@ def create(
     ] = None,
     private: Annotated[bool, typer.Option("--private", "-p", help="Guests on it do not hear each other.")] = False,
     datastore: Datastore = None,
-    dry_run: DryRun = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Write a switch into system.conf, and make it on every host."""
     from pyvmiscsi.bhyve.switches import Switch

@@ -51,12 +51,6 @@ def is_made(switch: Switch, seen: Interfaces) -> bool:
     return bridge is not None and (switch.kind == "manual" or switch.group in bridge.groups)
 
 
-def is_there(switch: Switch, seen: Interfaces) -> bool:
-    """Whether anything of it is left to be taken away."""
-    bridge = find_bridge(switch, seen)
-    return bridge is not None and (switch.kind != "manual" or switch.group in bridge.groups)
-
-
 def guests_on(bridge: Interface, seen: Interfaces) -> tuple[str, ...]:
     """The taps of guests in a bridge, each as vm-bhyve describes it: `vmnet/web1/0/public`."""
     ports = (seen.get(name) for name in (*bridge.members, *bridge.spans))
@@ -126,14 +120,8 @@ def to_change(before: Switch, after: Switch, seen: Interfaces, host: str) -> tup
     return (*commands, *to_make(after, {**seen, bridge.name: left}, host))
 
 
-def has_left_over(before: Switch, after: Switch, seen: Interfaces) -> bool:
-    """Whether the bridge still has anything of `before` that `after` does not name."""
-    bridge = find_bridge(after, seen)
-    return bridge is not None and any(_left_over(before, after, bridge))
-
-
 def _left_over(before: Switch, after: Switch, bridge: Interface) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Members and addresses."""
+    """Members and addresses that the bridge has of `before`, and `after` does not name."""
     members = tuple(name for name in before.members if name in bridge.members and name not in after.members)
     kept = _addresses(after)
     return members, tuple(one for one in _addresses(before) if one not in kept and has_address(bridge, one))
@@ -145,7 +133,7 @@ def to_unmake(switch: Switch, seen: Interfaces, host: str) -> tuple[Command, ...
     Raises BusyError while guests are on it, or anything else that the file does not name.
     """
     bridge = find_bridge(switch, seen)
-    if bridge is None or not is_there(switch, seen):
+    if bridge is None or (switch.kind == "manual" and switch.group not in bridge.groups):
         return ()
     _refuse_used(switch, bridge, seen, host)
     if switch.kind == "manual":

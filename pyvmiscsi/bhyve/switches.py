@@ -112,7 +112,7 @@ def changes(conf: ConfText, before: Switch | None, after: Switch | None) -> dict
     told: dict[str, str | None] = {key: None for key in old if key not in new}
     listed = (conf.get("switch_list") or "").split()
     if after is None:
-        told |= {"switch_list": " ".join(one for one in listed if one != name), f"nat_{name}": None}
+        told |= {"switch_list": " ".join(one for one in listed if one != name) or None, f"nat_{name}": None}
     elif name not in listed:
         told |= {"switch_list": " ".join((*listed, name))}
     return told | {key: value for key, value in new.items() if old.get(key) != value}
