@@ -78,7 +78,7 @@ def _amd64(guest: GuestConfig, devices: Devices) -> Settings:
 
 
 def _arm64(guest: GuestConfig, devices: Devices) -> Settings:
-    """No LPC bridge, no MP table, no exits to ask for: firmware and the one serial port are plain variables.
+    """No LPC bridge, no tables and so no uuid, no exits to ask for; firmware and the one serial port are variables.
 
     FreeBSD 15, usr.sbin/bhyve/aarch64/bhyverun_machdep.c.
     """
@@ -90,7 +90,7 @@ def _arm64(guest: GuestConfig, devices: Devices) -> Settings:
             *((_variable("bootrom", rom),) if rom else ()),
             *_ours(guest),
         ),
-        after=(*((_WIRED,) if guest.wired_memory or guest.passthrus else ()), _uuid(guest)),
+        after=(_WIRED,) if guest.wired_memory or guest.passthrus else (),
         medium=tuple(map(_device, install_medium(guest, devices))),
         ports=tuple(_variable("console", backend) for backend in list(serial_ports(guest).values())[:1]),
     )

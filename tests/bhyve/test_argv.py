@@ -13,7 +13,8 @@ from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.lab.bhyve.verdict import Accepted, judge
 from pyvmiscsi.units import KIB, SECTOR, Size
-from tests.bhyve.guests import HOST, OUR_GUESTS, OurGuest, web1, with_iso
+from tests.bhyve.guests import web1, with_iso
+from tests.bhyve.our_guests import OUR_GUESTS, OurGuest, paper_host
 from tests.bhyve.vm_bhyve import GOLDEN, Ran, release_runs, upstream_runs
 from tests.lab.bhyve.facts import PaperHost
 
@@ -52,17 +53,24 @@ def test_bhyve_builds_the_same_machine_from_ours_as_from_vm_bhyves_words(ran: Ra
 
 @pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
 def test_our_own_guests_get_the_golden_command(our: OurGuest) -> None:
-    words = bhyve_argv(our.guest, HOST, our.devices)
-    assert "".join(f"{word}\n" for word in words) == (GOLDEN / f"{our.case}.args").read_text()
+    words = bhyve_argv(our.guest, our.host, our.devices)
+    assert "".join(f"{word}\n" for word in words) == (GOLDEN / "ours" / f"{our.case}.args").read_text()
 
 
 @pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
 def test_bhyve_accepts_our_own_guests_with_nothing_ignored(our: OurGuest) -> None:
-    words = bhyve_argv(our.guest, HOST, our.devices)
-    verdict = judge(("bhyve", *words[1:]), PaperHost(stripe=16384, osreldate=1403000))
+    words = bhyve_argv(our.guest, our.host, our.devices)
+    verdict = judge(("bhyve", *words[1:]), paper_host(our))
     assert isinstance(verdict, Accepted), verdict
     assert verdict.never_read == ()
-    assert [disk.logical for disk in verdict.machine.disks] == [512] * len(our.guest.disks)
+    ours = [our.devices.disks[disk.number].path for disk in our.guest.disks if disk.emulation != "virtio-scsi"]
+    shown = {disk.path: disk.logical for disk in verdict.machine.disks}
+    assert [shown[path] for path in ours] == [512] * len(ours)
+
+
+def test_every_golden_command_of_ours_is_compared() -> None:
+    assert {path.stem for path in (GOLDEN / "ours").glob("*.args")} == {our.case for our in OUR_GUESTS}
+    assert len(OUR_GUESTS) >= 100
 
 
 def test_the_serial_in_the_options_goes_before_the_disks_own() -> None:

@@ -15,7 +15,8 @@ from pyvmiscsi.errors import Problem, RuleError
 from pyvmiscsi.units import MIB, SECTOR, Size
 from tests.bhyve.generated import devices_of as generated_devices
 from tests.bhyve.generated import guests
-from tests.bhyve.guests import CONF, HOST, OUR_GUESTS, UUID, OurGuest, guest_of, web1, with_iso
+from tests.bhyve.guests import CONF, HOST, UUID, guest_of, web1, with_iso
+from tests.bhyve.our_guests import OUR_GUESTS, OurGuest
 
 _DISKLESS = f'loader="grub"\ncpu="1"\nmemory="512M"\nuuid="{UUID}"\n'
 
@@ -32,7 +33,7 @@ def devices_of(guest: GuestConfig) -> Devices:
 
 @pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
 def test_a_sound_guest_breaks_none(our: OurGuest) -> None:
-    assert problems(our.guest, HOST, our.devices) == ()
+    assert problems(our.guest, our.host, our.devices) == ()
 
 
 def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_remedy() -> None:
