@@ -2,18 +2,22 @@
 
 `run.lock` in the guest's directory holds the hostname of the hypervisor that runs it, and a newline (freebsd.md 5.6).
 It is shared with the other hypervisors and with vm-bhyve, and created with noclobber. Ours beside it: `run.lock.op`
-holds the id of the operation that took it and, of an installation, its medium on a second line. Between callers on one host a `claim` in the local run directory decides,
-so that a start under way is never mistaken for a lock that a crash left behind.
+holds the id of the operation that took it and, of an installation, its medium on a second line. Between callers on one
+host a `claim` in the local run directory decides, so that a start under way is never mistaken for a lock that a crash
+left behind.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyvmiscsi.bhyve.supervisor import IS_SUPERVISOR, vm_bhyve_pattern
-from pyvmiscsi.errors import BusyError
+from pyvmiscsi.errors import BusyError, DeadlineError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
+from pyvmiscsi.waiting import SystemClock, wait_for
 
 _EX_TEMPFAIL = 75
 
@@ -74,6 +78,24 @@ fi
 """
 )
 
+_BAR = r"""# bar run.lock
+run=$1
+/bin/mkdir -p "$run" || exit 73
+[ -n "$(/usr/bin/find "$run/taking" -maxdepth 0 -mmin +1 2>/dev/null)" ] && /bin/rmdir "$run/taking"
+/bin/mkdir "$run/taking" 2>/dev/null || exit 75
+/bin/hostname
+"""
+
+_UNBAR = r"""# unbar run.lock
+/bin/rmdir "$1/taking" 2>/dev/null
+exit 0
+"""
+
+_BARRED_FOR = 60.0
+"""Seconds after which a bar is broken by whoever comes: who put it up is gone."""
+
+_BAR_DEADLINE = 10.0
+
 _RELEASE = r"""# release run.lock
 run=$1 directory=$2 operation=$3
 holds() { line=; [ -e "$1" ] && read -r line <"$1"; [ "$line" = "$operation" ]; }
@@ -132,6 +154,31 @@ class RunLock:
         done = self._host.script(_TAKE, *words, ok=(0, _EX_TEMPFAIL))
         if done.status == _EX_TEMPFAIL:
             raise self._busy(*(done.text.split(maxsplit=1) or ["taking"]))
+
+    @contextmanager
+    def barred(self) -> Iterator[LockHolder | None]:
+        """Keep all starts on this host from taking the lock meanwhile; who on this host has it already, if anybody.
+
+        For a minute at most, so that whoever dies in the middle bars nobody for long. BusyError when somebody else is
+        at it and does not end.
+        """
+        clock = SystemClock()
+        try:
+            hostname = wait_for(self._bar, what=f"lock of {self._guest} barred", deadline=_BAR_DEADLINE, clock=clock)
+        except DeadlineError as late:
+            raise self._busy("taking") from late
+        since = clock.now()
+        try:
+            holder = self.find_holder()
+            yield holder if holder is not None and holder.host == hostname else None
+        finally:
+            if clock.now() - since < _BARRED_FOR:  # later, it may be somebody else's
+                self._host.script(_UNBAR, self._run_directory)
+
+    def _bar(self) -> str | None:
+        """The name of this host, once the lock is barred."""
+        done = self._host.script(_BAR, self._run_directory, ok=(0, _EX_TEMPFAIL))
+        return done.text.strip() if done.status == 0 else None
 
     def release(self, operation: str) -> None:
         """Give the lock back if `operation` has it; no error when it has not."""

@@ -135,8 +135,11 @@ def detach_target(target: Iqn, host: str, connections: Connections, *, force: bo
         if login.known is not None and (login.target, login.host) == (target, host):
             for guest in _guests_of(login.known, facts, host, connections):
                 guest.refuse_in_use(host, (target,), force=force)
-    intent = replace(new_intent(DETACH, str(target), {}), kept=False)
-    run.engine().execute(detach_plan(str(target), (target,), initiator, host), NoJournal(), intent)
+    owners = [known for nas in facts.nases if (known := nas.find(target)) is not None]
+    guests = [guest for known in owners for guest in _guests_of(known, facts, host, connections)]
+    locks = {(guest.datastore.config_path, str(guest.name)): guest.lock_on(host) for guest in guests}
+    plan = detach_plan(str(target), (target,), initiator, host, locks.values(), force=force)
+    run.engine().execute(plan, NoJournal(), replace(new_intent(DETACH, str(target), {}), kept=False))
 
 
 def _guests_of(known: KnownTarget, facts: Facts, host: str, connections: Connections) -> Iterator[Guest]:

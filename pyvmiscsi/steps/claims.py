@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from pyvmiscsi.errors import BusyError, ConflictError, PyvmiscsiError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.plan.intent import read_intents
 from pyvmiscsi.plan.journal import Anchor
+from pyvmiscsi.steps.sessions import AllDetached, DiskAttached
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,62 @@ class NothingBegun:
                 hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
             )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedByHand:
+    """A login that is taken back only from those to whom the session is nothing: not from a start on the same host.
+
+    Such a start finds the session and goes on with it. So while a logout is under way none can begin there.
+    """
+
+    disk: DiskAttached
+    lock: RunLock
+    """The guest's, as this host takes it."""
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return self.disk.title
+
+    def holds(self) -> bool:
+        return self.disk.holds()
+
+    def make(self) -> None:
+        self.disk.make()
+
+    def undo(self) -> None:
+        with self.lock.barred() as starter:
+            if starter is None:
+                self.disk.undo()
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedByHand:
+    """A host logged out, while none of these guests can be started there, and none is."""
+
+    logout: AllDetached
+    locks: tuple[RunLock, ...]
+    """Of the guests whose disks these may be, as this host takes them."""
+    force: bool
+    """Dead sessions go, whoever has the lock."""
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return self.logout.title
+
+    def holds(self) -> bool:
+        return self.logout.holds()
+
+    def make(self) -> None:
+        with ExitStack() as bars:
+            starters = [bars.enter_context(lock.barred()) for lock in self.locks]
+            if any(starters) and not (self.force and self.logout.are_dead()):
+                raise BusyError(
+                    f"{self.logout.host}: the guest was started there just now", hint="pyvmiscsi vm stop ends it"
+                )
+            self.logout.make()
+
+    def undo(self) -> None:
+        """Whoever needs one of the sessions logs in again."""

@@ -139,6 +139,10 @@ class AllDetached:
     def holds(self) -> bool:
         return all(session.target not in self.targets for session in self.initiator.sessions())
 
+    def are_dead(self) -> bool:
+        """Whether none of them is connected."""
+        return not any(one.connected and one.target in self.targets for one in self.initiator.sessions())
+
     def make(self) -> None:
         with ThreadPoolExecutor(len(self.targets), thread_name_prefix="detach") as pool:
             for done in [pool.submit(self.initiator.detach, target) for target in self.targets]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve import run_lock
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
 from pyvmiscsi.errors import BusyError, CommandError, GuestError
@@ -197,5 +198,50 @@ def test_a_taker_that_was_killed_holds_nobody_up_for_long(lock: RunLock, tmp_pat
     taking.mkdir(parents=True)
     with pytest.raises(BusyError, match="somebody else is taking"):
         lock.take("0a1b")
+    os.utime(taking, (0, 0))
+    lock.take("0a1b")
+
+
+def test_a_lock_that_is_barred_is_taken_by_nobody_on_this_host(lock: RunLock, guest: Path) -> None:
+    with lock.barred() as holder:
+        assert holder is None
+        with pytest.raises(BusyError, match="somebody else is taking its lock"):
+            lock.take("0a1b")
+    assert not (guest / "run.lock").exists()
+    lock.take("0a1b")
+
+
+def test_who_bars_it_is_told_who_on_this_host_has_it(lock: RunLock, guest: Path) -> None:
+    lock.take("0a1b")
+    with lock.barred() as holder:
+        assert holder == LockHolder(hostname(), "0a1b")
+    (guest / "run.lock").write_text("elsewhere\n")
+    with lock.barred() as holder:
+        assert holder is None
+
+
+def test_it_is_barred_no_longer_when_the_block_fails(lock: RunLock) -> None:
+    with pytest.raises(RuntimeError), lock.barred():
+        raise RuntimeError
+    lock.take("0a1b")
+
+
+def test_two_cannot_bar_it_at_once(lock: RunLock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_lock, "_BAR_DEADLINE", 0.0)
+    with lock.barred(), pytest.raises(BusyError, match="somebody else"), lock.barred():
+        pass
+    with lock.barred():
+        pass
+
+
+def test_who_died_while_it_was_barred_bars_it_for_a_minute(lock: RunLock, tmp_path: Path) -> None:
+    taking = tmp_path / "run/web1/taking"
+    taking.mkdir(parents=True)
+    with pytest.raises(BusyError):
+        lock.take("0a1b")
+    os.utime(taking, (0, 0))
+    with lock.barred():
+        assert taking.stat().st_mtime > 0
+    taking.mkdir()
     os.utime(taking, (0, 0))
     lock.take("0a1b")

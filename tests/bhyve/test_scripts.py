@@ -24,7 +24,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 13
+    assert len(_SCRIPTS) == 15
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)

@@ -88,6 +88,8 @@ class MemoryHost(FakeHost):
             "remove a guest's directory": self._remove_directory,
             "take run.lock": self._take,
             "release run.lock": self._release,
+            "bar run.lock": self._bar,
+            "unbar run.lock": self._unbar,
         }
 
     # what it is asked
@@ -261,6 +263,8 @@ class MemoryHost(FakeHost):
     ) -> Reply:
         lock, claim = f"{directory}/run.lock", f"{run}/claim"
         self.make_directory(run)
+        if f"{run}/taking" in self.directories:
+            return Reply(b"taking\n", status=_BUSY)
         if directory not in self.shared.directories:
             return Reply(stderr=f"{directory} cannot be written".encode(), status=73)
         claimed = self._first_line(claim)
@@ -273,6 +277,16 @@ class MemoryHost(FakeHost):
             return Reply(f"host {self._first_line(lock)}\n".encode(), status=_BUSY)
         self.files[claim] = f"{operation}\n".encode()
         self.shared.files[f"{lock}.op"] = "".join(f"{one}\n" for one in (operation, medium) if one).encode()
+        return Reply()
+
+    def _bar(self, run: str) -> Reply:
+        if f"{run}/taking" in self.directories:
+            return Reply(status=_BUSY)
+        self.make_directory(f"{run}/taking")
+        return Reply(f"{self.name}\n".encode())
+
+    def _unbar(self, run: str) -> Reply:
+        self.directories.discard(f"{run}/taking")
         return Reply()
 
     def _release(self, run: str, directory: str, operation: str) -> Reply:

@@ -23,6 +23,7 @@ from pyvmiscsi.operations.logins import default_initiator
 from pyvmiscsi.ports import Host, Nas
 from pyvmiscsi.site import Guest, Site
 from pyvmiscsi.site.running import Run
+from pyvmiscsi.site.sessions import detach_target
 from pyvmiscsi.steps import exports, sessions
 from tests.model.initiator import MemoryInitiator
 from tests.model.luck import Kind, Luck, Mishap
@@ -438,6 +439,61 @@ def test_an_attach_and_another_verb_at_once_are_never_both_logged_in(
     monkeypatch.setattr(exports, "SEEN_GONE_WITHIN", 0.0)
     both = ("attach on hv1", other) if comes == "second" else (other, "attach on hv1")
     points = next(calls for calls in itertools.count() if not both_at_once(calls, *both))
+    assert points > 10
+
+
+BY_HAND: dict[str, Callable[[Guest], object]] = {
+    "attach": lambda guest: guest.attach("hv1"),
+    "detach": lambda guest: guest.detach("hv1"),
+    "detach one": lambda guest: guest.detach("hv1", "disk1"),
+    "detach by force": lambda guest: guest.detach("hv1", force=True),
+    "detach a target": lambda guest: (
+        guest._connections
+        and detach_target(  # type: ignore[func-returns-value]
+            DISK1, "hv1", guest._connections, force=False, run=Run()
+        )
+    ),
+}
+
+
+def beside_a_start(calls: int, name: str, *, start_comes_first: bool, attached: bool) -> bool:
+    """Whether a login by hand and a start on the same host met; a guest that runs afterwards has all its sessions."""
+    world = MemoryWorld()
+    world.site().datastore().create(web1("1G", "2G"))
+    if attached:
+        world.site().datastore().guest("web1").attach("hv1")
+
+    def verb(do: Callable[[Guest], object], luck: Luck | None = None) -> None:
+        with world.site(luck) as site, suppress(PyvmiscsiError):
+            do(site.datastore().guest("web1"))
+
+    def start(guest: Guest) -> None:
+        guest.start("hv1")
+
+    first, second = (start, BY_HAND[name]) if start_comes_first else (BY_HAND[name], start)
+    meanwhile = Meanwhile(calls, lambda: verb(second))
+    verb(first, meanwhile)
+    if world.hosts["hv1"].running:
+        assert {*world.initiators["hv1"].disks} == {DISK0, DISK1}, f"a guest runs without its disks, at {calls}"
+    else:
+        start(world.site().datastore().guest("web1"))
+    assert world.census().host_sessions == world.census().sessions == 2
+    return meanwhile.has_happened
+
+
+@pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("attached", [True, False])
+@pytest.mark.parametrize("start_comes_first", [True, False])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_login_by_hand_never_takes_the_sessions_of_a_start_on_the_same_host(
+    name: str, start_comes_first: bool, attached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "SEEN_GONE_WITHIN", 0.0)
+    points = next(
+        calls
+        for calls in itertools.count()
+        if not beside_a_start(calls, name, start_comes_first=start_comes_first, attached=attached)
+    )
     assert points > 10
 
 

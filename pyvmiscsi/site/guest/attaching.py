@@ -89,6 +89,11 @@ class Attaching(GuestAccess):
             raise BusyError(f"{what}, and {living[0].target} is Connected", hint=f"pyvmiscsi vm stop {self.name}")
         raise BusyError(what, hint=f"pyvmiscsi vm stop {self.name}; --force takes only dead sessions from it")
 
+    def lock_on(self, host: str) -> RunLock:
+        """Its lock, as this host takes it."""
+        directory = f"{self.datastore.config_path}/{self.name}"
+        return Hypervisor(self._connections.host(host)).run_lock(self.name, directory)
+
     def _attach_plan(self, host: str, disk: str | None) -> tuple[tuple[GuestDisk, ...], Plan]:
         scene = self._scene()
         if host not in scene.host_names(self.datastore):
@@ -109,7 +114,8 @@ class Attaching(GuestAccess):
             for one in disks
         ]
         begun = NothingBegun(self.name, self._anchor(record), self._locks(hosts))
-        return disks, attach_plan(self.name, chosen, self._connections.initiator(host), host, begun)
+        initiator = self._connections.initiator(host)
+        return disks, attach_plan(chosen, initiator, host, self.lock_on(host), begun)
 
     def _anchor(self, record: GuestRecord) -> Anchor:
         """What carries its marks, asked of the nas each time: a scene would remember what it was told before."""
@@ -120,9 +126,7 @@ class Attaching(GuestAccess):
 
     def _locks(self, hosts: HostSurvey) -> tuple[RunLock, ...]:
         """Its lock as each host that answers sees it."""
-        directory = f"{self.datastore.config_path}/{self.name}"
-        names = (one.name for one in hosts.hosts)
-        return tuple(Hypervisor(self._connections.host(name)).run_lock(self.name, directory) for name in names)
+        return tuple(self.lock_on(one.name) for one in hosts.hosts)
 
     def _attached(self, host: str, disk: GuestDisk) -> AttachedView:
         proof = disk.proof(self.datastore)
@@ -145,7 +149,8 @@ class Attaching(GuestAccess):
     def _detach_plan(self, host: str, disk: str | None, *, force: bool) -> Plan:
         targets = self._configured(host, disk)
         self.refuse_in_use(host, targets, force=force)
-        return detach_plan(str(self.name), targets, self._connections.initiator(host), host)
+        initiator = self._connections.initiator(host)
+        return detach_plan(str(self.name), targets, initiator, host, [self.lock_on(host)], force=force)
 
     def _configured(self, host: str, disk: str | None) -> tuple[Iqn, ...]:
         """The targets of its disks, or of one by the nas's name for it, as its configuration tells them."""

@@ -102,7 +102,7 @@ class Life(Judging):
         ]
 
     def _where_it_runs(self) -> str:
-        """The host on which its bhyve is; NotFoundError when it does not run, HostUnreachableError when none can tell."""
+        """The host on which it runs; NotFoundError when it does not, HostUnreachableError when nobody can tell."""
         hosts = survey_hosts(self.datastore, self._connections)
         state, where = hosts.state_of(str(self.name))
         if state == "Running" and where is not None:
