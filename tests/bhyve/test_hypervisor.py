@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from pyvmiscsi.bhyve import hypervisor_text
-from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.hypervisor import START, Hypervisor
 from pyvmiscsi.bhyve.supervisor import Supervision
 from pyvmiscsi.errors import GuestError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
@@ -94,11 +95,30 @@ def test_a_start_tells_why_its_supervisor_refused_it() -> None:
         Hypervisor(host).start(Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1")))
 
 
-def test_a_refusal_of_an_earlier_start_is_forgotten_first() -> None:
-    host = answering(f"{OTHERS}status web1 operation=0a1b\n")
-    host.write_file("/var/run/pyvmiscsi/web1/refused", b"operation=0a1b\n")
-    Hypervisor(host).start(Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1")))
-    assert "/var/run/pyvmiscsi/web1/refused" not in host.files
+def started(tmp_path: Path, script: bytes, length: int) -> int:
+    """The status of the script that starts a supervisor, on a host whose daemon(8) runs nothing but notes it."""
+    daemon = tmp_path / "daemon"
+    daemon.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/started\n')
+    daemon.chmod(0o755)
+    text = START.replace("/usr/sbin/daemon", str(daemon)).replace("/bin/pgrep", "true").replace("/dev/vmm", "/tmp")
+    words = (str(tmp_path / "run"), str(tmp_path / "log"), str(length), "0a1b", ".", "bhyve: web1")
+    return subprocess.run(["/bin/sh", "-c", text, "sh", *words], input=script, check=False, timeout=60).returncode
+
+
+def test_a_refusal_of_an_earlier_start_is_forgotten_first(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/refused").write_text("operation=0a1b\n")
+    (tmp_path / "run/status").write_text("state=running\noperation=0a1b\n")
+    assert started(tmp_path, b"exit 0\n", 7) == 0
+    assert not (tmp_path / "run/refused").exists()
+    assert (tmp_path / "run/supervisor.sh").read_bytes() == b"exit 0\n"
+    assert (tmp_path / "started").read_text() == f"-f /bin/sh {tmp_path}/run/supervisor.sh\n"
+
+
+def test_half_a_script_is_never_run(tmp_path: Path) -> None:
+    assert started(tmp_path, b"exit", 7) == 74
+    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize("told", ["", "status web1 state=failed\n"])

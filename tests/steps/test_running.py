@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pyvmiscsi.bhyve import hypervisor_text
+from pyvmiscsi.bhyve import capabilities, hypervisor_text
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import START
 from pyvmiscsi.errors import ProofError
@@ -15,6 +15,7 @@ from pyvmiscsi.names import GuestName, Iqn, Lun, LunAddress, Portal, Serial
 from pyvmiscsi.steps.running import GuestRunning
 from pyvmiscsi.units import GIB
 from tests.fakes.host import Call, FakeHost, Reply
+from tests.model.hypervisor import CAPABILITIES
 from tests.operations.scenes import RememberingInitiator
 
 RUNS = "vmm web1\nprocess web1 4201\n"
@@ -27,7 +28,8 @@ REFUSED = f"{RUNS}refused web1 operation=0a1b\nrefused web1 reason=a bhyve of th
 
 def step_on(answer: str) -> tuple[GuestRunning, FakeHost]:
     def reply(call: Call) -> Reply:
-        return Reply(answer.encode() if call.script == hypervisor_text.QUESTION else b"")
+        answers = {hypervisor_text.QUESTION: answer.encode(), capabilities.QUESTION: CAPABILITIES}
+        return Reply(answers.get(call.script, b""))
 
     host = FakeHost(answer=reply)
     config = parse_guest(GuestName.parse("web1"), 'loader="uefi"\ncpu="1"\nmemory="512M"\n')
