@@ -17,6 +17,7 @@ from pyvmiscsi.bhyve.loader import loader_argv, viewers
 from pyvmiscsi.bhyve.network import Networks, own_taps
 from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
 from pyvmiscsi.bhyve.supervisor import Supervision
+from pyvmiscsi.bhyve.vnc import free_vnc_port
 from pyvmiscsi.errors import BusyError, DeadlineError, NotFoundError, ProofError, UnsupportedError
 from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import GuestName
@@ -59,7 +60,7 @@ class GuestRunning:
         capabilities = hypervisor.prepared(self.config)
         hypervisor.keep_variables(self.config, self.directory)
         backends = Networks(self.host, self.system_conf).plug_in(self.config)
-        devices = Devices(self.directory, self._found_disks(), backends)
+        devices = Devices(self.directory, self._found_disks(), backends, self._vnc_port())
         installing = replace(devices, install_iso=self.iso)
         hypervisor.write_grub_files(self.config, installing)
         argv, conf = self._command(hypervisor, capabilities, devices)
@@ -74,6 +75,7 @@ class GuestRunning:
             targets=tuple(proof.address.target for proof in self.disks.values()),
             taps=own_taps(self.config, backends),
             consoles=viewers(self.config),
+            keeps_console=any(self.config.com_devices.get(port) == "stdio" for port in self.config.comports),
             prestart=self._prestart(),
             priority=self.config.priority,
             limits=rctl_rules(self.config.limits),
@@ -91,6 +93,10 @@ class GuestRunning:
             return
         hypervisor.end(self.config.name)
         Networks(self.host).unplug(self.config.name)
+
+    def _vnc_port(self) -> int | None:
+        graphics = self.config.graphics
+        return free_vnc_port(self.host) if graphics is not None and graphics.port is None else None
 
     def _found_disks(self) -> dict[int, FoundDisk]:
         found = other_disks(self.config, self.directory)

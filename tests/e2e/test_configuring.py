@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,13 @@ def test_by_key_and_in_an_editor(
     assert (status, "exit status 3" in line) == (64, True)
     assert len(list(tmp_path.glob("pyvmiscsi-*"))) == 1
 
+    command.ok("vm", "set", guest, "graphics=yes", "graphics_listen=127.0.0.1", "memory=128M")
+    command.ok("vm", "start", guest)
+    with Site.load(lab.site_file) as site:
+        script = (site.host("hv1").read_file(f"/var/run/pyvmiscsi/{guest}/supervisor.sh") or b"").decode()
+    assert re.search(r",fbuf,tcp=127\.0\.0\.1:59\d\d", script)
+    assert f"guest {guest}: changed memory; it runs on hv1" in command.ok("vm", "set", guest, "memory=256M")
+    command.ok("vm", "stop", guest, "--force", "--deadline", "0")
     command.ok("vm", "destroy", guest, "--yes")
 
 

@@ -251,6 +251,7 @@ APPLETS: tuple[Applet, ...] = (
     Applet("ps", ("/bin/ps",), f"{_COMMANDS}.processes:ps"),
     Applet("procstat", ("/usr/bin/procstat",), f"{_COMMANDS}.processes:procstat"),
     Applet("fstat", ("/usr/bin/fstat",), f"{_COMMANDS}.processes:fstat"),
+    Applet("netstat", ("/usr/bin/netstat",), f"{_COMMANDS}.networking:netstat"),
     Applet("rctl", ("/usr/bin/rctl",), f"{_COMMANDS}.rctl:rctl"),
 )
 

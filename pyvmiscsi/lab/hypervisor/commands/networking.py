@@ -1,6 +1,10 @@
-"""route(8), as far as routes to an interface go, and ngctl(8), as far as bridges of netgraph(4) go."""
+"""route(8), as far as routes to an interface go, ngctl(8), as far as bridges of netgraph(4) go, and who listens by
+netstat(1)."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 from pyvmiscsi.lab.hypervisor.applets import Call
 from pyvmiscsi.lab.hypervisor.kernel.netgraph import Netgraph, Node
@@ -39,6 +43,30 @@ def route(call: Call) -> int:
     elif not quiet:
         call.out(told)
     return 1 if reason else 0
+
+
+def netstat(call: Call) -> int:
+    """`netstat -an [-p tcp]`, listening sockets only: the lab's machine shares its ports with the sandbox."""
+    letters = "".join(word[1:] for word in call.argv[1:] if word.startswith("-"))
+    if not {"a", "n"} <= set(letters) or set(letters) - set("anWp"):
+        call.err("usage: netstat [-46AaCcLnRSTWx] [-f protocol_family | -p protocol] [-M core] [-N system]\n")
+        return 1
+    row = "{:<5} {:>6} {:>6} {:<23}{:<23}{}\n"
+    call.out("Active Internet connections (including servers)\n")
+    call.out(row.format("Proto", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "(state)"))
+    for proto, local in _listening():
+        call.out(row.format(proto, 0, 0, f" {local}", " *.*", " LISTEN"))
+    return 0
+
+
+def _listening() -> Iterator[tuple[str, str]]:
+    for proto, name in (("tcp4", "tcp"), ("tcp6", "tcp6")):
+        for line in Path(f"/proc/net/{name}").read_text(encoding="ascii").splitlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            if state == "0A":
+                address, _, port = local.partition(":")
+                shown = "*" if not int(address, 16) else "127.0.0.1" if proto == "tcp4" else "::1"
+                yield proto, f"{shown}.{int(port, 16)}"
 
 
 def ngctl(call: Call) -> int:
