@@ -14,6 +14,7 @@ from pyvmiscsi.units import Size
 from . import show
 from .frame import of, word
 from .interruption import run_of
+from .vm.first_boot import Hostname, NetworkConfig, SshKeys, UserData, VendorData, WithCloudInit, cloud_init_of
 from .vm.words import BlockSize, DryRun, Thick, Yes, show_preview, text_of
 
 if TYPE_CHECKING:
@@ -114,6 +115,12 @@ def provision(
     chap: Annotated[bool, typer.Option("--chap/--no-chap", help="Protect the disk with a generated secret.")] = True,
     mutual: Annotated[bool, typer.Option("--mutual-chap", help="Have the nas prove itself, too.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Copy every byte: the guest then depends on nothing.")] = False,
+    with_cloud_init: WithCloudInit = False,
+    user_data: UserData = None,
+    ssh_key: SshKeys = None,
+    hostname: Hostname = None,
+    network_config: NetworkConfig = None,
+    vendor_data: VendorData = None,
     dry_run: DryRun = False,
 ) -> None:
     """Make a guest whose disk begins as the image is, at once: it is a clone, grown to size."""
@@ -123,12 +130,28 @@ def provision(
     site = invocation.site()
     image = site.image(str(name), datastore)
     settings = settings_of(text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ()))
+    cloud_init = cloud_init_of(
+        with_cloud_init,
+        user_data=user_data,
+        network_config=network_config,
+        vendor_data=vendor_data,
+        ssh_keys=ssh_key,
+        hostname=hostname,
+    )
     if dry_run:
-        show_preview(invocation, image.preview_provision(new, size=size, settings=settings, full=full))
+        preview = image.preview_provision(new, size=size, settings=settings, full=full, cloud_init=cloud_init)
+        show_preview(invocation, preview)
         return
     with run_of(invocation) as run:
         made = image.provision(
-            new, size=size, settings=settings, chap=chap or mutual, mutual=mutual, full=full, run=run
+            new,
+            size=size,
+            settings=settings,
+            chap=chap or mutual,
+            mutual=mutual,
+            full=full,
+            cloud_init=cloud_init,
+            run=run,
         )
     guest = site.guest(made, image.datastore.name)
     show.text(invocation, f"guest {made} is provisioned from image {name}", guest.info())

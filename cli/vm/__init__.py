@@ -6,6 +6,7 @@ VERBS = {
     "info": ("life", "A guest, its disks, volumes, extents, targets, sessions and devices in one view."),
     "start": ("life", "Log the hypervisor in to the guest's disks, prove them, and run the guest."),
     "install": ("installing", "Start a guest with an installation medium in its drive, until it reboots."),
+    "cloud-init": ("telling", "Change what a stopped guest's cloud-init reads; what is not given stays as it was."),
     "iso": ("installing", "The installation media on a hypervisor: list them, fetch one, or let one go."),
     "stop": ("life", "Press the guest's power button, and see its disks logged out."),
     "restart": (

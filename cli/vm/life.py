@@ -11,6 +11,7 @@ from pyvmiscsi.units import Size
 from .. import show
 from ..frame import Invocation, of, word
 from ..interruption import run_of
+from .first_boot import Hostname, NetworkConfig, SshKeys, UserData, VendorData, WithCloudInit, cloud_init_of
 from .outcomes import conclude, teller
 from .words import (
     BlockSize,
@@ -64,6 +65,12 @@ def create(
     ] = None,
     chap: Annotated[bool, typer.Option("--chap/--no-chap", help="Protect the disks with a generated secret.")] = True,
     mutual: Annotated[bool, typer.Option("--mutual-chap", help="Have the nas prove itself, too.")] = False,
+    with_cloud_init: WithCloudInit = False,
+    user_data: UserData = None,
+    ssh_key: SshKeys = None,
+    hostname: Hostname = None,
+    network_config: NetworkConfig = None,
+    vendor_data: VendorData = None,
     dry_run: DryRun = False,
 ) -> None:
     """Make a guest: volumes, CHAP account, targets, extents, LUNs and its configuration."""
@@ -79,6 +86,14 @@ def create(
         settings=settings_of(text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
         chap=chap or mutual,
         mutual=mutual,
+        cloud_init=cloud_init_of(
+            with_cloud_init,
+            user_data=user_data,
+            network_config=network_config,
+            vendor_data=vendor_data,
+            ssh_keys=ssh_key,
+            hostname=hostname,
+        ),
     )
     place = invocation.site().datastore(datastore)
     if dry_run:
@@ -105,6 +120,7 @@ def list_(ctx: typer.Context, datastore: Datastore = None) -> None:
             "CPU": lambda guest: guest.cpu,
             "MEMORY": lambda guest: guest.memory,
             "DISKS": lambda guest: [disk.size_text for disk in guest.disks],
+            "AUTO": _autostart,
             "STATE": _state,
         },
     )
@@ -224,6 +240,11 @@ def _park(invocation: Invocation, guest: "Guest", days: int, *, dry_run: bool) -
 
 def _and_snapshots(names: tuple[str, ...]) -> str:
     return f" and its snapshots {', '.join(names)}" if names else ""
+
+
+def _autostart(guest: "GuestView") -> str:
+    """vm-bhyve's words, and the hypervisor whose list it is."""
+    return ", ".join(f"Yes [{number}] {host}" for host, number in guest.autostart.items()) or "No"
 
 
 def _state(guest: "GuestView") -> str:

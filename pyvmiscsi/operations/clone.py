@@ -14,6 +14,7 @@ from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, GuestName, SnapshotName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
 from pyvmiscsi.operations.create import CreateRequest, SnapshotToTake
+from pyvmiscsi.operations.first_boot import SeedToCopy, is_seed
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, refuse_elsewhere
 from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.snapshots import refuse_several_moments
@@ -58,6 +59,7 @@ def clone_request(
         uuid=uuid,
         first=first,
         password_of=conf_path if conf.get(PASSWORD) else None,
+        seed_of=_seed_of(record.name, conf),
         variables_of=vars_file(parse_guest(record.name, conf), f"{datastore.config_path}/{record.name}"),
     )
 
@@ -126,5 +128,12 @@ def _luns(guest: GuestName, conf: ConfText) -> list[Disk]:
 
 
 def _can_be_shared(disk: Disk) -> bool:
-    """A CD's image, by a path that means the same to every guest."""
-    return disk.emulation == "ahci-cd" and disk.name.startswith("/")
+    """A CD's image, by a path that means the same to every guest, or one that the copy gets of its own."""
+    return disk.emulation == "ahci-cd" and (disk.name.startswith("/") or is_seed(disk))
+
+
+def _seed_of(guest: GuestName, conf: ConfText) -> SeedToCopy | None:
+    config = parse_guest(guest, conf)
+    if not any(is_seed(disk) for disk in config.disks):
+        return None
+    return SeedToCopy(str(guest), tuple(str(one.mac) if one.mac else None for one in config.networks))

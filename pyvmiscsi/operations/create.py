@@ -16,6 +16,7 @@ from pyvmiscsi.model import DatastoreRecord, Extent, Marks, Target, Volume, chap
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, Mac, Serial, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk
+from pyvmiscsi.operations.first_boot import SeedToCopy, seed_disk, seed_steps
 from pyvmiscsi.operations.guests import GuestMark
 from pyvmiscsi.operations.pairing import target_key
 from pyvmiscsi.operations.scene import Scene
@@ -25,6 +26,7 @@ from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.clones import SnapshotForCopy
 from pyvmiscsi.steps.configuration import ConfigurationWritten, VariablesCopied
 from pyvmiscsi.steps.exports import CredentialExists, ExtentExists, MappingExists, TargetExists
+from pyvmiscsi.steps.first_boot import CloudInit
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.snapshots import SnapshotGone
 from pyvmiscsi.steps.volumes import VolumeExists
@@ -124,6 +126,8 @@ class CreateRequest:
     """The configuration whose `vnc_password` the guest gets, too: it goes from file to file, and into no intent."""
     variables_of: str | None = None
     """The file of UEFI variables that the guest's own begin as."""
+    cloud_init: CloudInit | None = None
+    seed_of: SeedToCopy | None = None
 
     def __post_init__(self) -> None:
         if "vnc_password" in self.settings:
@@ -148,6 +152,10 @@ class CreateRequest:
             data["password_of"] = self.password_of
         if self.variables_of:
             data["variables_of"] = self.variables_of
+        if self.cloud_init:
+            data["cloud_init"] = self.cloud_init.as_json()
+        if self.seed_of:
+            data["seed_of"] = self.seed_of.as_json()
         return data
 
     @classmethod
@@ -163,6 +171,8 @@ class CreateRequest:
             first=SnapshotToTake.from_json(data["first"]) if "first" in data else None,
             password_of=data.get("password_of"),
             variables_of=data.get("variables_of"),
+            cloud_init=CloudInit.from_json(data["cloud_init"]) if "cloud_init" in data else None,
+            seed_of=SeedToCopy.from_json(data["seed_of"]) if "seed_of" in data else None,
         )
 
     @property
@@ -265,6 +275,8 @@ def configuration_text(request: CreateRequest, visited: Mapping[DiskName, Iqn] |
         }
         if visited and name in visited:
             pairs[target_key(name)] = str(visited[name])
+    if request.cloud_init:
+        pairs |= seed_disk(len(request.disks))
     for number in range(_count_of_networks(pairs)):
         pairs.setdefault(f"network{number}_mac", str(Mac.of_network(request.uuid, number)))
     text = ConfText.of(pairs)
@@ -338,6 +350,7 @@ def _configuration_steps(request: CreateRequest, datastore: DatastoreRecord, sce
     variables = vars_file(parse_guest(request.guest, text), directory)
     if request.variables_of and variables:
         yield VariablesCopied(host, request.variables_of, variables)
+    yield from seed_steps(request.cloud_init or request.seed_of, host, directory, request.uuid)
 
 
 def _count_of_networks(pairs: Mapping[str, str]) -> int:

@@ -24,6 +24,7 @@ from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.steps.directories import DirectoryMoved, GuestDirectory
 from pyvmiscsi.steps.exports import NobodyLoggedIn
 from pyvmiscsi.steps.naming import CredentialNamed, ExtentChange, ExtentsNamed, MarksFollowed, Moved, TargetNamed
+from pyvmiscsi.steps.seeds import Seed, SeedNamed
 from pyvmiscsi.steps.sessions import DiskDetached
 
 VERB = "rename"
@@ -80,6 +81,8 @@ class RenameRequest:
     disks: tuple[RenamedDisk, ...]
     account: RenamedAccount | None
     configured: bool
+    seeded: bool = False
+    """Whether it has a CD for cloud-init, which tells its name."""
 
     @classmethod
     def of(
@@ -91,6 +94,7 @@ class RenameRequest:
         place: str | None,
         account: RenamedAccount | None,
         configured: bool,
+        seeded: bool = False,
     ) -> Self:
         """What the guest would be named; `place` is where its volumes go, None when they stay.
 
@@ -108,7 +112,7 @@ class RenameRequest:
         new_anchor = record.anchor if place is None else datastore.anchor_of(place)
         disks = tuple(_renamed(disk, record.name, new_name, datastore, place) for disk in record.disks)
         disks += tuple(_kept(name, record, datastore, place) for name in record.kept)
-        return cls(record.name, new_name, record.uuid, record.anchor, new_anchor, disks, account, configured)
+        return cls(record.name, new_name, record.uuid, record.anchor, new_anchor, disks, account, configured, seeded)
 
     @property
     def moves(self) -> bool:
@@ -128,6 +132,7 @@ class RenameRequest:
             "disks": [disk.as_json() for disk in self.disks],
             "account": [self.account.tag, self.account.peer] if self.account else None,
             "configured": self.configured,
+            "seeded": self.seeded,
         }
 
     @classmethod
@@ -141,6 +146,7 @@ class RenameRequest:
             disks=tuple(RenamedDisk.from_json(disk) for disk in data["disks"]),
             account=RenamedAccount(*data["account"]) if data["account"] else None,
             configured=bool(data["configured"]),
+            seeded=bool(data.get("seeded")),
         )
 
 
@@ -230,7 +236,10 @@ def _naming_steps(request: RenameRequest, datastore: DatastoreRecord, scene: Sce
         old, new = (
             GuestDirectory(f"{datastore.config_path}/{name}", str(name)) for name in (request.guest, request.new_name)
         )
-        yield DirectoryMoved(scene.host(scene.host_names(datastore)[0]), old, new, request.uuid)
+        host = scene.host(scene.host_names(datastore)[0])
+        yield DirectoryMoved(host, old, new, request.uuid)
+        if request.seeded:
+            yield SeedNamed(Seed(host, new.path), str(request.guest), str(request.new_name))
 
 
 def _moving_steps(request: RenameRequest, datastore: DatastoreRecord, scene: Scene) -> Iterator[Step]:

@@ -15,16 +15,19 @@ from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.guest.attaching import AttachedView
 from pyvmiscsi.site.guest.configuring import Configured
 from pyvmiscsi.site.images import Image
+from pyvmiscsi.site.isos import IsoView
 from pyvmiscsi.site.many import AutostartView, OutcomeView
 from pyvmiscsi.site.pending import PendingOperation
 from pyvmiscsi.site.session_views import SessionView, TargetView
 from pyvmiscsi.site.site import Site
 from pyvmiscsi.site.views import CloneView, DatastoreView, DiskView, GuestView, ImageView, OperationView, ResizedView
+from pyvmiscsi.steps.first_boot import CloudInit
 
 __all__ = [
     "AttachedView",
     "AutostartView",
     "CloneView",
+    "CloudInit",
     "Configured",
     "Datastore",
     "DatastoreView",
@@ -33,6 +36,7 @@ __all__ = [
     "GuestView",
     "Image",
     "ImageView",
+    "IsoView",
     "OperationView",
     "OutcomeView",
     "PendingOperation",

@@ -40,6 +40,7 @@ from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.views import ImageView
+from pyvmiscsi.steps.first_boot import CloudInit
 from pyvmiscsi.steps.saving import identity_of
 from pyvmiscsi.steps.transfer import filling_of
 from pyvmiscsi.units import Size
@@ -84,15 +85,16 @@ class Image:
         chap: bool = True,
         mutual: bool = False,
         full: bool = False,
+        cloud_init: CloudInit | None = None,
         run: Run | None = None,
     ) -> str:
         """Make a guest whose disk0 begins as the image, and is grown to `size`; its name.
 
-        `settings` are vm-bhyve's keys, before those of the image. It copies no data, and the guest depends on the
-        image; with `full` every byte is copied. RuleError for a size that is smaller than the image;
-        AlreadyExistsError when there is a guest `new`.
+        `settings` are vm-bhyve's keys, before those of the image; `cloud_init` is what it is told at its first boot.
+        It copies no data, and the guest depends on the image; with `full` every byte is copied. RuleError for
+        a size that is smaller than the image; AlreadyExistsError when there is a guest `new`.
         """
-        request = self._request(new, size, settings or {}, chap=chap, mutual=mutual, full=full)
+        request = self._request(new, size, settings or {}, cloud_init, chap=chap, mutual=mutual, full=full)
         run = run or Run()
         try:
             make_guest(PROVISION, request, self.datastore, self._connections, run)
@@ -108,9 +110,10 @@ class Image:
         size: Size | None = None,
         settings: Mapping[str, str] | None = None,
         full: bool = False,
+        cloud_init: CloudInit | None = None,
     ) -> Preview:
         """The steps that `provision` would take; nothing is changed."""
-        request = self._request(new, size, settings or {}, chap=True, mutual=False, full=full)
+        request = self._request(new, size, settings or {}, cloud_init, chap=True, mutual=False, full=full)
         return Run().engine().preview(planned_guest(PROVISION, request, self.datastore, self._connections).plan)
 
     def destroy(self, run: Run | None = None) -> None:
@@ -211,6 +214,7 @@ class Image:
         new: str | GuestName,
         size: Size | None,
         settings: Mapping[str, str],
+        cloud_init: CloudInit | None,
         *,
         chap: bool,
         mutual: bool,
@@ -235,7 +239,12 @@ class Image:
         if full:
             disk = replace(disk, size=size or volume.size, full=True, block_size=volume.block_size)
         return CreateRequest(
-            guest=guest, disks=(disk,), settings={**record.mark.settings, **settings}, chap=chap, mutual=mutual
+            guest=guest,
+            disks=(disk,),
+            settings={**record.mark.settings, **settings},
+            chap=chap,
+            mutual=mutual,
+            cloud_init=cloud_init,
         )
 
     def _template(self, record: ImageRecord) -> SnapshotPath:

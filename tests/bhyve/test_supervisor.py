@@ -52,8 +52,11 @@ def test_what_a_guest_is_installed_from_is_there_until_it_reboots(tmp_path: Path
     with Stage(tmp_path, shell, plan="0 0 2") as stage:
         stage.use_loader(0)
         later = stage.supervision
-        first = {"first_bhyve": (later.bhyve[0], "medium", "web1"), "first_loader": (later.loader[0], "medium", "web1")}
-        stage.supervision = replace(later, **first)
+        stage.supervision = replace(
+            later,
+            first_bhyve=(later.bhyve[0], "medium", "web1"),
+            first_loader=(later.loader[0], "medium", "web1"),
+        )
         stage.start()
         stage.until_ended()
         again = ["bhyvectl --vm=web1 --destroy", "loader -m 512M web1", _BHYVE]

@@ -7,6 +7,7 @@ from pyvmiscsi.site.guest.chap import Chap
 from pyvmiscsi.site.guest.configuring import Configuring
 from pyvmiscsi.site.guest.copies import Copies
 from pyvmiscsi.site.guest.devices import Devices
+from pyvmiscsi.site.guest.first_boot import FirstBoot
 from pyvmiscsi.site.guest.imaging import Imaging
 from pyvmiscsi.site.guest.installing import Installing
 from pyvmiscsi.site.guest.naming import Naming
@@ -23,6 +24,7 @@ class Guest(
     Attaching,
     Configuring,
     Devices,
+    FirstBoot,
     Resizing,
     Chap,
     Snapshots,

@@ -17,6 +17,7 @@ from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.access import GuestAccess
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.steps.naming import find, peer_of
+from pyvmiscsi.steps.seeds import SEED, Seed
 
 
 class Naming(GuestAccess):
@@ -43,14 +44,16 @@ class Naming(GuestAccess):
         record, scene = self.record(), self._scene()
         nas, host = scene.nas(self.datastore), self._config_host(scene)
         place = self._new_place(record, new_name, nas)
-        conf = f"{self.datastore.config_path}/{self.name}/{self.name}.conf"
+        directory = f"{self.datastore.config_path}/{self.name}"
+        conf = host.read_file(f"{directory}/{self.name}.conf")
         request = RenameRequest.of(
             record,
             new_name,
             self.datastore,
             place=place,
             account=_account_of(record, nas),
-            configured=host.read_file(conf) is not None,
+            configured=conf is not None,
+            seeded=conf is not None and SEED.encode() in conf and bool(Seed(host, directory).sources()),
         )
         self._refuse_taken(request, scene)
         return planned(new_intent(RENAME, str(self.name), request.as_json()), self.datastore, scene)
