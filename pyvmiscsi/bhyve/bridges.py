@@ -106,25 +106,19 @@ def to_make(switch: Switch, seen: Interfaces, host: str) -> tuple[Command, ...]:
 
 def to_change(before: Switch, after: Switch, seen: Interfaces, host: str) -> tuple[Command, ...]:
     """The commands that make the switch `after` of what was `before`; guests' taps stay in it."""
-    bridge = find_bridge(after, seen)
-    if bridge is None:
-        return to_make(after, seen, host)
-    commands: list[Command] = []
-    members, addresses = _left_over(before, after, bridge)
-    for name in members:
-        commands += _to_leave(name, seen)
-    commands += [
-        (_IFCONFIG, _BRIDGE, "inet6" if ":" in one else "inet", one.split("/")[0], "-alias") for one in addresses
-    ]
-    left = replace(bridge, members=tuple(name for name in bridge.members if name not in members))
-    return (*commands, *to_make(after, {**seen, bridge.name: left}, host))
-
-
-def _left_over(before: Switch, after: Switch, bridge: Interface) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Members and addresses that the bridge has of `before`, and `after` does not name."""
-    members = tuple(name for name in before.members if name in bridge.members and name not in after.members)
+    bridge = find_bridge(after, seen) or Interface("")
+    gone = [name for name in before.members if name in bridge.members and name not in after.members]
+    gone += [name for name in _made_for(after, seen) if name not in (*after.members, *gone)]
     kept = _addresses(after)
-    return members, tuple(one for one in _addresses(before) if one not in kept and has_address(bridge, one))
+    commands = [_to_leave(name, seen) for name in gone]
+    commands += [
+        (_IFCONFIG, _BRIDGE, "inet6" if ":" in one else "inet", one.partition("/")[0], "-alias")
+        for one in _addresses(before)
+        if one not in kept and has_address(bridge, one)
+    ]
+    left = replace(bridge, members=tuple(name for name in bridge.members if name not in gone))
+    others = {name: one for name, one in seen.items() if name != bridge.name}
+    return (*commands, *to_make(after, others | ({left.name: left} if left.name else {}), host))
 
 
 def to_unmake(switch: Switch, seen: Interfaces, host: str) -> tuple[Command, ...]:
@@ -133,17 +127,21 @@ def to_unmake(switch: Switch, seen: Interfaces, host: str) -> tuple[Command, ...
     Raises BusyError while guests are on it, or anything else that the file does not name.
     """
     bridge = find_bridge(switch, seen)
-    if bridge is None or (switch.kind == "manual" and switch.group not in bridge.groups):
-        return ()
-    _refuse_used(switch, bridge, seen, host)
+    if bridge is not None:
+        _refuse_used(switch, bridge, seen, host)
     if switch.kind == "manual":
-        return ((_IFCONFIG, _BRIDGE, "-group", switch.group), (_IFCONFIG, _BRIDGE, "-group", _SWITCHES))
-    commands: list[Command] = []
-    for name in bridge.members:
-        commands += _to_leave(name, seen)
-    if switch.kind == "vxlan":
+        if bridge is None or switch.group not in bridge.groups:
+            return ()
+        is_anothers = any(group.startswith("viid-") and group != switch.group for group in bridge.groups)
+        marks = (switch.group,) if is_anothers else (switch.group, _SWITCHES)
+        return tuple((_IFCONFIG, _BRIDGE, "-group", group) for group in marks)
+    names = dict.fromkeys((*(bridge.members if bridge else ()), *_made_for(switch, seen)))
+    commands = [_to_leave(name, seen) for name in names]
+    if switch.kind == "vxlan" and commands:
         commands.append((_ROUTE, "-q", "delete", "-net", f"{switch.multicast}/32"))
-    return (*commands, (_IFCONFIG, _BRIDGE, "destroy"))
+    if bridge is not None:
+        commands.append((_IFCONFIG, _BRIDGE, "destroy"))
+    return tuple(commands)
 
 
 def render(commands: Iterable[Command], bridge: Interface | None) -> str:
@@ -291,13 +289,18 @@ class _Joining:
         return f"switch {self.switch.name}: {self.host}"
 
 
-def _to_leave(name: str, seen: Interfaces) -> Iterator[Command]:
+def _to_leave(name: str, seen: Interfaces) -> Command:
     """A VLAN or VXLAN interface that was made for the switch goes with its membership."""
-    shown = seen.get(name)
-    if shown is not None and _VLANS in shown.groups:
-        yield (_IFCONFIG, name, "destroy")
-    else:
-        yield (_IFCONFIG, _BRIDGE, "deletem", name)
+    if _is_made_for_switches(name, seen):
+        return (_IFCONFIG, name, "destroy")
+    return (_IFCONFIG, _BRIDGE, "deletem", name)
+
+
+def _made_for(switch: Switch, seen: Interfaces) -> tuple[str, ...]:
+    """The VLAN and VXLAN interfaces that were made for it, also those that never came into its bridge."""
+    described = (f"vm-vlan/{switch.name}/", f"vm-vxlan/{switch.name}/")
+    made = (one for one in seen.values() if _VLANS in one.groups and f"{one.description}/".startswith(described))
+    return tuple(one.name for one in made)
 
 
 def _refuse_used(switch: Switch, bridge: Interface, seen: Interfaces, host: str) -> None:

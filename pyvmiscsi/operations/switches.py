@@ -15,8 +15,6 @@ from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.steps.switches import SwitchOnHost, SwitchSays
 
-VERB = "switch"
-
 
 @dataclass(frozen=True, slots=True)
 class SwitchRequest:
@@ -25,6 +23,12 @@ class SwitchRequest:
     name: str
     before: Switch | None
     after: Switch | None
+
+    @property
+    def verb(self) -> str:
+        if self.before is None:
+            return "create"
+        return "destroy" if self.after is None else "change"
 
 
 def switch_plan(request: SwitchRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
@@ -36,7 +40,7 @@ def switch_plan(request: SwitchRequest, datastore: DatastoreRecord, scene: Scene
         SwitchOnHost(scene.host(name), request.before, request.after) for name in names if known and known.has_bridge
     )
     steps = (says, *on_hosts) if request.before is None else (*on_hosts, says)
-    return Plan(VERB, request.name, steps)
+    return Plan(request.verb, request.name, steps)
 
 
 def system_conf_of(datastore: DatastoreRecord) -> str:

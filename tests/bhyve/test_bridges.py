@@ -76,6 +76,12 @@ def test_a_manual_switch_is_only_marked() -> None:
     ]
 
 
+def test_a_bridge_that_another_switch_uses_stays_a_switch() -> None:
+    manual = Switch("mine", "manual", "vm-lan")
+    there = bridge(LAN, groups=("vm-switch", LAN.group, manual.group), members=("em0",))
+    assert words(to_unmake(manual, seen(there), "hv1")) == [f"ifconfig $bridge -group {manual.group}"]
+
+
 def test_what_is_as_it_should_be_is_left_alone() -> None:
     assert to_make(LAN, seen(bridge(LAN, members=("em0",))), "hv1") == ()
     assert to_make(Switch("sdn", "vale"), seen(), "hv1") == ()
@@ -155,6 +161,13 @@ def test_a_switch_is_taken_away_with_what_was_made_for_it() -> None:
         "ifconfig $bridge destroy",
     ]
     assert to_unmake(LAN, seen(), "hv1") == ()
+
+
+def test_a_vlan_that_never_came_into_its_bridge_goes_too() -> None:
+    lost = Interface("em0.10", description="vm-vlan/lan/em0.10", vlan=10, parent="em0", groups=("vlan", "vm-vlan"))
+    assert words(to_unmake(replace(LAN, vlan=10), seen(lost), "hv1")) == ["ifconfig em0.10 destroy"]
+    other = replace(lost, description="vm-vlan/lan2/em0.10")
+    assert to_unmake(replace(LAN, vlan=10), seen(other), "hv1") == ()
 
 
 def test_a_switch_in_use_is_not_taken_away() -> None:
