@@ -7,10 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from pyvmiscsi.bhyve.autostart import Autostart, autostart_of
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnreachableError, NasError
+from pyvmiscsi.errors import (
+    CommandError,
+    ConfigError,
+    DeadlineError,
+    HostAuthError,
+    HostError,
+    HostUnreachableError,
+    NasError,
+)
 from pyvmiscsi.model import DatastoreRecord, SessionState, Site
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, guest_records
 from pyvmiscsi.site.connections import Connections, SiteScene
@@ -105,18 +114,43 @@ def neighbours(datastore: DatastoreRecord, connections: Connections) -> frozense
 
 def survey_guests(datastore: DatastoreRecord, connections: Connections) -> tuple[GuestView, ...]:
     """Every guest that the nas or the config path knows, by name."""
-    with ThreadPoolExecutor(1, thread_name_prefix="survey") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="survey") as pool:
         inventory = pool.submit(connections.nas(datastore.nas).inventory, datastore.parent)
+        lists = pool.submit(autostarts, datastore, connections)
         hosts = survey_hosts(datastore, connections)
         found = as_whole_as_seen(guest_records(datastore, inventory.result()), connections)
         records = {str(record.name): record for record in found}
     return tuple(
-        guest_view(name, datastore, records.get(name), hosts) for name in sorted({*records, *hosts.directories})
+        guest_view(name, datastore, records.get(name), hosts, lists.result())
+        for name in sorted({*records, *hosts.directories})
     )
 
 
-def guest_view(name: str, datastore: DatastoreRecord, record: GuestRecord | None, hosts: HostSurvey) -> GuestView:
-    """A guest's parts put together."""
+def autostarts(datastore: DatastoreRecord, connections: Connections) -> dict[str, Autostart]:
+    """What each host is to start at boot. One that does not answer has none; a mistake in an rc.conf is warned of."""
+
+    def ask(name: str) -> Autostart:
+        try:
+            return autostart_of(connections.host(name))
+        except (HostError, DeadlineError):
+            return Autostart()
+        except ConfigError as error:
+            connections.warn(f"{error}: what {name} starts at boot is not known")
+            return Autostart()
+
+    names = SiteScene(connections).host_names(datastore)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="autostart") as pool:
+        return dict(zip(names, pool.map(ask, names), strict=True))
+
+
+def guest_view(
+    name: str,
+    datastore: DatastoreRecord,
+    record: GuestRecord | None,
+    hosts: HostSurvey,
+    lists: Mapping[str, Autostart],
+) -> GuestView:
+    """A guest's parts put together; `lists` is what the hosts start at boot."""
     directory = hosts.directories.get(name)
     conf = directory.conf if directory else ConfText()
     state, host = hosts.state_of(name)
@@ -133,6 +167,7 @@ def guest_view(name: str, datastore: DatastoreRecord, record: GuestRecord | None
         configuration=f"{datastore.config_path}/{name}/{name}.conf" if directory else None,
         disks=tuple(_disk_view(disk, datastore, devices) for disk in record.disks) if record else (),
         operations=tuple(intent.id for intent in record.intents) if record else (),
+        autostart={host: number for host, one in lists.items() if (number := one.number_of(name)) is not None},
     )
 
 

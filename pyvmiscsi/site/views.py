@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyvmiscsi.model import DatastoreRecord, Finding
@@ -67,6 +67,8 @@ class GuestView(View):
     disks: tuple[DiskView, ...]
     operations: tuple[str, ...]
     """Ids of unfinished operations on it."""
+    autostart: Mapping[str, int] = field(default_factory=dict)
+    """The hosts that start it at boot, and which number it has in the order of each (`vm_list`)."""
 
 
 @dataclass(frozen=True, slots=True)

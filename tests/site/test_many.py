@@ -262,3 +262,24 @@ def test_some_by_name_are_stopped_and_one_that_is_unknown_is_told(busy: MemoryWo
         outcomes = site.stop_guests(["web1", "nobody", "db1"])
     assert [one.outcome for one in outcomes] == ["stopped", "failed", "stopped"]
     assert runs(busy)["hv1"] == ["web2"]
+
+
+# what is started at boot, as a guest's view has it
+
+
+def test_a_guest_tells_which_hosts_start_it_and_as_which(world: MemoryWorld) -> None:
+    lists(world, "hv1", "db1 web1")
+    lists(world, "hv2", "web1")
+    with world.site() as site:
+        shown = {guest.name: guest.autostart for guest in site.guests()}
+        assert shown == {"db1": {"hv1": 1}, "web1": {"hv1": 2, "hv2": 1}, "web2": {}}
+        assert site.guest("web1").info().autostart == shown["web1"]
+
+
+def test_a_mistake_in_rc_conf_hides_no_guest(world: MemoryWorld) -> None:
+    lists(world, "hv1", "db1", delay="soon")
+    warned: list[str] = []
+    site = world.site()
+    site._connections.warn = warned.append
+    assert [guest.autostart for guest in site.guests()] == [{}, {}, {}]
+    assert [line.partition(" ")[0] for line in warned] == ["hv1:/etc/rc.conf:2:"]

@@ -19,7 +19,7 @@ from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.judging import Judging
 from pyvmiscsi.site.running import Run, new_intent
-from pyvmiscsi.site.survey import guest_view, survey_hosts
+from pyvmiscsi.site.survey import autostarts, guest_view, survey_hosts
 from pyvmiscsi.site.views import GuestView
 from pyvmiscsi.steps.lock import NoJournal
 
@@ -29,10 +29,11 @@ class Life(Judging):
 
     def info(self) -> GuestView:
         """Guest, disks, volumes, extents, targets, sessions and devices in one view."""
-        with ThreadPoolExecutor(1, thread_name_prefix="record") as pool:
+        with ThreadPoolExecutor(2, thread_name_prefix="record") as pool:
             record = pool.submit(self.record)
+            lists = pool.submit(autostarts, self.datastore, self._connections)
             hosts = survey_hosts(self.datastore, self._connections)
-            return guest_view(str(self.name), self.datastore, record.result(), hosts)
+            return guest_view(str(self.name), self.datastore, record.result(), hosts, lists.result())
 
     def is_configured(self) -> bool:
         """Whether the hosts know it: its configuration stands in the config path."""
