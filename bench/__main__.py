@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import life, logins, performance, startup, transfer, verbs
+from bench import building, life, logins, performance, startup, transfer, verbs
 
 SITE = """\
 [nas.nas1]
@@ -24,7 +24,7 @@ parent = "tank/vm"
 portal = "10.0.0.10:3260"
 """
 
-TABLES = ("startup", "transfer", "logins", "life", "verbs")
+TABLES = ("startup", "building", "transfer", "logins", "life", "verbs")
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
     given = asked.parse_args()
     tables: dict[str, Callable[[], Iterator[str]]] = {
         "startup": lambda: _startup(2 * given.rounds + 1),
+        "building": lambda: building.report(rounds=given.rounds),
         "transfer": lambda: transfer.report(mib=int(given.gib * 1024), rounds=given.rounds, only=given.only),
         "logins": lambda: logins.report(rounds=given.rounds),
         "life": lambda: life.report(rounds=min(given.rounds, 3)),

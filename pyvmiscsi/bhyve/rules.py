@@ -175,8 +175,10 @@ def _display(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iter
             yield Problem("graphics_port", f"{other.name} listens on {graphics.port} there", "give each its own port")
     if (graphics.width or 0) > _WIDEST or (graphics.height or 0) > _HIGHEST:
         yield Problem("graphics_res", f"{graphics.width}x{graphics.height}", f"at most {_WIDEST}x{_HIGHEST}")
-    if graphics.vga not in (None, "on", "io", "off"):
-        yield listed_as_one_of("graphics_vga", graphics.vga, ("on", "io", "off"))
+    if graphics.vga == "on":
+        yield Problem("graphics_vga", "bhyve refuses 'on': it draws no VGA (pci_fbuf.c)", "write io or off")
+    elif graphics.vga not in (None, "io", "off"):
+        yield listed_as_one_of("graphics_vga", graphics.vga, ("io", "off"))
 
 
 def _limits(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem]:

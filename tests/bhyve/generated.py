@@ -140,7 +140,7 @@ def _graphics(draw: Random, *, passwords: bool) -> Graphics:
         port=_maybe(draw, draw.randint(5900, 5999)),
         width=width,
         height=height,
-        vga=draw.choice((None, "on", "io", "off")),
+        vga=draw.choice((None, "io", "off")),
         wait=draw.choice(("auto", "yes", "no")),
         password=Secret("sesame") if passwords and draw.random() < 0.3 else None,
     )

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from dataclasses import replace
 
 import pytest
 
 from pyvmiscsi.bhyve.argv import bhyve_argv, words_for
+from pyvmiscsi.bhyve.bhyve_conf import conf_pairs
 from pyvmiscsi.bhyve.config import Disk, GuestConfig
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.lab.bhyve.verdict import Accepted, judge
 from pyvmiscsi.units import KIB, SECTOR, Size
+from tests.bhyve.generated import devices_of, guests
 from tests.bhyve.guests import web1, with_iso
 from tests.bhyve.our_guests import OUR_GUESTS, OurGuest, paper_host
-from tests.bhyve.vm_bhyve import GOLDEN, Ran, release_runs, upstream_runs
+from tests.bhyve.vm_bhyve import GOLDEN, Ran, generated_runs, release_runs, upstream_runs
 from tests.lab.bhyve.facts import PaperHost
 
-_RUNS = [*upstream_runs(), *release_runs()]
+_RUNS = [*upstream_runs(), *release_runs(), *generated_runs()]
 
 
 @pytest.mark.parametrize("ran", _RUNS, ids=lambda ran: f"{ran.set}/{ran.case}")
@@ -29,7 +33,7 @@ def test_a_guest_that_vm_bhyve_made_gets_the_command_vm_bhyve_gives(ran: Ran) ->
 
 
 def test_every_start_in_the_references_is_compared() -> None:
-    assert len(_RUNS) == 9 + 8
+    assert len(_RUNS) == 9 + 8 + 150
 
 
 @pytest.mark.parametrize("ran", _RUNS, ids=lambda ran: f"{ran.set}/{ran.case}")
@@ -71,6 +75,32 @@ def test_bhyve_accepts_our_own_guests_with_nothing_ignored(our: OurGuest) -> Non
 def test_every_golden_command_of_ours_is_compared() -> None:
     assert {path.stem for path in (GOLDEN / "ours").glob("*.args")} == {our.case for our in OUR_GUESTS}
     assert len(OUR_GUESTS) >= 100
+
+
+def test_ten_thousand_guests_get_their_command_and_their_file() -> None:
+    for guest in guests(10_000, seed=8, passwords=False):
+        devices = devices_of(guest)
+        words, pairs = words_for(guest, devices), conf_pairs(guest, devices)
+        assert words[-1] == str(guest.name)
+        assert ("name", words[-1]) == pairs[0]
+
+
+def test_bhyve_takes_them_as_they_are_and_ignores_nothing() -> None:
+    for guest in guests(300, seed=9, passwords=False):
+        verdict = judge(("bhyve", *words_for(guest, devices_of(guest))[1:]), PaperHost(osreldate=1403000))
+        assert isinstance(verdict, Accepted), (guest, verdict)
+        assert verdict.never_read == ()
+        assert verdict.warnings == ()
+
+
+def test_a_command_is_built_in_a_fraction_of_a_millisecond() -> None:
+    made = [(guest, devices_of(guest)) for guest in guests(200, passwords=False)]
+    spent = []
+    for guest, devices in made:
+        begin = time.thread_time()
+        words_for(guest, devices)
+        spent.append(time.thread_time() - begin)
+    assert statistics.median(spent) < 0.005  # measured: 0.0002 (docs/performance.md); this is for a busy machine
 
 
 def test_the_serial_in_the_options_goes_before_the_disks_own() -> None:

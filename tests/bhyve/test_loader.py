@@ -11,10 +11,11 @@ from pyvmiscsi.bhyve.loader import bootrom, console, grub_files, loader_argv, se
 from pyvmiscsi.bhyve.settings import uuid_of
 from pyvmiscsi.errors import RuleError
 from tests.bhyve.guests import web1, with_iso
-from tests.bhyve.vm_bhyve import Ran, release_runs, upstream_runs
+from tests.bhyve.vm_bhyve import Ran, generated_runs, release_runs, upstream_runs
 
-_LOADED = [ran for ran in (*upstream_runs(), *release_runs()) if ran.loader is not None]
-_NOT_LOADED = [ran for ran in (*upstream_runs(), *release_runs()) if ran.loader is None]
+_RUNS = [*upstream_runs(), *release_runs(), *generated_runs()]
+_LOADED = [ran for ran in _RUNS if ran.loader is not None]
+_NOT_LOADED = [ran for ran in _RUNS if ran.loader is None]
 
 
 @pytest.mark.parametrize("ran", _LOADED, ids=lambda ran: f"{ran.set}/{ran.case}")
@@ -31,11 +32,27 @@ def test_uefi_guests_have_no_loader(ran: Ran) -> None:
     assert loader_argv(ran.guest, ran.devices, uuid_of(ran.guest)) is None
 
 
-def test_the_device_map_is_vm_bhyves() -> None:
-    mapped = [ran for ran in _LOADED if ran.device_map is not None]
-    assert len(mapped) == 2
-    for ran in mapped:
-        assert grub_files(ran.guest, ran.devices) == {"device.map": ran.device_map}
+@pytest.mark.parametrize("ran", [ran for ran in _LOADED if ran.grub_files], ids=lambda ran: f"{ran.set}/{ran.case}")
+def test_grub_reads_what_vm_bhyve_writes_for_it(ran: Ran) -> None:
+    assert grub_files(ran.guest, ran.devices) == ran.grub_files
+
+
+def test_maps_and_menus_are_among_them() -> None:
+    names = [name for ran in _LOADED for name in ran.grub_files]
+    assert names.count("device.map") >= 15
+    assert names.count("grub.cfg") >= 5
+
+
+def test_after_an_installation_grub_reads_the_commands_for_the_disk() -> None:
+    guest = replace(web1(), loader=Loader.GRUB, grub_install=("linux /install",), grub_run=("linux /run",))
+    files = grub_files(guest, with_iso("/iso/os.iso"))
+    assert "linux /install" in files["grub.cfg"]
+    assert "linux /run" in files["grub-run.cfg"]
+    assert "root=hd0,1" in files["grub-run.cfg"]
+    first = loader_argv(guest, with_iso("/iso/os.iso"), uuid_of(guest)) or ()
+    later = loader_argv(guest, with_iso(None), uuid_of(guest), installed=True) or ()
+    assert first[-5:] == ("-r", "host", "-d", "/vmconfig/web1", "web1")
+    assert later[-7:] == ("-r", "host", "-d", "/vmconfig/web1", "-g", "grub-run.cfg", "web1")
 
 
 def test_an_installation_is_booted_from_its_medium() -> None:

@@ -75,6 +75,7 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF + 'graphics="yes"\n', "graphics_port", "no port"),
         (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_res="4000x900"\n', "graphics_res", "4000x900"),
         (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_vga="maybe"\n', "graphics_vga", "'maybe'"),
+        (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_vga="on"\n', "graphics_vga", "draws no VGA"),
         (CONF + 'sound="yes"\nsound_play="/dev/d,sp"\n', "sound_play", "comma"),
         (CONF + 'fwcfg="a,b"\n', "fwcfg", "comma"),
         (CONF + 'comports="com1 com2 com1"\n', "comports, 3", "port com1 is also that of comports, 1"),
