@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.ports import Clock
 
 T = TypeVar("T")
+
+_nothing: Callable[[], None] = lambda: None  # noqa: E731 - a value
+_asked: ContextVar[Callable[[], None]] = ContextVar("asked", default=_nothing)
 
 
 class SystemClock:
@@ -20,6 +25,24 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+@contextmanager
+def heeding(ask: Callable[[], None]) -> Iterator[None]:
+    """As long as the block lasts, whatever waits in this thread asks about once a second; what `ask` raises ends it.
+
+    So a transfer that waits for a target which is gone ends at the first Ctrl-C.
+    """
+    before = _asked.set(ask)
+    try:
+        yield
+    finally:
+        _asked.reset(before)
+
+
+def heed() -> None:
+    """Call what this thread heeds."""
+    _asked.get()()
 
 
 def backoff(first: float = 0.05, factor: float = 1.5, longest: float = 1.0) -> Iterator[float]:
@@ -53,6 +76,7 @@ def wait_for(
         if left <= 0:
             break
         timer.sleep(min(pause, left))
+        heed()
     raise DeadlineError(f"{what}: not so after {deadline:g} s", hint=hint)
 
 

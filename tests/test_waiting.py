@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import DeadlineError
-from pyvmiscsi.waiting import SystemClock, backoff, rest, wait_for
+from pyvmiscsi.waiting import SystemClock, backoff, heeding, rest, wait_for
 
 
 @dataclass
@@ -109,3 +109,17 @@ def test_rests_no_longer_than_until_somebody_wants_it_to_end() -> None:
     rest(60, until=lambda: clock.time >= 1, clock=clock)
 
     assert 1 <= sum(clock.slept) < 2
+
+
+def test_whoever_waits_asks_meanwhile_and_what_that_raises_ends_the_wait() -> None:
+    clock = FakeClock()
+
+    def stop() -> None:
+        if clock.now() > 5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError), heeding(stop):
+        wait_for(lambda: None, what="it", deadline=60, clock=clock)
+    assert 5 < clock.now() < 7
+    with pytest.raises(DeadlineError):
+        wait_for(lambda: None, what="it", deadline=60, clock=clock)

@@ -14,6 +14,7 @@ from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.units import GIB, MIB, Size
+from pyvmiscsi.waiting import heeding
 
 _TEND_SECONDS = 1.0
 """How long the session is left alone while the source has nothing: targets ping every few seconds."""
@@ -30,7 +31,10 @@ def fill(
     """
     if content.length is not None:
         _refuse_larger(content, content.length, device)
-    with _Filling(device, content, DiskHash() if hashed else None, progress).whose_errors_tell() as filling:
+    with (
+        _Filling(device, content, DiskHash() if hashed else None, progress).whose_errors_tell() as filling,
+        heeding(lambda: progress(content.done, content.total)),
+    ):
         if not fresh:
             _clear(device, content, progress)
         return filling.run()
@@ -96,13 +100,14 @@ def read_back(device: BlockDevice, written: Written, *, progress: Progress = sil
     if written.digest is None:
         raise InputError("no digest was taken of what was written: it cannot be compared")
     digest = DiskHash()
-    for _, piece in _read(device, 0, written.length, progress):
-        digest.add(Zeros(len(piece)) if is_zero(piece) else piece)
-    if digest.hexdigest() != written.digest:
-        raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
-    for at, piece in _read(device, written.length, device.size.bytes, progress):
-        if not is_zero(piece):
-            raise ProofError(f"the LUN has something behind the image, at byte {at}", hint="check the nas's pool")
+    with heeding(lambda: progress(0, device.size.bytes)):
+        for _, piece in _read(device, 0, written.length, progress):
+            digest.add(Zeros(len(piece)) if is_zero(piece) else piece)
+        if digest.hexdigest() != written.digest:
+            raise ProofError("the LUN gives back other bytes than were written to it", hint="check the nas's pool")
+        for at, piece in _read(device, written.length, device.size.bytes, progress):
+            if not is_zero(piece):
+                raise ProofError(f"the LUN has something behind the image, at byte {at}", hint="check the nas's pool")
 
 
 def _mib(length: int) -> str:

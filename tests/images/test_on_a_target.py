@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import ImageError, IscsiError
+from pyvmiscsi import waiting
+from pyvmiscsi.errors import ImageError, InterruptedOperation, IscsiError
 from pyvmiscsi.images.content import Written
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.saving import save
-from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, access, unflushed
+from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, access, loop, mending, unflushed
 from pyvmiscsi.names import Iqn, Lun, LunAddress
 from pyvmiscsi.waiting import wait_for
 from tests.images.digests import digest_of
@@ -105,7 +107,7 @@ def restarted(tmp_path: Path) -> Iterator[tgtd.Tgtd]:
 def test_a_target_that_dies_ends_it_with_how_far_it_got(
     restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access, "MEND_SECONDS", 0.1)
+    monkeypatch.setattr(mending, "MEND_SECONDS", 0.1)
     monkeypatch.setattr(unflushed, "FLUSH_EVERY", MIB)
     monkeypatch.setattr(access, "PIECE", 64 * 1024)
     image, disk = tmp_path / "disk.raw", disk_of(restarted)
@@ -113,6 +115,48 @@ def test_a_target_that_dies_ends_it_with_how_far_it_got(
     told = pytest.raises(IscsiError, match=r"([1-9]|1[0-5]) MiB of 16 MiB are on stable storage")
     with told, LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
         fill(lun, content, fresh=True, progress=once(15 * MIB, restarted.kill))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, int | None], None]]:
+    """Progress that stops what it is told of after a SIGINT, which comes while a target is waited for."""
+    pressed = False
+
+    def press(_signal: int, _frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+
+    def tell(_done: int, _total: int | None) -> None:
+        if pressed:
+            raise InterruptedOperation("stopped")
+
+    def waits() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        waiting.heed()
+
+    monkeypatch.setattr(loop, "heed", waits)
+    monkeypatch.setattr(mending.MendedSession, "_log_in_again", lambda _self: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGINT, press)
+    yield tell
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("gone", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_first_ctrl_c_ends_the_wait_for_a_target(
+    gone: signal.Signals, asked: Callable[[int, int | None], None], restarted: tgtd.Tgtd, tmp_path: Path
+) -> None:
+    """One that is dead, and one that says nothing any more."""
+    image, disk = tmp_path / "disk.raw", disk_of(restarted)
+    image.write_bytes(DISK)
+    lose = once(2 * MIB, lambda: restarted.process.send_signal(gone))
+
+    def progress(done: int, total: int | None) -> None:
+        lose(done, total)
+        asked(done, total)
+
+    stopped = pytest.raises(InterruptedOperation)
+    with stopped, LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
+        fill(lun, content, fresh=True, progress=progress)
 
 
 def test_a_target_that_is_restarted_again_and_again_ends_up_with_the_whole_image(
@@ -186,7 +230,8 @@ def once(at: int, act: Callable[[], object]) -> Callable[[int, int | None], None
 
     def tell(done: int, _total: int | None) -> None:
         if done > at and left:
-            left.pop()()
+            with waiting.heeding(lambda: None):  # it may wait itself
+                left.pop()()
 
     return tell
 
@@ -200,6 +245,7 @@ class SlowContent:
     length: int | None = None
     done: int = 0
     total: int | None = None
+    again: None = None
 
     def pieces(self, length: int) -> Iterator[bytes | bytearray]:
         yield b"x" * length

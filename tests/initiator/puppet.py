@@ -44,7 +44,7 @@ class Disk:
             return self._inquiry(cdb[2]) if cdb[1] & 1 else bytes(8).ljust(36, b" ")
         if verb in (0x9E, 0x25):
             return struct.pack(">QI20x" if verb == 0x9E else ">II", last, self.sector)
-        return GOOD if verb in (0x00, 0x35) else sense(5, 0x20, 0)
+        return GOOD if verb in (0x00, 0x35, 0x91) else sense(5, 0x20, 0)
 
     def _move(self, first: int, count: int, sent: bytes) -> bytes | Answer:
         place = slice(first * self.sector, (first + count) * self.sector)

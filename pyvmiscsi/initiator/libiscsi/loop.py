@@ -27,9 +27,13 @@ from pyvmiscsi.errors import DeadlineError, LoginError, SessionLostError
 from pyvmiscsi.initiator.libiscsi.library import Library
 from pyvmiscsi.initiator.libiscsi.nouns import LibraryFaultError
 from pyvmiscsi.initiator.libiscsi.replies import Reply, callback, expect, forget, forget_all
+from pyvmiscsi.waiting import heed
 
 _GONE = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _ANSWER_TRIES, _ANSWER_WAIT = 10, 0.1  # an answer to a ping goes out at once, unless the network is full
+
+_HEED_SECONDS = 0.5
+"""How often it is asked whether somebody wants to stop."""
 
 _OWN_FAULT = "outqueue[0]->cmdsn < expcmdsn"
 
@@ -118,10 +122,18 @@ class Loop:
                 why = f"{what()}: no answer in time"
                 self._destroy(why)
                 raise DeadlineError(why, hint="the session was closed")
-            self._service(left, done)
+            if not self._service(min(left, _HEED_SECONDS), done):
+                self._heed()
 
-    def _service(self, wait: float, done: Callable[[], bool]) -> None:
-        """Wait for the socket once, and let libiscsi do what is to be done."""
+    def _heed(self) -> None:
+        try:
+            heed()
+        except BaseException:
+            self._destroy("interrupted")
+            raise
+
+    def _service(self, wait: float, done: Callable[[], bool]) -> bool:
+        """Wait for the socket once, and let libiscsi do what is to be done; whether there was anything."""
         lib, context = self._lib, self._context
         fd = lib.iscsi_get_fd(context)
         poll = select.poll()
@@ -129,7 +141,7 @@ class Loop:
         poll.register(self._wake_out, select.POLLIN)
         ready = dict(poll.poll(math.ceil(wait * 1000))).get(fd, 0)
         if not ready:
-            return
+            return False
         known = select.POLLIN | select.POLLOUT | select.POLLHUP | select.POLLERR
         if lib.iscsi_service(context, ready & known) != 0:
             lost = self._lose(self._error_text())
@@ -137,6 +149,7 @@ class Loop:
                 raise lost
         elif ready & _GONE and not done() and _has_ended(fd):
             raise self._lose("the target closed the connection")
+        return True
 
     def _check(self) -> None:
         if self._context is None or self._closing:

@@ -172,6 +172,7 @@ CODES = {
 LUNS_CHANGED = (0x3F, 0x0E)
 _LUN_CHANGED = {(0x2A, 0x09), (0x3F, 0x03), (0x3F, 0x05), LUNS_CHANGED}
 _PREEMPTED = {(0x2A, 0x03), (0x2A, 0x05)}
+_UNKNOWN = {(0x20, 0x00), (0x24, 0x00)}
 _SOON_READY = {(0x04, 0x01), (0x04, 0x0A)}
 
 
@@ -183,6 +184,11 @@ def is_change(asc: int, ascq: int) -> bool:
 def is_preemption(asc: int, ascq: int) -> bool:
     """A unit attention that says another initiator took the LUN away from this one: it must not go on."""
     return (asc, ascq) in _PREEMPTED
+
+
+def is_unknown(key: int, asc: int, ascq: int) -> bool:
+    """Whether the LUN does not know the command, or the service action of it."""
+    return key == ILLEGAL_REQUEST and (asc, ascq) in _UNKNOWN
 
 
 def is_later(status: int, key: int, asc: int, ascq: int) -> bool:

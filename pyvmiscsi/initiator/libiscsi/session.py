@@ -334,8 +334,7 @@ def heed(attention: ScsiError) -> None:
 
 
 def _is_unknown(error: ScsiError) -> bool:
-    """Whether the LUN does not know the command, or the service action of it."""
-    return error.key == sense.ILLEGAL_REQUEST and (error.asc, error.ascq) in ((0x20, 0x00), (0x24, 0x00))
+    return sense.is_unknown(error.key, error.asc, error.ascq)
 
 
 def _fits_10(sector: int, count: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ class Target:
     """Whether a session is lost because the target crashed."""
     logins: int = 0
     serial: str = "S0"
+    bad_flushes: int = 0
+    """How many flushes fail, and with each what was to be flushed is lost: Linux drops pages that it cannot write."""
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
+    """What happens elsewhere once a command has ended, and before anybody knows."""
 
     def log_in(self, _deadline: float) -> Session:
         self.logins += 1
@@ -52,6 +57,7 @@ class LossySession:
     loss: tuple[int, SessionLostError]
     ended: int = 0
     done: list[Task] = field(default_factory=list)
+    failed: list[Task] = field(default_factory=list)
     closed: bool = False
 
     def run_all(
@@ -70,7 +76,7 @@ class LossySession:
     def _end(self, flight: list[Task]) -> Task:
         """The first of them has ended, unless the session is lost before."""
         if self.closed:
-            raise self.loss[1]
+            raise SessionLostError("closed")
         if self.ended == self.loss[0]:
             self._write(flight[len(flight) // 2])  # commands end in any order
             raise self.loss[1]
@@ -80,10 +86,19 @@ class LossySession:
                 self._write(task)
                 self.done.append(task)
         self.done.remove(flight[0])
+        if flight[0] in self.failed:
+            raise ScsiError("a bad block", status=2, key=3)
+        if self.target.meanwhile:
+            self.target.meanwhile.pop()()
         return flight.pop(0)
 
     def _write(self, task: Task) -> None:
         if task.cdb[0] == SYNCHRONIZE_CACHE:
+            if self.target.bad_flushes:
+                self.target.bad_flushes -= 1
+                self.target.written = dict(self.target.stable)
+                self.failed.append(task)
+                return
             self.target.stable = dict(self.target.written)
             return
         self.target.written[int.from_bytes(task.cdb[2:10], "big") * 512] = bytes(task.data)
@@ -159,12 +174,59 @@ def test_a_long_stream_outlives_crashes(after: list[int], flush_every: int) -> N
     assert target.stable == dict(PIECES)
 
 
+@given(
+    bad=st.integers(1, 3),
+    before=st.integers(1, 10),
+    flush_every=st.integers(9, 30),
+    after=st.lists(st.integers(0, 30), max_size=4),
+)
+def test_what_a_failed_flush_lost_is_written_again_before_the_next(
+    bad: int, before: int, flush_every: int, after: list[int]
+) -> None:
+    """Not two flushes at once: it is eight commands that are in flight."""
+    target = Target([(count, LOSSES[1]) for count in after], bad_flushes=bad)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unflushed, "FLUSH_EVERY", flush_every * 512)
+        device, failed = device_on(target), 0
+        for at in (0, before):
+            rest = PIECES[at : before if at == 0 else None]
+            while rest:
+                try:
+                    list(device.write_stream(rest))
+                    rest = []
+                except ScsiError:
+                    failed += 1
+        while device.unflushed_from is not None:
+            try:
+                device.flush()
+            except ScsiError:
+                failed += 1
+    assert target.stable == dict(PIECES)
+    assert failed <= bad, "one may fail unheard, with its session"
+
+
+def test_what_was_answered_just_before_another_thread_mends_is_written_again() -> None:
+    target = Target([], crashes=True)
+    device = device_on(target)
+
+    def crash() -> None:
+        cast(LossySession, device._session._session).closed = True
+        other = threading.Thread(target=device.flush)
+        other.start()
+        other.join()
+
+    target.meanwhile.append(crash)
+    device.pwrite(b"x" * 512, 0)
+    device.flush()
+    assert (target.logins, target.stable) == (2, {0: b"x" * 512})
+
+
 def test_what_is_kept_to_be_written_again_is_bounded() -> None:
     target = Target([])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(unflushed, "FLUSH_EVERY", 4 * 512)
         device = device_on(target)
-        kept = [len(device._unflushed.tasks()) for _ in device.write_stream(PIECES, depth=4)]
+        kept = [len(tuple(device._session._unflushed.tasks())) for _ in device.write_stream(PIECES, depth=4)]
     assert max(kept) <= 2 * 4
 
 

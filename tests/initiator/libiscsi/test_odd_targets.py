@@ -276,6 +276,16 @@ class TestALunThatChangesUnderItsUser:
         with pytest.raises(LunReservedError, match="reservations preempted"):
             device.pwrite(b"z" * 4096, 0)
 
+    def test_by_knowing_no_short_command_for_a_flush_gets_the_long_one(
+        self, puppet: Puppet, device: LibiscsiDevice
+    ) -> None:
+        puppet.refuse = lambda block: sense(5, 0x20, 0) if block[0] == 0x35 else None
+        device.pwrite(b"z" * 8192, 4096)
+        device.flush()
+        device.flush()
+        assert [block[0] for block in puppet.cdbs[-3:]] == [0x35, 0x91, 0x91]
+        assert device.unflushed_from is None
+
     def test_by_a_crash_that_forgets_what_was_not_flushed_gets_it_again(
         self, puppet: Puppet, device: LibiscsiDevice
     ) -> None:
