@@ -121,7 +121,7 @@ def _check_device(where: str, device: object) -> None:
         _check_ip(f"{where}: nameservers", server)
     for route in _list(device, "routes", where):
         if not isinstance(route, dict) or "to" not in route:
-            raise InputError(f"{where}: routes: one says not where it leads", hint="- {to: default, via: 192.0.2.1}")
+            raise InputError(f"{where}: routes: one says not where it leads", hint="- {to: 0.0.0.0/0, via: 192.0.2.1}")
 
 
 def _check_address(where: str, address: object) -> None:

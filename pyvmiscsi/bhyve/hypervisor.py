@@ -13,7 +13,7 @@ from pyvmiscsi.bhyve.devices import Devices
 from pyvmiscsi.bhyve.host_rules import asks_bhyve
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
 from pyvmiscsi.bhyve.keeper import Keeper
-from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, grub_files, vars_file
+from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, grub_file_after_installation, grub_files, vars_file
 from pyvmiscsi.bhyve.run_lock import RunLock
 from pyvmiscsi.bhyve.supervisor import (
     IS_SUPERVISOR,
@@ -173,7 +173,8 @@ class Hypervisor:
     def write_grub_files(self, guest: GuestConfig, devices: Devices) -> None:
         """Give a guest of grub-bhyve the files that name its disks and say how it boots; nothing for other loaders."""
         if guest.loader is Loader.GRUB:
-            for name, text in grub_files(guest, devices).items():
+            files = grub_files(guest, devices) | grub_file_after_installation(guest, devices)
+            for name, text in files.items():
                 self._host.write_file(f"{devices.directory}/{name}", text.encode())
 
     def start(self, supervision: Supervision, conf: Secret | None = None, *, deadline: float = 60.0) -> GuestOnHost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from pyvmiscsi.bhyve.config import GuestConfig, Loader
@@ -10,6 +11,7 @@ from pyvmiscsi.errors import RuleError
 
 BHYVELOAD = "/usr/sbin/bhyveload"
 GRUB_BHYVE = "/usr/local/sbin/grub-bhyve"
+AFTER_INSTALLATION = "grub-run.cfg"
 
 _FIRMWARE = "/usr/local/share/uefi-firmware"
 _ROMS = {
@@ -58,15 +60,16 @@ def vars_file(guest: GuestConfig, directory: str) -> str | None:
     return f"{directory}/uefi-vars.fd" if guest.loader.is_uefi and guest.uefi_vars else None
 
 
-def loader_argv(guest: GuestConfig, devices: Devices, uuid: UUID) -> tuple[str, ...] | None:
+def loader_argv(guest: GuestConfig, devices: Devices, uuid: UUID, *, installed: bool = False) -> tuple[str, ...] | None:
     """The command to run before every start of bhyve, as vm-bhyve 1.6 and later give it; None for UEFI guests.
 
-    It gets the same memory size as bhyve does, and reads the first disk from the host.
+    It gets the same memory size as bhyve does, and reads the first disk from the host. `installed` is for the reboots
+    of a guest that was started from a medium: the commands for its disk have a file of their own then.
     """
     if guest.loader is Loader.BHYVELOAD:
         return _bhyveload(guest, devices, uuid)
     if guest.loader is Loader.GRUB:
-        return _grub_bhyve(guest, devices)
+        return _grub_bhyve(guest, devices, installed=installed)
     return None
 
 
@@ -78,13 +81,22 @@ def grub_files(guest: GuestConfig, devices: Devices) -> dict[str, str]:
     medium = [f"(cd0) {devices.install_iso}"] if devices.install_iso else []
     lines = [*medium, *(f"(hd{disk.number}) {devices.disks[disk.number].path}" for disk in guest.disks)]
     files = {"device.map": lines}
-    commands = _grub_commands(guest, devices)
-    if commands:
-        what = "install" if devices.install_iso else "run"
-        entry = f"menuentry '{guest.name} (bhyve {what})' {{"
-        body = (f"    {command}" for command in (f"root={_grub_root(guest, devices)}", *commands) if command != "boot")
-        files["grub.cfg"] = [f"timeout={guest.loader_timeout}", entry, *body, "}"]
+    if _grub_commands(guest, devices):
+        files["grub.cfg"] = _menu(guest, devices)
     return {name: "".join(f"{line}\n" for line in text) for name, text in files.items()}
+
+
+def grub_file_after_installation(guest: GuestConfig, devices: Devices) -> dict[str, str]:
+    """What it reads instead once an installation has rebooted: vm-bhyve would write `grub.cfg` anew then."""
+    if not (devices.install_iso and guest.grub_run):
+        return {}
+    return {AFTER_INSTALLATION: "".join(f"{line}\n" for line in _menu(guest, replace(devices, install_iso=None)))}
+
+
+def _menu(guest: GuestConfig, devices: Devices) -> list[str]:
+    what, commands = "install" if devices.install_iso else "run", _grub_commands(guest, devices)
+    body = (f"    {command}" for command in (f"root={_grub_root(guest, devices)}", *commands) if command != "boot")
+    return [f"timeout={guest.loader_timeout}", f"menuentry '{guest.name} (bhyve {what})' {{", *body, "}"]
 
 
 def _bhyveload(guest: GuestConfig, devices: Devices, uuid: UUID) -> tuple[str, ...]:
@@ -102,9 +114,10 @@ def _bhyveload(guest: GuestConfig, devices: Devices, uuid: UUID) -> tuple[str, .
     )
 
 
-def _grub_bhyve(guest: GuestConfig, devices: Devices) -> tuple[str, ...]:
+def _grub_bhyve(guest: GuestConfig, devices: Devices, *, installed: bool) -> tuple[str, ...]:
     if _grub_commands(guest, devices):
         where: tuple[str, ...] = ("-r", "host", "-d", devices.directory)
+        where += ("-g", AFTER_INSTALLATION) if installed else ()
     else:
         where = ("-r", _grub_root(guest, devices))
         if not devices.install_iso:

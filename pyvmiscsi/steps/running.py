@@ -69,7 +69,7 @@ class GuestRunning:
             operation=self.operation,
             directory=self.directory,
             bhyve=argv,
-            loader=self._loader(devices),
+            loader=self._loader(devices, installed=self.iso is not None),
             first_bhyve=self._command(hypervisor, capabilities, installing)[0] if self.iso else (),
             first_loader=self._loader(installing) if self.iso else (),
             targets=tuple(proof.address.target for proof in self.disks.values()),
@@ -134,8 +134,8 @@ class GuestRunning:
         program = self.config.prestart
         return program if program.startswith("/") else f"{self.directory}/{program}", str(name), f"{self.store}/{name}"
 
-    def _loader(self, devices: Devices) -> tuple[str, ...]:
-        return (self.config.uuid and loader_argv(self.config, devices, self.config.uuid)) or ()
+    def _loader(self, devices: Devices, *, installed: bool = False) -> tuple[str, ...]:
+        return (self.config.uuid and loader_argv(self.config, devices, self.config.uuid, installed=installed)) or ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ network:
     id0:
       match: {macaddress: "58:9c:fc:00:00:01"}
       addresses: [192.0.2.10/24, "2001:db8::10/64"]
-      routes: [{to: default, via: 192.0.2.1}]
+      routes: [{to: 0.0.0.0/0, via: 192.0.2.1}]
       nameservers: {addresses: [192.0.2.53], search: [example.net]}
 """
 
