@@ -2,6 +2,7 @@
 
 VERBS = {
     "create": ("life", "Make a guest: volumes, CHAP account, targets, extents, LUNs and its configuration."),
+    "templates": ("life", "The templates that guests of a datastore can be made from."),
     "list": ("life", "Every guest of every datastore, or of one."),
     "info": ("life", "A guest, its disks, volumes, extents, targets, sessions and devices in one view."),
     "start": ("life", "Log the hypervisor in to the guest's disks, prove them, and run the guest."),
@@ -20,7 +21,8 @@ VERBS = {
         "power",
         "Press the power button of every guest that runs, those of vm_list from its end, and see all disks logged out.",
     ),
-    "console": ("life", "The guest's serial console on this terminal; `~.` leaves it."),
+    "log": ("watching", "What was done with a guest and how it ended, as its hypervisor wrote it down."),
+    "console": ("watching", "The guest's serial console on this terminal; `~.` leaves it."),
     "set": (
         "configuring",
         "Change keys of a guest's configuration. What would keep the guest from starting is refused.",

@@ -1,6 +1,5 @@
 """`pyvmiscsi vm`: from nothing to a running guest, and back."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,10 +22,11 @@ from .words import (
     Names,
     OnHost,
     SizedDisk,
+    TemplateName,
     Thick,
     Yes,
     show_preview,
-    text_of,
+    template_of,
 )
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ def create(
     switch: Annotated[
         list[str] | None, typer.Option("--switch", metavar="NAME", help="A network on this switch; again for another.")
     ] = None,
-    template: Annotated[
-        Path | None, typer.Option("--template", "-t", metavar="FILE", help="A vm-bhyve template to start from.")
-    ] = None,
+    template: TemplateName = None,
     chap: Annotated[bool, typer.Option("--chap/--no-chap", help="Protect the disks with a generated secret.")] = True,
     mutual: Annotated[bool, typer.Option("--mutual-chap", help="Have the nas prove itself, too.")] = False,
     with_cloud_init: WithCloudInit = False,
@@ -77,13 +75,17 @@ def create(
     from pyvmiscsi.operations.create import CreateRequest, DiskRequest, settings_of
 
     invocation = of(ctx)
+    place = invocation.site().datastore(datastore)
+    begun = template_of(template, place)
+    asked = [DiskRequest(one.size, thick, block_size, compression, one.datastore) for one in size or ()]
+    others = [
+        DiskRequest(disk.size, thick or disk.thick, block_size, compression)
+        for disk in (begun.disks if begun else ())[len(asked) :]
+    ]
     request = CreateRequest(
         guest=name,
-        disks=tuple(
-            DiskRequest(one.size, thick, block_size, compression, one.datastore)
-            for one in size or [SizedDisk.parse("20G")]
-        ),
-        settings=settings_of(text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ())),
+        disks=(*asked, *others) or (DiskRequest(Size.parse("20G"), thick, block_size, compression),),
+        settings=settings_of(str(begun.text) if begun else "", cpu=cpu, memory=memory, switches=tuple(switch or ())),
         chap=chap or mutual,
         mutual=mutual,
         cloud_init=cloud_init_of(
@@ -95,13 +97,30 @@ def create(
             hostname=hostname,
         ),
     )
-    place = invocation.site().datastore(datastore)
     if dry_run:
         show_preview(invocation, place.preview_create(request))
         return
     with run_of(invocation) as run:
         guest = place.create(request, run)
     show.text(invocation, f"guest {name} created in {place.record.name}", guest.info())
+
+
+@app.command("templates")
+def templates(ctx: typer.Context, datastore: Datastore = None) -> None:
+    """The templates that guests of a datastore can be made from."""
+    invocation = of(ctx)
+    show.table(
+        invocation,
+        invocation.site().datastore(datastore).templates(),
+        {
+            "NAME": lambda template: template.name,
+            "LOADER": lambda template: template.loader,
+            "CPU": lambda template: template.cpu,
+            "MEMORY": lambda template: template.memory,
+            "DISKS": lambda template: list(template.disks),
+            "FILE": lambda template: template.path,
+        },
+    )
 
 
 @app.command("list")
@@ -185,12 +204,6 @@ def stop(
     with run_of(invocation) as run:
         guest.stop(deadline=deadline, force=force, run=run)
     show.text(invocation, f"guest {name} is stopped", {"guest": name})
-
-
-@app.command("console")
-def console(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None:
-    """The guest's serial console on this terminal; `~.` leaves it."""
-    raise typer.Exit(of(ctx).site().configured_guest(str(name), datastore).console())
 
 
 @app.command("destroy")

@@ -66,7 +66,7 @@ def test_all_that_a_hypervisor_lists_starts_in_order_and_ends_at_once(
 
 
 def test_a_restart_and_a_reset_run_a_guest_anew_through_the_session_that_it_has(
-    lab: Lab, site: Site, make: Callable[[Size], Guest], tmp_path: Path
+    site: Site, make: Callable[[Size], Guest], tmp_path: Path
 ) -> None:
     disk = build(tmp_path / "disk.img", marker="anew", behaviour="stay")
     guest = make(Size(disk.size))

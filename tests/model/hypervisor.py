@@ -64,6 +64,8 @@ class MemoryHost(FakeHost):
     deaf: set[str] = field(default_factory=set)
     """Guests that do not hear their power button."""
     comes_back: bool = True
+    interacted: list[tuple[str, ...]] = field(default_factory=list)
+    """Commands that were joined to a terminal."""
 
     def __post_init__(self) -> None:
         self.answer = self._answer
@@ -88,6 +90,7 @@ class MemoryHost(FakeHost):
             "remove a guest's directory": self._remove_directory,
             "take run.lock": self._take,
             "release run.lock": self._release,
+            "find the logs of a guest": self._find_logs,
             "bar run.lock": self._bar,
             "unbar run.lock": self._unbar,
         }
@@ -109,9 +112,16 @@ class MemoryHost(FakeHost):
         match call.words:
             case ["/bin/hostname"]:
                 return Reply(f"{self.name}\n".encode())
+            case ["/usr/bin/tail", "-n", count, path]:
+                lines = (self.read_file(path) or b"").splitlines(keepends=True)
+                return Reply(b"".join(lines[-int(count) :]))
             case ["/bin/rm", "-R", "-f", path]:
                 return self._remove_tree(path)
         raise AssertionError(f"a command that this host does not know: {call.words}")
+
+    def interact(self, argv: Sequence[str]) -> int:
+        self.interacted.append(tuple(argv))
+        return 0
 
     # files
 
@@ -202,6 +212,11 @@ class MemoryHost(FakeHost):
             if path != below and below.count("/") == 1 and below.endswith((".conf", "/run.lock")):
                 lines += [f"file {path}", *(f" {line}" for line in data.decode().splitlines())]
         return Reply("".join(f"{line}\n" for line in lines).encode())
+
+    def _find_logs(self, *paths: str) -> Reply:
+        """Written at as many seconds as they have bytes."""
+        found = [(path, self.read_file(path)) for path in paths]
+        return Reply("".join(f"{len(data)} {path}\n" for path, data in found if data is not None).encode())
 
     def _read_rc_conf(self) -> Reply:
         text = self.files.get("/etc/rc.conf", b"").decode()

@@ -16,11 +16,13 @@ from pyvmiscsi.site.guest.power import Power
 from pyvmiscsi.site.guest.removal import Removal
 from pyvmiscsi.site.guest.resizing import Resizing
 from pyvmiscsi.site.guest.snapshots import Snapshots
+from pyvmiscsi.site.guest.watching import Watching
 
 
 class Guest(
     Installing,
     Power,
+    Watching,
     Attaching,
     Configuring,
     Devices,

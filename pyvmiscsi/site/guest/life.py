@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.loader import console
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
 from pyvmiscsi.operations.pairing import configured_targets
 from pyvmiscsi.operations.pending import PlannedOperation
@@ -79,14 +78,6 @@ class Life(Judging):
         """The steps that `poweroff` would take, for each host on which the guest may be; nothing is changed."""
         plans = self._off_plans(self._where_it_may_be(), deadline=None, force=True)
         return tuple(Run().engine().preview(plan) for plan in plans)
-
-    def console(self) -> int:
-        """The guest's first serial port on this terminal, until `~.`; the status of cu(1)."""
-        state, host = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
-        if state != "Running" or host is None:
-            raise NotFoundError(f"guest {self.name}: not running", hint=f"pyvmiscsi vm start {self.name}")
-        scene = self._scene()
-        return scene.host(host).interact(["/usr/bin/cu", "-l", console(self._config(host, scene), end="B")])
 
     def _see_off(self, hosts: Sequence[str], *, deadline: float | None, force: bool, run: Run | None) -> None:
         intent = replace(new_intent("stop", str(self.name), {}), kept=False)
