@@ -15,7 +15,7 @@ from . import show
 from .frame import of, word
 from .interruption import run_of
 from .vm.first_boot import Hostname, NetworkConfig, SshKeys, UserData, VendorData, WithCloudInit, cloud_init_of
-from .vm.words import BlockSize, DryRun, Thick, Yes, show_preview, text_of
+from .vm.words import BlockSize, DryRun, TemplateName, Thick, Yes, show_preview, template_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,9 +109,7 @@ def provision(
     switch: Annotated[
         list[str] | None, typer.Option("--switch", metavar="NAME", help="A network on this switch; again for another.")
     ] = None,
-    template: Annotated[
-        Path | None, typer.Option("--template", "-t", metavar="FILE", help="A vm-bhyve template; the image's else.")
-    ] = None,
+    template: TemplateName = None,
     chap: Annotated[bool, typer.Option("--chap/--no-chap", help="Protect the disk with a generated secret.")] = True,
     mutual: Annotated[bool, typer.Option("--mutual-chap", help="Have the nas prove itself, too.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Copy every byte: the guest then depends on nothing.")] = False,
@@ -129,7 +127,8 @@ def provision(
     invocation = of(ctx)
     site = invocation.site()
     image = site.image(str(name), datastore)
-    settings = settings_of(text_of(template), cpu=cpu, memory=memory, switches=tuple(switch or ()))
+    begun = template_of(template, site.datastore(image.datastore.name))
+    settings = settings_of(str(begun.text) if begun else "", cpu=cpu, memory=memory, switches=tuple(switch or ()))
     cloud_init = cloud_init_of(
         with_cloud_init,
         user_data=user_data,

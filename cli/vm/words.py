@@ -14,7 +14,9 @@ from .. import show
 from ..frame import Invocation, word
 
 if TYPE_CHECKING:
+    from pyvmiscsi.bhyve.templates import Template
     from pyvmiscsi.plan.engine import Preview
+    from pyvmiscsi.site import datastore as place
 
 Name = Annotated[GuestName, typer.Argument(parser=word(GuestName.parse), help="The guest.", metavar="NAME")]
 Names = Annotated[
@@ -37,6 +39,12 @@ BlockSize = Annotated[
 ]
 Compression = Annotated[
     str | None, typer.Option("--compression", metavar="NAME", help="off, lz4, zstd, … (as the dataset above it).")
+]
+TemplateName = Annotated[
+    str | None,
+    typer.Option(
+        "--template", "-t", metavar="NAME|FILE", help="A vm-bhyve template: of the datastore, or a file of your own."
+    ),
 ]
 GuestAndSnapshot = Annotated[str, typer.Argument(metavar="NAME@SNAPSHOT", help="The guest and its snapshot.")]
 
@@ -75,11 +83,16 @@ def show_preview(invocation: Invocation, preview: "Preview") -> None:
     show.detail(invocation, {"steps": steps, "no_return": preview.no_return})
 
 
-def text_of(template: Path | None) -> str:
-    """A template's text, empty without one; InputError when it cannot be read."""
-    if template is None:
-        return ""
+def template_of(given: str | None, datastore: "place.Datastore") -> "Template | None":
+    """The template that -t means: a file of this machine by its path, or else one of the datastore by its name."""
+    if given is None:
+        return None
+    if "/" not in given and not given.endswith(".conf"):
+        return datastore.template(given)
+    from pyvmiscsi.bhyve.conf_text import ConfText
+    from pyvmiscsi.bhyve.templates import Template
+
     try:
-        return template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"template {template}: {error}") from error
+        return Template(Path(given).stem, given, ConfText.from_bytes(Path(given).read_bytes()))
+    except OSError as error:
+        raise InputError(f"template {given}: {error.strerror}") from error

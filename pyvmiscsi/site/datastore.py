@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from pyvmiscsi.bhyve.templates import Template, find_templates, get_template
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName, ImageName
@@ -24,7 +25,16 @@ from pyvmiscsi.site.making import beside, make_guest, planned_guest
 from pyvmiscsi.site.running import Run, is_under_way
 from pyvmiscsi.site.survey import neighbours, survey_guests
 from pyvmiscsi.site.switches import Switches
-from pyvmiscsi.site.views import CloneView, DatastoreDetailView, DatastoreView, GuestView, ImageView, clone_view
+from pyvmiscsi.site.views import (
+    CloneView,
+    DatastoreDetailView,
+    DatastoreView,
+    GuestView,
+    ImageView,
+    TemplateView,
+    clone_view,
+    template_view,
+)
 from pyvmiscsi.steps.difference import refuse_difference
 
 
@@ -81,6 +91,17 @@ class Datastore:
         """Every volume that is a clone or has clones, each followed by its own."""
         inventory = self._connections.nas(self.record.nas).inventory(self.record.parent)
         return tuple(clone_view(one, self.record) for one in lineage(self.record, inventory))
+
+    def template(self, name: str) -> Template:
+        """vm-bhyve's template of this name; NotFoundError telling those that are there."""
+        scene = SiteScene(self._connections)
+        return get_template(scene.host(scene.host_names(self.record)[0]), self.record.config_path, name)
+
+    def templates(self) -> tuple[TemplateView, ...]:
+        """Every template in the config path, and every other of the first host's vm-bhyve."""
+        scene = SiteScene(self._connections)
+        found = find_templates(scene.host(scene.host_names(self.record)[0]), self.record.config_path)
+        return tuple(template_view(one) for one in found.values())
 
     def image(self, name: str | ImageName) -> Image:
         """The image of this name, whether or not there is one: its methods raise NotFoundError."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pyvmiscsi.bhyve.templates import Template
 from pyvmiscsi.model import DatastoreRecord, Finding
 from pyvmiscsi.operations.lineage import Descendant
 from pyvmiscsi.units import Size
@@ -69,6 +70,25 @@ class GuestView(View):
     """Ids of unfinished operations on it."""
     autostart: Mapping[str, int] = field(default_factory=dict)
     """The hosts that start it at boot, and which number it has in the order of each (`vm_list`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateView(View):
+    """A template: what it says, the sizes of its disks as they are written, and the file that has it."""
+
+    name: str
+    loader: str | None
+    cpu: str | None
+    memory: str | None
+    disks: tuple[str, ...]
+    path: str
+
+
+def template_view(template: Template) -> TemplateView:
+    text = template.text
+    return TemplateView(
+        template.name, text.get("loader"), text.get("cpu"), text.get("memory"), template.sizes, template.path
+    )
 
 
 @dataclass(frozen=True, slots=True)
