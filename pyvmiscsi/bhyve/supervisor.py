@@ -21,7 +21,8 @@ from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.quoting import quote
 
 LONGEST_LOG = 1_000_000
-"""Bytes after which a log, looked at whenever the guest starts, becomes `.log.0`; vm-bhyve's own bound."""
+"""Bytes after which a log becomes `.log.0`, vm-bhyve's own bound: looked at when the guest starts or, of its console,
+every few seconds."""
 MOST_COMPLAINTS = 65_536
 """Bytes of what one run of bhyve says on standard error, and of what it said before them."""
 
@@ -46,6 +47,7 @@ class Tools:
     ifconfig: str = "/sbin/ifconfig"
     iscsictl: str = "/usr/bin/iscsictl"
     ln: str = "/bin/ln"
+    mkfifo: str = "/usr/bin/mkfifo"
     mv: str = "/bin/mv"
     pgrep: str = "/bin/pgrep"
     ps: str = "/bin/ps"
@@ -97,6 +99,8 @@ class Supervision:
     taps: tuple[str, ...] = ()
     consoles: tuple[tuple[str, str], ...] = ()
     """`("com1", "/dev/nmdm-web1.1B")`, …: what vm-bhyve's `console` file says."""
+    keeps_console: bool = False
+    """bhyve has a serial port on its standard output, so what the guest prints is in `console_log`."""
     prestart: tuple[str, ...] = ()
     """A program to run before each start, in the guest's directory."""
     priority: int | None = None
@@ -125,6 +129,10 @@ class Supervision:
     @property
     def log(self) -> str:
         return f"{self.log_directory}/{self.guest}.log"
+
+    @property
+    def console_log(self) -> str:
+        return f"{self.log_directory}/{self.guest}.console.log"
 
     @property
     def lock(self) -> str:
@@ -156,6 +164,7 @@ def render_supervisor(supervision: Supervision) -> str:
         "ON_FAULT": "restart" if supervision.restarts_after_fault else "",
         "RESTART": f"{supervision.directory}/restart",
         "DEBUG": f"{supervision.directory}/bhyve.log" if supervision.keeps_complaints else "",
+        "CONSOLE_LOG": supervision.console_log if supervision.keeps_console else "",
         "LONGEST_LOG": str(LONGEST_LOG),
         "MOST_COMPLAINTS": str(MOST_COMPLAINTS),
         "TICK": f"{supervision.patience.tick:g}",

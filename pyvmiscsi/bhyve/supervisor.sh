@@ -16,7 +16,10 @@ exec </dev/null
 true >>"$LOG" || LOG=/dev/null
 exec >>"$LOG" 2>&1
 
-stop=          # again | asked | forced, once somebody wants the guest to end
+asked=         # `asked`, once somebody wants the guest to power off
+forced=        # `forced`, once it is to be ended
+again=         # `again`, once it is to power off and come back
+stop=          # the gravest of these three, which traps set without a look: they interrupt each other
 pressed=       # yes, once its power button was pressed for that
 phase=starting # what the status file says meanwhile
 child=         # the process id of what runs for the guest: its prestart program, its loader, bhyve
@@ -27,6 +30,7 @@ reason=        # why the guest ended, in words
 place=         # the file that makes this process the guest's supervisor
 whose=         # the operation of the one that was there before
 complaints=    # the file with what the process says
+console=       # the process id of what writes the console log
 
 now() { "$DATE" +%s; }
 
@@ -77,8 +81,18 @@ bound() {
 
 # A signal ends the wait at once, so that no tick delays it.
 pause() {
+    heed
     case $stop$phase in running) "$SLEEP" "$TICK" & ;; *) "$SLEEP" "$QUICK_TICK" & ;; esac
     wait $!
+    heed
+}
+
+heed() {
+    case $forced$asked$again in
+    *forced*) stop=forced ;;
+    *asked*) stop=asked ;;
+    *) stop=$again ;;
+    esac
 }
 
 is_ours() {
@@ -188,6 +202,7 @@ attend() {
             looked=0
             watch_sessions
             bound "$complaints" "$MOST_COMPLAINTS"
+            [ -z "$console" ] || bound "$CONSOLE_LOG" "$LONGEST_LOG"
         fi
         case $stop in
         forced) end_by_force ;;
@@ -210,13 +225,19 @@ attend() {
     wait "$child"
     status=$?
     child=
+    heed
+}
+
+is_to_end() {
+    case $stop in asked | forced) return 0 ;; esac
+    return 1
 }
 
 # A start must not open a dead disk.
 wait_for_sessions() {
     end=$(($(now) + READY_DEADLINE))
     until sessions_are_up; do
-        if [ -n "$stop" ] || [ "$(now)" -ge "$end" ]; then return 1; fi
+        if is_to_end || [ "$(now)" -ge "$end" ]; then return 1; fi
         pause
     done
 }
@@ -253,6 +274,38 @@ clean_up() {
     "$RM" -f "$CONSOLE" "$RESTART" # a wish that came too late is not the next run's
     [ -z "$DEBUG" ] || "$CP" "$complaints" "$DEBUG"
     release_lock
+}
+
+# A serial port wired to standard output has a console log; the guest hears what is written into `typed`. All who have
+# the fifos have both ends of them: none of them meets an end or a broken pipe, whoever else is killed.
+keep_console() {
+    [ -n "$CONSOLE_LOG" ] || return
+    [ -z "$console" ] || ! kill -0 "$console" 2>/dev/null || return
+    "$RM" -f "$RUN/typed" "$RUN/said"
+    if "$MKFIFO" -m 600 "$RUN/typed" "$RUN/said" && true <>"$RUN/said" >>"$CONSOLE_LOG"; then
+        "$CAT" <>"$RUN/said" >>"$CONSOLE_LOG" &
+        console=$!
+    else
+        console=
+        say "there is no console log"
+    fi
+}
+
+# run COMMAND: with what the guest prints and hears
+run() {
+    if [ -n "$console" ]; then
+        "$1" <>"$RUN/typed" 1<>"$RUN/said" 2>>"$complaints" &
+    else
+        "$1" 2>>"$complaints" &
+    fi
+    child=$!
+}
+
+# The log gets what is still on its way.
+end_console() {
+    [ -n "$console" ] || return
+    pause
+    kill "$console"
 }
 
 # Nothing that ran before says anything about this run.
@@ -319,7 +372,7 @@ starts_again() {
     if [ "$status" -eq 143 ] && [ "$pressed" = yes ] && [ "$stop" != forced ]; then
         outcome=stopped reason="ended before its system knew a power button"
     fi
-    case $stop in asked | forced) return 1 ;; esac
+    if is_to_end; then return 1; fi
     case $outcome$status in
     stopped0) [ "$stop" = again ] || [ "$ON_RESTART" = restart ] ;;
     stopped*) is_to_come_back ;;
@@ -335,31 +388,32 @@ run_guest() {
         destroy_vm
         wait_for_sessions || { reason="no session to a disk"; return; }
         forget_complaints
+        keep_console
         run_prestart
-        if [ -n "$LOADER" ] && [ -z "$stop" ]; then
-            "${FIRST}loader" 2>>"$complaints" &
-            child=$!
+        if [ -n "$LOADER" ] && ! is_to_end; then
+            run "${FIRST}loader"
             tell loading
             attend
         fi
-        case $stop in
-        asked | forced) outcome=stopped reason="ended before it started"; return ;;
-        again) stop= ;; # it is about to start
-        esac
+        heed
+        if is_to_end; then
+            outcome=stopped reason="ended before it started"
+            return
+        fi
+        again= # it is about to start
         if [ -n "$LOADER" ] && [ "$status" -ne 0 ]; then
             reason="the loader failed"
             return
         fi
         started=$(now)
-        "${FIRST}bhyve" 2>>"$complaints" &
-        child=$!
+        run "${FIRST}bhyve"
         limit
         tell running
         attend
         "$CAT" "$complaints"
         say "bhyve exited with status $status"
         starts_again || return
-        stop='' pressed='' FIRST=''
+        again='' pressed='' FIRST=''
         say "$reason: starting it again"
         tell rebooting
         keep_log_short
@@ -370,9 +424,9 @@ keep_log_short() {
     if is_larger "$LOG" "$LONGEST_LOG" && "$MV" -f "$LOG" "$LOG.0" && true >>"$LOG"; then exec >>"$LOG" 2>&1; fi
 }
 
-trap '[ "$stop" = forced ] || stop=asked; pressed=' TERM INT
-trap 'stop=forced' USR1
-trap 'stop=${stop:-again}; [ "$stop" != again ] || pressed=' USR2
+trap 'asked=asked pressed=' TERM INT
+trap 'forced=forced' USR1
+trap 'again=again pressed=' USR2
 trap '' HUP
 
 waited_until=$(($(now) + FORCE_DEADLINE))
@@ -388,7 +442,7 @@ until take_place; do
     pause
 done
 if [ "${1:-}" = end ]; then
-    child=$2 stop=forced reason="ended by force"
+    child=$2 forced=forced reason="ended by force"
     say "ending $NAME, whose supervisor is gone"
     tell ending
     while is_alive; do end_by_force; done
@@ -410,6 +464,7 @@ tell starting
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"
 run_guest
+end_console
 clean_up
 say "$outcome: $reason"
 tell "$outcome" "$status" "$reason"

@@ -190,6 +190,21 @@ def test_told_to_restart_while_the_loader_runs_it_just_goes_on(tmp_path: Path) -
         assert stage.events().count(_BHYVE) == 1
 
 
+def test_told_to_restart_before_its_loader_ran_the_guest_is_loaded_all_the_same(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2") as stage:
+        stage.use_loader(0)
+        (tmp_path / "bin/prestart").write_text(
+            f"#!/bin/dash\necho prestart >>{tmp_path}/events\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.02; done\n"
+        )
+        stage.supervision = replace(stage.supervision, prestart=(str(tmp_path / "bin/prestart"),))
+        stage.start()
+        stage.until_event("prestart")
+        stage.signal(signal.SIGUSR2)
+        (tmp_path / "go").touch()
+        stage.until_ended()
+        assert stage.events()[:3] == ["prestart", "loader -m 512M web1", _BHYVE]
+
+
 def test_a_loader_that_fails_after_a_reboot_ends_the_guest(tmp_path: Path) -> None:
     with Stage(tmp_path, plan="0") as stage:
         stage.use_loader(0)
@@ -343,3 +358,54 @@ def test_with_both_killed_the_next_start_finds_the_way(tmp_path: Path, shell: tu
         assert stage.until_ended()["reason"] == "guest halted"
         assert stage.events()[1:3] == [_AGAIN, _BHYVE]
         assert stage.is_clean()
+
+
+_ECHO = """#!/bin/dash
+echo "bhyve" >>{here}/events
+echo "login: "
+read -r name
+echo "hello $name"
+sed -i 1d {here}/boots
+[ -s {here}/boots ] || exit 2
+"""
+
+
+def test_what_a_guest_prints_on_its_standard_output_is_kept_and_what_is_typed_it_hears(
+    tmp_path: Path, shell: tuple[str, ...]
+) -> None:
+    with Stage(tmp_path, shell) as stage:
+        (tmp_path / "bin/bhyve").write_text(_ECHO.format(here=tmp_path))
+        (tmp_path / "boots").write_text("one\ntwo\n")
+        stage.supervision = replace(stage.supervision, keeps_console=True)
+        stage.start()
+        console = Path(stage.supervision.console_log)
+        for times, name in enumerate(("anna", "otto"), 1):
+            stage.until_event("bhyve", times)
+            with Path(tmp_path / "run/web1/typed").open("w") as keyboard:
+                keyboard.write(f"{name}\n")
+            wait_for(lambda name=name: f"hello {name}" in console.read_text(), what="its answer", deadline=60)
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert console.read_text() == "login: \nhello anna\nlogin: \nhello otto\n"
+        assert stage.is_clean()
+
+
+def test_a_console_log_is_bounded_while_the_guest_prints(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        (tmp_path / "bin/bhyve").write_text(
+            f"#!/bin/dash\nline=$(printf %04000d 0)\nwhile [ ! -e {tmp_path}/enough ]; do echo $line; done\nexit 2\n"
+        )
+        stage.supervision = replace(stage.supervision, keeps_console=True)
+        stage.start()
+        stage.until_exists("log/web1.console.log.0")
+        (tmp_path / "enough").touch()
+        assert stage.until_ended()["reason"] == "guest halted"
+
+
+def test_without_a_place_for_its_console_the_guest_runs_all_the_same(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="2") as stage:
+        stage.prepare()
+        (tmp_path / "log/web1.console.log").mkdir()
+        stage.supervision = replace(stage.supervision, keeps_console=True)
+        stage.start()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert "there is no console log" in stage.log()
