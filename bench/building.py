@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from pyvmiscsi.bhyve.argv import words_for
 from pyvmiscsi.bhyve.bhyve_conf import conf_pairs
@@ -41,9 +42,9 @@ def report(*, rounds: int) -> Iterator[str]:
         backends = {network.number: f"tap{network.number}" for network in guest.networks}
         devices = Devices("/vmconfig/web1", found, backends, vnc_port=5900)
         steps: dict[str, Callable[[], object]] = {
-            "its configuration read": lambda text=text: parse_guest(_NAME, text),
-            "the command": lambda guest=guest, devices=devices: words_for(guest, devices),
-            "the file for `bhyve -k`": lambda guest=guest, devices=devices: conf_pairs(guest, devices),
+            "its configuration read": partial(parse_guest, _NAME, text),
+            "the command": partial(words_for, guest, devices),
+            "the file for `bhyve -k`": partial(conf_pairs, guest, devices),
         }
         for step, run in steps.items():
             took = _median(run, 100 * rounds)

@@ -87,8 +87,8 @@ _VM_BHYVES_PASSTHRU: dict[str, str | None] = {"passthru0": "3/0/0", "passthru1":
 
 OUR_GUESTS = (
     OurGuest("one-disk"),
-    OurGuest("pinned-then-second-disk", {"disk0_slot": "0:4:0", "network0_slot": "0:5:0"} | _lun(1, "nvme")),
-    OurGuest("pinned-wholly", {"virt_random": "yes", "xhci_mouse": "yes"} | _GRAPHICS | _lun(1), is_pinned=True),
+    OurGuest("pinned-then-second-disk", _lun(1, "nvme") | {"disk0_slot": "0:4:0", "network0_slot": "0:5:0"}),
+    OurGuest("pinned-wholly", _GRAPHICS | _lun(1) | {"virt_random": "yes", "xhci_mouse": "yes"}, is_pinned=True),
     OurGuest("start-slot", {"start_slot": "8"}),
     # sectors
     OurGuest("sectors-found", physical=16384),
@@ -169,8 +169,10 @@ OUR_GUESTS = (
     OurGuest("share", {"share0_name": "data", "share0_path": "/srv/data"}),
     OurGuest(
         "shares",
-        {"share0_name": "data", "share0_path": "/srv/data", "share1_name": "iso", "share1_path": "/iso"}
-        | {"share1_ro": "yes"},
+        {
+            **{"share0_name": "data", "share0_path": "/srv/data"},
+            **{"share1_name": "iso", "share1_path": "/iso", "share1_ro": "yes"},
+        },
     ),
     # devices of the host
     OurGuest("passthru", {"passthru0": "3/0/0"}),
@@ -191,11 +193,11 @@ OUR_GUESTS = (
     OurGuest("install-watched", _GRAPHICS, medium="/vmconfig/.iso/os.iso"),
     OurGuest("empty-cd", {"nulliso_fix": "yes"}),
     # other releases
-    OurGuest("13-uefi", {"uefi_vars": "yes"} | _lun(1, "nvme"), HOST_13),
+    OurGuest("13-uefi", _lun(1, "nvme") | {"uefi_vars": "yes"}, HOST_13),
     OurGuest("13-bhyveload", {"loader": "bhyveload", "virt_random": "yes"}, HOST_13),
     OurGuest("13-graphics", _GRAPHICS | {"xhci_mouse": "yes", "sound": "yes"}, HOST_13),
     OurGuest("13-passthru", _VM_BHYVES_PASSTHRU, HOST_13),
-    OurGuest("15-uefi", {"uefi_vars": "yes"} | _lun(1, "nvme"), HOST_15),
+    OurGuest("15-uefi", _lun(1, "nvme") | {"uefi_vars": "yes"}, HOST_15),
     OurGuest("15-bhyveload", {"loader": "bhyveload"}, HOST_15),
     OurGuest("15-tpm", {"tpm_type": "passthru", "tpm_path": "/dev/tpm0"}, HOST_15),
     OurGuest("15-install", medium="/vmconfig/.iso/os.iso", host=HOST_15),
