@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pyvmiscsi.errors import ImageError, InputError, NotFoundError
 from pyvmiscsi.images.checksum import Checksum
-from pyvmiscsi.images.web import downloaded
+from pyvmiscsi.images.web import Download, downloaded
 
 STDIN = "-"
 CHUNK = 512 * 1024
@@ -54,6 +54,14 @@ class Given:
         while len(self._head) < length and (more := self._take(length - len(self._head))):
             self._head += more
         return self._head
+
+    def refuse_unseen_end(self) -> None:
+        """ImageError for what might be cut short, and nobody would see it: nothing tells its length, nor a checksum."""
+        if isinstance(self._file, Download) and not self._file.tells_its_end and self._promised is None:
+            raise ImageError(
+                f"image {self.name}: its server does not tell how long it is, so that a part of it could pass for all",
+                hint="--sha256 or --checksums tells one from the other",
+            )
 
     def tail(self, length: int) -> bytes | None:
         """The last bytes, of a local file; None for what comes only once."""

@@ -94,6 +94,7 @@ class StreamedImage:
     def _chunks(self) -> Iterator[bytes]:
         given = self._given.chunks()
         if self.kind not in PACKED:
+            self._given.refuse_unseen_end()
             return given
         index, name = self._what.index, self._given.name
         workers = index.workers(os.cpu_count() or 1) if index else 1

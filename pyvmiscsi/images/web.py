@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pyvmiscsi import __version__
@@ -50,6 +51,8 @@ class Download:
         length = self._answer.headers.get("Content-Length", "")
         self.size = int(length) if length.isdecimal() else None
         """How many bytes there are, where the server says it."""
+        self.tells_its_end = self.size is not None or "chunked" in self._answer.headers.get("Transfer-Encoding", "")
+        """Whether all of it can be told from a part of it: else it ends where the connection does."""
         self.identity = _validator(self._answer.headers)
         """What tells this file from another that may be at this address one day; None where the server does not."""
         self._at = self._breaks = 0
@@ -147,6 +150,17 @@ def _refuse_status(url: str, answer: requests.Response, wanted: int) -> None:
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:
-    """What tells this file from another at the same address: a strong entity tag, or when it was last changed."""
-    tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified")
+    """What tells this file from another at the same address: a strong entity tag, or when it was last changed.
+
+    Within one second it may have been changed twice: such a time tells nothing (RFC 9110 section 8.8.2.2).
+    """
+    from email.utils import parsedate_to_datetime
+
+    tag, changed = headers.get("ETag", ""), headers.get("Last-Modified")
+    if tag.startswith('"') or changed is None:
+        return tag if tag.startswith('"') else None
+    try:
+        age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
+    except (TypeError, ValueError):  # no date; one with a time zone and one without
+        return None
+    return changed if age >= timedelta(seconds=1) else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 
 import pytest
 
-from pyvmiscsi.errors import DownloadError
+from pyvmiscsi.errors import DownloadError, ImageError
 from pyvmiscsi.images import web
 from pyvmiscsi.images.image import open_image
 from tests.images.disks import spelt_out
@@ -14,7 +16,7 @@ from tests.images.web import Answer, serving
 
 DISK = os.urandom(1 << 20)
 TAG = {"ETag": '"abc"'}
-CHANGED = "Sat, 21 Nov 2026 10:00:00 GMT"
+CHANGED = "Sat, 21 Nov 2020 10:00:00 GMT"
 
 
 def read(answer: Answer, place: str = "disk.raw") -> bytes:
@@ -42,11 +44,34 @@ def test_goes_on_with_the_rest_of_the_same_file(headers: dict[str, str], same: s
     ]
 
 
-def test_a_server_that_cannot_tell_one_file_from_the_next_is_not_asked_again() -> None:
-    answer = Answer(DISK, piece=400_000)
+JUST_NOW = {"Last-Modified": CHANGED, "Date": CHANGED}
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"a"'}, JUST_NOW, {"Last-Modified": "in spring"}])
+def test_a_server_that_cannot_tell_one_file_from_the_next_is_not_asked_again(headers: dict[str, str]) -> None:
+    answer = Answer(DISK, headers=headers, piece=400_000)
     with pytest.raises(DownloadError, match=r"broke off after 400000 bytes.*one file from the next"):
         read(answer)
     assert len(answer.asked) == 1
+
+
+NO_LENGTH = {"Content-Length": ""}
+
+
+def test_what_might_be_cut_short_without_anybody_seeing_it_is_refused() -> None:
+    with pytest.raises(ImageError, match="a part of it could pass for all"):
+        read(Answer(DISK, headers=NO_LENGTH))
+
+
+def test_what_a_checksum_or_its_own_packing_tells_the_end_of_is_read() -> None:
+    sha256 = hashlib.sha256(DISK).hexdigest()
+    packed = gzip.compress(DISK)
+    answers = {"/disk.raw": Answer(DISK, headers=NO_LENGTH), "/disk.gz": Answer(packed, headers=NO_LENGTH)}
+    with serving(answers) as address:
+        with open_image(f"{address}/disk.raw", sha256=sha256) as content:
+            assert spelt_out(content.pieces(65536)) == DISK
+        with open_image(f"{address}/disk.gz") as content:
+            assert spelt_out(content.pieces(65536)) == DISK
 
 
 class Odd(Answer):
