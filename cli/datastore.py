@@ -161,6 +161,28 @@ def default(ctx: typer.Context, name: Name) -> None:
     _show_changes(invocation, [invocation.site().make_default(name)])
 
 
+@app.command("iso")
+def iso(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The store.")],
+    path: Annotated[str | None, typer.Argument(metavar="[PATH]", help="Its directory on the hypervisors.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Look there no longer; what is in there stays.")] = False,
+    datastore: Annotated[str | None, typer.Option("--datastore", "-d", metavar="NAME", help="The datastore.")] = None,
+    host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="The hypervisor that is asked.")] = None,
+) -> None:
+    """Have another directory with installation media looked in, as vm-bhyve's `vm datastore iso` does."""
+    invocation = of(ctx)
+    if remove is (path is not None):
+        raise InputError("PATH and --remove: one of them")
+    isos = invocation.site().datastore(datastore).isos()
+    if path is not None:
+        isos.add_store(name, path, host=host)
+        show.text(invocation, f"ISO store {name} is {path}", {"store": name, "path": path})
+    else:
+        isos.remove_store(name, host=host)
+        show.text(invocation, f"ISO store {name} is forgotten", {"store": name})
+
+
 def _show_changes(invocation: Invocation, changes: "list[SiteChangeView]") -> None:
     done = [line for change in changes for line in change.done]
     show.text(invocation, "\n".join(done) or "all was so already", changes)

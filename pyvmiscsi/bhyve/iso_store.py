@@ -6,12 +6,28 @@ stands for the very file that is being fetched: whoever fetches the same file ag
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.datastores import vm_bhyve_on
-from pyvmiscsi.bhyve.iso_store_text import IsoFile, IsoStore, parse_free, parse_listing
+from pyvmiscsi.bhyve.datastores_text import system_conf_in
+from pyvmiscsi.bhyve.iso_store_text import (
+    IsoFile,
+    IsoStore,
+    parse_free,
+    parse_listing,
+    store_name,
+    stores_in,
+    with_store,
+    without_store,
+)
+from pyvmiscsi.bhyve.system_conf import read_system_conf, replace_system_conf
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, InputError, NotFoundError
 from pyvmiscsi.ports import Host
 
 _ABSENT, _TAKEN, _BUSY = 66, 73, 75
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+/?")
 _HASHING = 3600.0
 """Seconds that reading all of a medium may take."""
 
@@ -60,8 +76,10 @@ if [ -x "/sbin/$1" ]; then "/sbin/$1" -q "$2"; else "/usr/bin/${1}sum" <"$2"; fi
 
 
 def iso_stores(host: Host, datastore: str, config_path: str) -> tuple[IsoStore, ...]:
-    """The stores of this host: the datastore's own first, then vm-bhyve's, where it is set up."""
+    """The stores of this host: the datastore's own, those it was told of, and vm-bhyve's where that is set up."""
     stores = [IsoStore(datastore, f"{config_path}/.iso")]
+    told = read_system_conf(host, system_conf_in(config_path))
+    stores += [IsoStore(name, path) for name, path in stores_in(told).items()] if told else []
     there = vm_bhyve_on(host)
     if there is not None:
         stores.append(IsoStore("default", f"{there.directory.rstrip('/')}/.iso"))
@@ -69,6 +87,28 @@ def iso_stores(host: Host, datastore: str, config_path: str) -> tuple[IsoStore, 
             IsoStore(one.name, one.path.rstrip("/")) for one in there.datastores if one.kind == "iso" and one.path
         ]
     return tuple({store.path: store for store in reversed(stores)}.values())[::-1]
+
+
+def add_iso_store(host: Host, config_path: str, name: str, path: str) -> None:
+    """Tell the datastore's `system.conf` of a directory with media; NotFoundError when the host has none there."""
+    store_name(name)
+    if _PLAIN_PATH.fullmatch(path) is None:
+        raise InputError(f"ISO store {name}: {path!r} is not a plain absolute path")
+    if host.run(["/bin/test", "-d", path], ok=(0, 1)).status != 0:
+        raise NotFoundError(f"ISO store {name}: {host.name} has no directory {path}")
+    _change_stores(host, config_path, lambda conf: with_store(conf, name, path.rstrip("/")))
+
+
+def remove_iso_store(host: Host, config_path: str, name: str) -> None:
+    """Have it forget the directory; what is in there stays. NotFoundError when it does not know it."""
+    _change_stores(host, config_path, lambda conf: without_store(conf, name))
+
+
+def _change_stores(host: Host, config_path: str, change: Callable[[ConfText], ConfText]) -> None:
+    path = system_conf_in(config_path)
+    before = read_system_conf(host, path)
+    if not replace_system_conf(host, path, before, change(before or ConfText())):
+        raise BusyError(f"{path}: somebody else is changing it on {host.name}", hint="try again")
 
 
 def isos(host: Host, stores: tuple[IsoStore, ...]) -> tuple[IsoFile, ...]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pyvmiscsi.errors import InputError
+from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.datastores_text import DEFAULT
+from pyvmiscsi.errors import ConflictError, InputError, NotFoundError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_STORE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,30}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +30,38 @@ class IsoFile:
     name: str
     path: str
     size: int
+
+
+def store_name(text: str) -> str:
+    """A name by vm-bhyve's rule, and sysrc(8)'s for `path_<name>`; InputError."""
+    if text == DEFAULT or _STORE_NAME.fullmatch(text) is None:
+        raise InputError(
+            f"ISO store {text!r}: not a name for one", hint="use lower-case letters, digits and '_', and at least two"
+        )
+    return text
+
+
+def stores_in(system_conf: ConfText) -> dict[str, str]:
+    """The directory of each store that a `system.conf` tells of, by its name."""
+    listed = (system_conf.get("datastore_list") or "").split()
+    specs = {name: system_conf.get(f"path_{name}") or "" for name in listed}
+    return {name: spec.removeprefix("iso:").rstrip("/") for name, spec in specs.items() if spec.startswith("iso:/")}
+
+
+def with_store(system_conf: ConfText, name: str, path: str) -> ConfText:
+    """The same with another store, as vm-bhyve writes it; ConflictError when the name is taken."""
+    listed = (system_conf.get("datastore_list") or "").split()
+    if name in listed or system_conf.get(f"path_{name}"):
+        raise ConflictError(f"ISO store {name}: the name is taken by {system_conf.get(f'path_{name}') or 'another'}")
+    return system_conf.changed({"datastore_list": " ".join([*listed, name]), f"path_{name}": f"iso:{path}"})
+
+
+def without_store(system_conf: ConfText, name: str) -> ConfText:
+    """The same without it; NotFoundError when it tells of no such store."""
+    if name not in stores_in(system_conf):
+        raise NotFoundError(f"ISO store {name}: not in system.conf")
+    left = [one for one in (system_conf.get("datastore_list") or "").split() if one != name]
+    return system_conf.changed({"datastore_list": " ".join(left), f"path_{name}": None})
 
 
 def iso_name(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from pyvmiscsi.bhyve.iso_store import get_iso, iso_stores, isos, remove_iso
+from pyvmiscsi.bhyve.iso_store import add_iso_store, get_iso, iso_stores, isos, remove_iso, remove_iso_store
 from pyvmiscsi.bhyve.iso_store_text import IsoFile, IsoStore, iso_name
 from pyvmiscsi.errors import AlreadyExistsError, InputError, NotFoundError
 from pyvmiscsi.images.checksum import Checksum
@@ -102,6 +102,17 @@ class Isos:
         there = self._host(host)
         stores = self._stores(there) if store is None else (self._store(store, there),)
         remove_iso(there, iso_name(name), stores)
+
+    def add_store(self, name: str, path: str, *, host: str | None = None) -> None:
+        """Have a directory of the hosts looked in, too; vm-bhyve knows it as well where this is its `vm_dir`.
+
+        NotFoundError when the host has no such directory; ConflictError when the name is taken.
+        """
+        add_iso_store(self._host(host), self._datastore.config_path, name, path)
+
+    def remove_store(self, name: str, *, host: str | None = None) -> None:
+        """Look there no longer; what is in there stays. NotFoundError for a store that the datastore does not know."""
+        remove_iso_store(self._host(host), self._datastore.config_path, name)
 
     def _host(self, name: str | None) -> Host:
         scene = SiteScene(self._connections)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve.seed import read_seed
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.site import Site
 from tests.house.person import ROOT, Person, commands_of
@@ -15,7 +17,7 @@ from tests.house.person import ROOT, Person, commands_of
 
 def test_no_page_shows_commands_that_nobody_tries() -> None:
     showing = {path.name for path in (ROOT / "docs").glob("*.md") if commands_of(f"docs/{path.name}")}
-    assert showing == {"lab.md", "operations.md", "site-file.md"}
+    assert showing == {"installing.md", "lab.md", "operations.md", "site-file.md"}
 
 
 def test_the_page_of_the_lab(tmp_path: Path) -> None:
@@ -70,6 +72,47 @@ def test_the_page_of_the_site_file(lab: Lab, tmp_path: Path) -> None:
     assert own.read_text() == lab.site_file.read_text()
     assert "default" in person.types(inherited)
     assert person.types(inherit) == "all was so already\n"
+
+
+@pytest.fixture
+def downloads(lab: Lab, tmp_path: Path) -> Iterator[Path]:
+    """What the page of installing has beside it; its guests, and what is left of them, go afterwards."""
+    (tmp_path / "FreeBSD-14.3-RELEASE-amd64-bootonly.iso").write_bytes(b"a medium that boots nothing" * 4096)
+    (tmp_path / "debian-13-generic-amd64.raw").write_bytes(b"a disk that boots nothing".ljust(1 << 20, b"."))
+    (tmp_path / "id_ed25519.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.net\n")
+    (tmp_path / "user-data").write_text("#cloud-config\npackage_update: true\n")
+    (tmp_path / "network-config").write_text("version: 2\nethernets: {id0: {addresses: [192.0.2.3/24]}}\n")
+    yield tmp_path
+    with Site.load(lab.site_file) as site:
+        for name in ("web3", "web2", "web1"):
+            guest = site.datastore().guest(name)
+            if guest.exists():
+                guest.stop(deadline=0, force=True)
+                guest.destroy()
+        if any(image.name == "debian-13" for image in site.datastore().images()):
+            site.datastore().image("debian-13").destroy()
+
+
+def test_the_page_of_installing(lab: Lab, downloads: Path) -> None:
+    fetch, media, create, install, listing, stop, remove, *rest = commands_of("docs/installing.md")
+    image, provision, start, stop_again, clone, tell = rest
+    person = Person(downloads, PYVMISCSI_SITE=str(lab.site_file))
+    assert "SHA-256" in person.types(fetch)
+    assert "bootonly.iso" in person.types(media)
+    person.types(create)
+    assert "vm console web1" in person.types(install)
+    assert re.search(r"web1 .*Running", person.types(listing))
+    for line in (stop, remove, image, provision, start, stop_again, clone, tell):
+        person.types(line)
+    with Site.load(lab.site_file) as site:
+        config_path = site.datastore().record.config_path
+        seeds = {
+            name: read_seed(site.host("hv1").read_file(f"{config_path}/{name}/seed.iso") or b"", name)
+            for name in ("web2", "web3")
+        }
+    assert seeds["web2"]["user-data"] == seeds["web3"]["user-data"] == (downloads / "user-data").read_bytes()
+    assert b"local-hostname: web3.example.net\n" in seeds["web3"]["meta-data"]
+    assert seeds["web2"]["meta-data"].splitlines()[0] != seeds["web3"]["meta-data"].splitlines()[0]
 
 
 @pytest.mark.parametrize("way", ["resume", "rewind"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve import system_conf
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -164,3 +165,39 @@ def test_one_that_is_let_go_of_is_gone_with_what_was_on_its_way(isos: Isos, stor
     assert list(store.iterdir()) == []
     with pytest.raises(NotFoundError, match=r"os-1\.0\.iso"):
         isos.remove("os-1.0.iso")
+
+
+def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(
+    isos: Isos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lockf = '/usr/bin/lockf -k -s -t 10 "$1.lock" '  # FreeBSD's alone
+    assert lockf in system_conf.REPLACE
+    monkeypatch.setattr(system_conf, "REPLACE", system_conf.REPLACE.replace(lockf, ""))
+    shelf = tmp_path / "shelf"
+    with pytest.raises(NotFoundError, match="has no directory"):
+        isos.add_store("shelf", str(shelf))
+    shelf.mkdir()
+    (shelf / "old.iso").write_bytes(MEDIUM)
+    isos.add_store("shelf", str(shelf))
+    with pytest.raises(ConflictError, match="the name is taken"):
+        isos.add_store("shelf", str(shelf))
+    assert [(one.store, one.name) for one in isos.list()] == [("shelf", "old.iso")]
+    made = isos.fetch(given(tmp_path), store="shelf")
+    assert made.path == f"{shelf}/os-1.0.iso"
+    isos.remove_store("shelf")
+    assert isos.list() == ()
+    assert len(list(shelf.iterdir())) == 2
+    with pytest.raises(NotFoundError, match="ISO store shelf"):
+        isos.remove_store("shelf")
+
+
+@pytest.mark.parametrize("name", ["x", "default", "Shelf", "a-b", "a b"])
+def test_a_store_has_a_name_that_vm_bhyve_takes(isos: Isos, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="ISO store"):
+        isos.add_store(name, str(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["shelf", "/a/../b", "/a b", '/a"', "/"])
+def test_and_a_path_that_no_file_has_to_quote(isos: Isos, path: str) -> None:
+    with pytest.raises(InputError, match="not a plain absolute path"):
+        isos.add_store("shelf", path)
