@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from pyvmiscsi.bhyve.argv import bhyve_argv
+from pyvmiscsi.bhyve.capabilities import FIRMWARE_DIRECTORY
+from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import GuestConfig, Passthru
+from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
-from pyvmiscsi.bhyve.rules import problems
+from pyvmiscsi.bhyve.rules import check, problems
 from pyvmiscsi.bhyve.surroundings import Neighbour, Surroundings
-from pyvmiscsi.errors import Problem, RuleError
-from pyvmiscsi.units import MIB, SECTOR, Size
+from pyvmiscsi.errors import ConfigError, Problem, RuleError
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.units import GIB, MIB, SECTOR, Size
 from tests.bhyve.generated import devices_of as generated_devices
 from tests.bhyve.generated import guests
 from tests.bhyve.guests import CONF, HOST, UUID, guest_of, web1, with_iso
 from tests.bhyve.our_guests import OUR_GUESTS, OurGuest
+from tests.bhyve.vm_bhyve import GOLDEN, generated_runs, release_runs, upstream_runs
 
 _DISKLESS = f'loader="grub"\ncpu="1"\nmemory="512M"\nuuid="{UUID}"\n'
 
@@ -245,6 +251,43 @@ def test_a_neighbours_vnc_port_is_taken_on_its_own_host_only() -> None:
     (problem,) = problems(guest, HOST, devices_of(guest), around)
     assert str(problem) == "graphics_port: db1 listens on 5900 there"
     assert problems(guest, HOST, devices_of(guest), replace(around, hostname="hv2")) == ()
+
+
+GENEROUS = replace(
+    HOST,
+    release=1500000,
+    cpus=64,
+    max_vcpus=64,
+    memory=Size(512 * GIB.bytes),
+    firmware=HOST.firmware
+    | {f"{FIRMWARE_DIRECTORY}/{name}" for name in ("BHYVE_UEFI_CSM.fd", "BHYVE_UEFI_CODE-devel.fd")},
+)
+
+
+def test_what_vm_bhyve_started_is_refused_for_three_reasons_only() -> None:
+    refused = {
+        problem.what
+        for ran in (*upstream_runs(), *release_runs(), *generated_runs())
+        for problem in problems(ran.guest, GENEROUS, replace(ran.devices, vnc_port=5900))
+    }
+    assert refused == {
+        "sectorsize=4096 would show the guest other logical blocks than 512 bytes",
+        "loader bhyveload shows nothing there",
+        "loader grub shows nothing there",
+        "host device 3/0/0 is also that of passthru0",
+    }
+
+
+@pytest.mark.parametrize("case", ["bad_loader", "bad_nomem", "bad_nodisk"])
+def test_what_vm_bhyve_refused_is_refused(case: str) -> None:
+    name = GuestName.parse(case.replace("_", "-"))
+    text = ConfText((GOLDEN / "vm-bhyve" / f"{case}.conf").read_text())
+    with pytest.raises((ConfigError, RuleError)):
+        check(
+            replace(parse_guest(name, text), uuid=uuid4()),
+            GENEROUS,
+            Devices("/vm/bad", {0: FoundDisk("/vm/a", SECTOR)}),
+        )
 
 
 def test_a_thousand_generated_guests_break_none() -> None:

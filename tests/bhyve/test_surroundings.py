@@ -1,0 +1,83 @@
+"""What stands around a guest: the host's answer, asked of this machine's own shell, and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.interfaces_text import parse_interfaces
+from pyvmiscsi.bhyve.network import Sight
+from pyvmiscsi.bhyve.surroundings import Neighbour, look_around, missing_switches, needed_files
+from pyvmiscsi.bhyve.switches import parse_switches
+from pyvmiscsi.model import HostRecord
+from pyvmiscsi.units import SECTOR
+from tests.bhyve.guests import CONF, guest_of, web1
+from tests.fakes.quick_host import QuickHost
+
+
+def put(directory: Path, name: str, conf: str, lock: str | None = None) -> None:
+    (directory / name).mkdir()
+    (directory / name / f"{name}.conf").write_text(conf)
+    if lock is not None:
+        (directory / name / "run.lock").write_text(f"{lock}\n")
+
+
+def test_neighbours_are_seen_with_their_macs_ports_and_hosts(tmp_path: Path) -> None:
+    put(tmp_path, "web1", CONF)
+    put(tmp_path, "db1", 'network0_mac="58:9C:FC:00:00:01"\ngraphics="yes"\ngraphics_port="5901"\n', "hv2")
+    put(tmp_path, "db.two", 'graphics="no"\ngraphics_port="5902"\nnetwork0_type="e1000"\n')
+    (tmp_path / "db1" / "notes.conf").write_text('network0_mac="58:9c:fc:00:00:02"\n')
+    host = QuickHost(HostRecord("hv1"))
+
+    around = look_around(host, web1(), Devices(f"{tmp_path}/web1"), Sight({}))
+
+    assert around.hostname == host.run(["/bin/hostname"]).text.strip()
+    assert sorted(around.neighbours, key=lambda one: one.name) == [
+        Neighbour("db.two"),
+        Neighbour("db1", frozenset({"58:9c:fc:00:00:01"}), 5901, "hv2"),
+    ]
+
+
+def test_files_that_are_missing_are_seen_and_others_are_not_told(tmp_path: Path) -> None:
+    (tmp_path / "web1").mkdir()
+    guest = guest_of(
+        "web1", CONF + f"uefi_vars=yes\nshare0_name=a\nshare0_path={tmp_path}\nshare1_name=b\nshare1_path=/nowhere\n"
+    )
+    devices = Devices(f"{tmp_path}/web1", {0: FoundDisk("/dev/nosuch", SECTOR)})
+    host = QuickHost(HostRecord("hv1"))
+
+    bare = look_around(host, guest, devices, Sight({}))
+    (tmp_path / "web1" / "uefi-vars.fd").touch()
+
+    assert {"/nowhere"} <= bare.missing_files
+    assert not {"/dev/nosuch", str(tmp_path)} & bare.missing_files
+    assert not bare.has_variables
+    assert look_around(host, guest, devices, Sight({})).has_variables
+
+
+def test_a_config_path_that_is_not_there_has_no_neighbours(tmp_path: Path) -> None:
+    around = look_around(QuickHost(HostRecord("hv1")), web1(), Devices(f"{tmp_path}/nowhere/web1"), Sight({}))
+    assert around.neighbours == ()
+
+
+def test_a_switch_is_missing_that_neither_a_bridge_nor_the_file_has() -> None:
+    file = 'switch_list="public lan ours"\ntype_lan="manual"\nbridge_lan="bridge7"\ntype_ours="vale"\n'
+    named = "".join(
+        f'network{number}_type="virtio-net"\nnetwork{number}_switch="{name}"\n'
+        for number, name in enumerate(("public", "lan", "ours", "elsewhere", "here"))
+    )
+    guest = guest_of("web1", f"loader=uefi\ncpu=1\nmemory=1G\n{named}")
+    here = "vm-here: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> metric 0 mtu 1500\n\tgroups: bridge vm-switch\n"
+    seen = Sight(parse_interfaces(here), parse_switches(file))
+    assert missing_switches(guest, seen) == {"lan", "elsewhere"}
+
+
+def test_a_guest_of_each_loader_needs_its_program_or_its_firmware() -> None:
+    def needs(loader: str) -> list[str]:
+        guest = guest_of("web1", CONF.replace('"uefi"', f'"{loader}"'))
+        return [needed.path for needed in needed_files(guest, Devices("/vmconfig/web1"))]
+
+    assert needs("uefi") == ["/usr/local/share/uefi-firmware/BHYVE_UEFI.fd"]
+    assert needs("uefi-custom") == ["/vmconfig/.config/BHYVE_UEFI.fd"]
+    assert needs("grub") == ["/usr/local/sbin/grub-bhyve"]
+    assert needs("bhyveload") == ["/usr/sbin/bhyveload"]
