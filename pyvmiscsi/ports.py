@@ -14,10 +14,10 @@ Laws that hold for every method, and that the contract suites in `tests/contract
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from pyvmiscsi.model import (
     AccessGroups,
@@ -272,8 +272,8 @@ class Host(Protocol):
     def list_directory(self, path: str) -> tuple[str, ...]:
         """Names, sorted; empty when there is no such directory."""
 
-    def interact(self, argv: Sequence[str]) -> int:
-        """Run a command on this terminal, until it ends; its status."""
+    def interact(self, argv: Sequence[str], *, until: Callable[[], bool] | None = None) -> int:
+        """Run a command on this terminal, until it ends; its status. 0 once `until`, asked again and again, is true."""
 
     def close(self) -> None: ...
 
@@ -312,6 +312,10 @@ class Span(NamedTuple):
     allocated: bool
 
 
+Again: TypeAlias = Callable[[int, int], bytes]
+"""Gives so many bytes from an offset on, which were given before, once more."""
+
+
 class BlockDevice(Protocol):
     """A LUN opened for reading and writing in whole sectors."""
 
@@ -333,16 +337,17 @@ class BlockDevice(Protocol):
         """How many bytes one command may carry."""
 
     def read_stream(self, length: int, offset: int) -> Iterator[bytearray]:
-        """`length` bytes from `offset`, in pieces of `longest_piece`, read ahead."""
+        """`length` bytes from `offset`, in pieces of at most `longest_piece`, read ahead."""
 
     def read_spans(self, spans: Iterable[tuple[int, int]]) -> Iterator[bytearray]:
         """What these spans of offset and length have, in pieces of at most `longest_piece`, read ahead across them."""
 
-    def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
+    def write_stream(self, pieces: Iterable[tuple[int, B]], *, again: Again | None = None) -> Iterator[B]:
         """Write pieces of offset and data, many at once; each comes back once it is written.
 
         A piece is at most `longest_piece` bytes. It must stay as it is until `flush` has ended, since it may have to be
-        sent again. `pieces` must not wait: nobody tends the session meanwhile.
+        sent again; until it came back, when `again` gives what was written at an offset once more. What that raises
+        ends the stream. `pieces` must not wait: nobody tends the session meanwhile.
         """
 
     def write_zeros(self, length: int, offset: int) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from pyvmiscsi.ports import Again
+
 
 @dataclass(frozen=True, slots=True)
 class Zeros:
@@ -39,6 +41,10 @@ class Content(Protocol):
     @property
     def total(self) -> int | None:
         """How far it will go, where that is known."""
+
+    @property
+    def again(self) -> Again | None:
+        """Gives bytes of the disk once more, or ImageError when they have changed; None where they come only once."""
 
     def pieces(self, length: int) -> Iterator[Piece]:
         """Everything in order, in whole sectors: data in pieces of at most `length` bytes, zeros in runs of any length.

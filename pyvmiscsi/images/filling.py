@@ -18,6 +18,8 @@ from pyvmiscsi.waiting import heeding
 
 _TEND_SECONDS = 1.0
 """How long the session is left alone while the source has nothing: targets ping every few seconds."""
+_AHEAD = 8
+"""How many pieces are read before they can be sent: no more, so that they are still in the processor's cache then."""
 
 
 def fill(
@@ -57,10 +59,10 @@ class _Filling:
 
     def run(self) -> Written:
         pieces = hashed_by(self._digest, self._content.pieces(self._device.longest_piece))
-        with Ahead(pieces) as ahead:
+        with Ahead(pieces, depth=_AHEAD) as ahead:
             while not ahead.is_over:
                 if ahead.wait(_TEND_SECONDS):
-                    for _ in self._device.write_stream(self._burst(ahead)):
+                    for _ in self._device.write_stream(self._burst(ahead), again=self._content.again):
                         self._written = self._ends.popleft()
                 else:
                     self._progress(self._content.done, self._content.total)

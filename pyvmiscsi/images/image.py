@@ -16,7 +16,7 @@ from pyvmiscsi.images.formats import HEAD, PACKED, Kind, refuse_packed
 from pyvmiscsi.images.found import Found, found, not_whole_sectors
 from pyvmiscsi.images.given import Given, opened
 from pyvmiscsi.images.headers import Header
-from pyvmiscsi.images.mapped import MappedImage, extents_in
+from pyvmiscsi.images.mapped import MappedImage, again_from, extents_in
 from pyvmiscsi.images.pieces import pieces
 from pyvmiscsi.images.qemu import Reader, mapped
 from pyvmiscsi.images.unpacking import unpacked
@@ -50,11 +50,14 @@ def image_of(given: Given, progress: Progress = silent) -> Iterator[Content]:
         yield StreamedImage(given, what)
     else:
         name = f"image {given.name}"
-        yield MappedImage(name, what.length, given.local, extents_in(given.local, what.length, name))
+        extents = extents_in(given.local, what.length, name)
+        yield MappedImage(name, what.length, given.local, extents, again=again_from(given.local, name))
 
 
 class StreamedImage:
     """A raw disk, compressed or not, read from its beginning to its end."""
+
+    again = None
 
     def __init__(self, given: Given, what: Found) -> None:
         self._given = given

@@ -16,6 +16,8 @@ _LOOK_AHEAD = GIB.bytes
 class LunContent:
     """All of a LUN, from its first sector to its last; what it has let go of is not read."""
 
+    again = None
+
     def __init__(self, name: str, device: BlockDevice) -> None:
         self.name = name
         self.done = 0

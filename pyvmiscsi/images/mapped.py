@@ -11,6 +11,7 @@ from pyvmiscsi.errors import ImageError, PyvmiscsiError
 from pyvmiscsi.images.content import Piece, Zeros
 from pyvmiscsi.images.extents import Extent, Run, Where, runs
 from pyvmiscsi.images.nbd import DEPTH, Served
+from pyvmiscsi.ports import Again
 from pyvmiscsi.units import SECTOR
 
 
@@ -42,6 +43,30 @@ def _next_data(file: int, at: int, size: int) -> tuple[int, int]:
     return min(max(start, at), size), min(-(-end // SECTOR.bytes) * SECTOR.bytes, size)
 
 
+def again_from(file: int, name: str) -> Again:
+    """Reads bytes of a raw disk in an open file; ImageError when the file was changed since this was called."""
+
+    def state() -> tuple[int, int]:
+        now = os.fstat(file)
+        return now.st_size, now.st_mtime_ns
+
+    then = state()
+
+    def again(offset: int, length: int) -> bytes:
+        try:
+            data = os.pread(file, length, offset)
+        except OSError as error:
+            raise ImageError(f"{name}: cannot be read again: {error.strerror or error}") from error
+        if state() != then or len(data) != length:
+            raise ImageError(
+                f"{name}: was changed while it was copied, and what of it the nas has lost cannot be had again",
+                hint="copy it anew when nobody writes to it",
+            )
+        return data
+
+    return again
+
+
 def no_export() -> Served:
     """What stands for QEMU where nothing needs it."""
     raise AssertionError("a raw disk has no extents that only QEMU can read")
@@ -54,7 +79,14 @@ class MappedImage:
     """
 
     def __init__(
-        self, name: str, size: int, file: int, extents: Iterable[Extent], export: Callable[[], Served] = no_export
+        self,
+        name: str,
+        size: int,
+        file: int,
+        extents: Iterable[Extent],
+        export: Callable[[], Served] = no_export,
+        *,
+        again: Again | None = None,
     ) -> None:
         self.name = name
         self.done = 0
@@ -62,6 +94,7 @@ class MappedImage:
         self._file = file
         self._extents = extents
         self._export = export
+        self.again = again
 
     def pieces(self, length: int) -> Iterator[Piece]:
         try:

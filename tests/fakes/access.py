@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pyvmiscsi.model import Credential, Extent, Volume
 from pyvmiscsi.names import LunAddress
-from pyvmiscsi.ports import B, Span
+from pyvmiscsi.ports import Again, B, Span
 from pyvmiscsi.units import MIB, Size
 from tests.fakes.nas import FakeNas
 
@@ -38,7 +38,12 @@ class FakeLun:
         for offset, length in spans:
             yield bytearray(self.pread(length, offset))
 
-    def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
+    def write_stream(
+        self,
+        pieces: Iterable[tuple[int, B]],
+        *,
+        again: Again | None = None,  # noqa: ARG002 - the port's
+    ) -> Iterator[B]:
         for offset, data in pieces:
             self.pwrite(bytes(data), offset)
             yield data

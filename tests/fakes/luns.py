@@ -10,7 +10,7 @@ from typing import TypeVar
 from pyvmiscsi.errors import InputError, LoginError, ScsiError
 from pyvmiscsi.model import Credential, Extent, Mapping, NasSession, Target, Volume
 from pyvmiscsi.names import DatasetPath, LunAddress
-from pyvmiscsi.ports import Span
+from pyvmiscsi.ports import Again, Span
 from pyvmiscsi.units import SECTOR, Size
 from tests.fakes.nas import FakeNas
 
@@ -60,7 +60,12 @@ class MemoryLun:
             for at in range(offset, offset + length, PIECE):
                 yield bytearray(self.pread(min(PIECE, offset + length - at), at))
 
-    def write_stream(self, pieces: Iterable[tuple[int, B]]) -> Iterator[B]:
+    def write_stream(
+        self,
+        pieces: Iterable[tuple[int, B]],
+        *,
+        again: Again | None = None,  # noqa: ARG002 - the port's
+    ) -> Iterator[B]:
         for offset, data in pieces:
             assert len(data) <= PIECE
             self.pwrite(data, offset)

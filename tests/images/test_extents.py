@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError
 from pyvmiscsi.images.extents import Extent, Where, extents_of, runs
-from pyvmiscsi.images.mapped import MappedImage, extents_in
+from pyvmiscsi.images.mapped import MappedImage, again_from, extents_in
 from tests.images.disks import spelt_out
 
 SIZE, FILE = 1 << 20, 1 << 21
@@ -139,6 +139,29 @@ def test_holes_of_a_raw_file_are_not_read(tmp_path: Path) -> None:
         assert spelt_out(image.pieces(1 << 16)) == place.read_bytes()
     assert sum(one.length for one in found) == 4 << 20
     assert sum(one.length for one in found if one.where is Where.FILE) == len(data)
+
+
+def test_a_file_gives_its_bytes_again_until_it_was_changed(tmp_path: Path) -> None:
+    place, data = tmp_path / "disk.raw", os.urandom(8192)
+    place.write_bytes(data)
+    os.utime(place, ns=(0, 0))
+    with place.open("r+b", buffering=0) as file:
+        again = again_from(file.fileno(), "image disk")
+        assert again(512, 4096) == data[512:4608]
+        file.write(bytes(512))
+        with pytest.raises(ImageError, match="image disk: was changed while it was copied"):
+            again(512, 4096)
+
+
+@pytest.mark.parametrize("left", [0, 4096])
+def test_a_file_that_was_cut_short_gives_nothing_again(left: int, tmp_path: Path) -> None:
+    place = tmp_path / "disk.raw"
+    place.write_bytes(os.urandom(8192))
+    with place.open("r+b") as file:
+        again = again_from(file.fileno(), "image disk")
+        file.truncate(left)
+        with pytest.raises(ImageError, match="was changed"):
+            again(0, 512)
 
 
 def test_a_file_that_cannot_be_read_is_one_error() -> None:

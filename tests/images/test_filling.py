@@ -33,6 +33,7 @@ class Chunks:
     length: int | None = None
     name: str = "image test"
     done: int = 0
+    again: None = None
 
     @property
     def total(self) -> int:

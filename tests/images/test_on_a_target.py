@@ -160,8 +160,9 @@ def test_the_first_ctrl_c_ends_the_wait_for_a_target(
 
 
 def test_a_target_that_is_restarted_again_and_again_ends_up_with_the_whole_image(
-    restarted: tgtd.Tgtd, tmp_path: Path
+    restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(access, "PIECE", 64 * 1024)
     image, disk = tmp_path / "disk.raw", disk_of(restarted)
     image.write_bytes(DISK)
     restarts = [once(at * MIB, restarted.restart) for at in (1, 6, 7)]
@@ -173,6 +174,24 @@ def test_a_target_that_is_restarted_again_and_again_ends_up_with_the_whole_image
     with LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
         fill(lun, content, fresh=True, progress=restart)
     assert disk.file.read_bytes() == DISK.ljust(SIZE, b"\0")
+
+
+def test_a_raw_image_that_changes_while_its_target_is_restarted_is_refused(
+    restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What of it has to be sent again is read again: it would not be what the digest is of."""
+    monkeypatch.setattr(access, "PIECE", 64 * 1024)
+    image, disk = tmp_path / "disk.raw", disk_of(restarted)
+    image.write_bytes(os.urandom(SIZE))
+
+    def change_and_restart() -> None:
+        with image.open("r+b") as file:
+            file.write(bytes(512))
+        restarted.restart()
+
+    refused = pytest.raises(ImageError, match="was changed while it was copied")
+    with refused, LibiscsiAccess().open(disk.address) as lun, open_image(str(image)) as content:
+        fill(lun, content, fresh=True, progress=once(8 * MIB, change_and_restart))
 
 
 def test_a_lun_is_saved_while_its_target_is_restarted(restarted: tgtd.Tgtd, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class WithHoles:
     """Content whose source knows where nothing is."""
 
     name, length, total, done = "image disk", len(DISK), len(DISK), 0
+    again = None
 
     def pieces(self, _length: int) -> Iterator[Piece]:
         yield Zeros(MIB)

@@ -48,6 +48,8 @@ class Task:
     cdb: bytes
     into: bytearray | memoryview | None = None
     data: Buffer = b""
+    again: Callable[[], Buffer] | None = None
+    """Gives `data` once more, so that nobody has to keep it once it was answered."""
 
 
 @dataclass(frozen=True, slots=True)

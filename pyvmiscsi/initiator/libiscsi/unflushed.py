@@ -1,18 +1,21 @@
-"""What was written to a LUN and may not be on stable storage yet: kept, so that it can be sent again.
+"""What was written to a LUN and may not be on stable storage yet: kept so that it can be sent again, or had again.
 
 A target that restarts may lose what it had said was written, until a SYNCHRONIZE CACHE that was sent afterwards has
-ended (SBC-3 4.15). So the memory this takes is bounded by asking for one every `FLUSH_EVERY` bytes.
+ended (SBC-3 4.15). So the memory this takes is bounded by asking for one every `FLUSH_EVERY` bytes; what its source
+gives again is not kept at all: memory that is used over and over stays in the processor's cache.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 
 from pyvmiscsi.initiator.libiscsi import cdb
 from pyvmiscsi.initiator.libiscsi.nouns import Task
 
-FLUSH_EVERY = 32 * 1024**2
+FLUSH_EVERY = 16 * 1024**2
 
 
 class Unflushed:
@@ -27,9 +30,10 @@ class Unflushed:
         """Bytes sent since a flush was last asked for."""
 
     def add(self, task: Task) -> None:
-        """Keep a write that was answered."""
+        """Keep a write that was answered, but not the data that can be had again."""
+        kept = task if task.again is None else replace(task, data=b"")
         with self._lock:
-            self._tasks.append(task)
+            self._tasks.append(kept)
 
     def is_due(self, length: int) -> bool:
         """Whether a flush should follow a write of so many bytes; then the next one is due as much later."""
@@ -52,11 +56,15 @@ class Unflushed:
                 self._tasks.popleft()
                 self._first += 1
 
-    def tasks(self) -> tuple[Task, ...]:
-        """All of them, to be sent again in this order."""
-        with self._lock:
-            return tuple(self._tasks)
+    def tasks(self) -> Iterator[Task]:
+        """All of them, to be sent again in this order; raises what a source does that does not give them again."""
+        for task in self._kept():
+            yield task if task.again is None else replace(task, data=task.again())
 
     def first_sector(self) -> int | None:
         """The lowest one that they write to; None when there are none."""
-        return min((cdb.first_sector(task.cdb) for task in self.tasks()), default=None)
+        return min((cdb.first_sector(task.cdb) for task in self._kept()), default=None)
+
+    def _kept(self) -> tuple[Task, ...]:
+        with self._lock:
+            return tuple(self._tasks)

@@ -176,7 +176,7 @@ def test_reads_ahead_in_order(device: LibiscsiDevice) -> None:
     device.pwrite(data, MIB)
     pieces = list(device.read_stream(len(data), MIB))
     assert b"".join(pieces) == data
-    assert {len(piece) for piece in pieces[:-1]} == {device.longest_piece}
+    assert max(len(piece) for piece in pieces) <= device.longest_piece
 
 
 class TestALunThatTheNasChangesUnderItsUser:

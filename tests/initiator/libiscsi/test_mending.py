@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyvmiscsi.errors import ProofError, ScsiError, SessionLostError
+from pyvmiscsi.errors import ImageError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import unflushed
 from pyvmiscsi.initiator.libiscsi.access import LibiscsiDevice
 from pyvmiscsi.initiator.libiscsi.nouns import LibraryFaultError, Task
@@ -219,6 +219,40 @@ def test_what_was_answered_just_before_another_thread_mends_is_written_again() -
     device.pwrite(b"x" * 512, 0)
     device.flush()
     assert (target.logins, target.stable) == (2, {0: b"x" * 512})
+
+
+@given(after=st.lists(st.integers(0, 30), max_size=6), flush_every=st.integers(1, 12), depth=st.integers(1, 6))
+def test_a_buffer_is_free_once_it_came_back_when_its_bytes_can_be_had_again(
+    after: list[int], flush_every: int, depth: int
+) -> None:
+    target = Target([(count, LOSSES[1]) for count in after], crashes=True)
+    disk = dict(PIECES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unflushed, "FLUSH_EVERY", flush_every * 512)
+        device = device_on(target)
+        buffers = ((offset, bytearray(data)) for offset, data in PIECES)
+        for buffer in device.write_stream(buffers, again=lambda offset, _length: disk[offset], depth=depth):
+            buffer[:] = b"\xff" * len(buffer)
+        device.flush()
+    assert target.stable == disk
+
+
+def test_a_source_that_does_not_give_again_what_was_lost_ends_the_stream() -> None:
+    """Nothing else is written in its place."""
+
+    def again(offset: int, length: int) -> bytes:
+        raise ImageError(f"{length} bytes at {offset} have changed")
+
+    target = Target([(5, LOSSES[1])], crashes=True)
+    with pytest.raises(ImageError, match="512 bytes at 0 have changed"):
+        list(device_on(target).write_stream(PIECES, again=again, depth=4))
+    assert target.written == {}
+
+
+def test_what_can_be_had_again_is_not_kept() -> None:
+    device = device_on(Target([]))
+    list(device.write_stream(PIECES, again=lambda _offset, _length: b"again", depth=4))
+    assert {bytes(task.data) for task in device._session._unflushed.tasks()} == {b"again"}
 
 
 def test_what_is_kept_to_be_written_again_is_bounded() -> None:
