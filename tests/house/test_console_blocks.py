@@ -11,7 +11,10 @@ import pytest
 
 from pyvmiscsi.bhyve.seed import read_seed
 from pyvmiscsi.lab import Lab
+from pyvmiscsi.ports import Host
 from pyvmiscsi.site import Site
+from pyvmiscsi.waiting import wait_for
+from tests.e2e.media import Reset, bootable_cd, bootable_disk
 from tests.house.person import ROOT, Person, commands_of
 
 
@@ -77,7 +80,8 @@ def test_the_page_of_the_site_file(lab: Lab, tmp_path: Path) -> None:
 @pytest.fixture
 def downloads(lab: Lab, tmp_path: Path) -> Iterator[Path]:
     """What the page of installing has beside it; its guests, and what is left of them, go afterwards."""
-    (tmp_path / "FreeBSD-14.3-RELEASE-amd64-bootonly.iso").write_bytes(b"a medium that boots nothing" * 4096)
+    bootable_cd(tmp_path / "FreeBSD-14.3-RELEASE-amd64-bootonly.iso", Reset.COLD)
+    bootable_disk(tmp_path / "installed.img", Reset.SHUTDOWN)
     (tmp_path / "debian-13-generic-amd64.raw").write_bytes(b"a disk that boots nothing".ljust(1 << 20, b"."))
     (tmp_path / "id_ed25519.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.net\n")
     (tmp_path / "user-data").write_text("#cloud-config\npackage_update: true\n")
@@ -93,15 +97,35 @@ def downloads(lab: Lab, tmp_path: Path) -> Iterator[Path]:
             site.datastore().image("debian-13").destroy()
 
 
+_STARTING = re.compile(r'BdsDxe: starting Boot\w+ "[^"]*" from (\S+)')
+
+
+def boots(host: Host, console: str) -> list[str] | None:
+    """What firmware booted from, once it did so twice."""
+    found = _STARTING.findall((host.read_file(console) or b"").decode(errors="replace"))
+    return found if len(found) > 1 else None
+
+
 def test_the_page_of_installing(lab: Lab, downloads: Path) -> None:
+    """Its guest web1 boots from the CD, which resets it, and then from its disk, which switches it off."""
     fetch, media, create, install, listing, stop, remove, *rest = commands_of("docs/installing.md")
     image, provision, start, stop_again, clone, tell = rest
     person = Person(downloads, PYVMISCSI_SITE=str(lab.site_file))
     assert "SHA-256" in person.types(fetch)
     assert "bootonly.iso" in person.types(media)
     person.types(create)
-    assert "vm console web1" in person.types(install)
-    assert re.search(r"web1 .*Running", person.types(listing))
+    with Site.load(lab.site_file) as site:
+        with site.guest("web1").open_disk() as lun:
+            lun.pwrite((downloads / "installed.img").read_bytes(), 0)
+            lun.flush()
+        host, said = site.host("hv1"), "/tmp/web1.console"
+        # somebody must read the console from the first line on: what nobody reads is lost
+        host.script('/usr/sbin/daemon -f -o "$2" /usr/bin/cu -l "$1"', "/dev/nmdm-web1.1B", said)
+        assert "vm console web1" in person.types(install)
+        assert "web1" in person.types(listing)
+        first, second = wait_for(lambda: boots(host, said), what="both boots on the console", deadline=150)
+    assert first.startswith("PciRoot(0x0)/Pci(0x3,0x0)/Sata(0x0"), "not from the CD in slot 3"
+    assert second.startswith("PciRoot(0x0)/Pci(0x4,0x0)"), "not from the disk in slot 4"
     for line in (stop, remove, image, provision, start, stop_again, clone, tell):
         person.types(line)
     with Site.load(lab.site_file) as site:
