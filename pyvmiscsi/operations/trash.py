@@ -37,6 +37,7 @@ from pyvmiscsi.steps.exports import (
     TargetExists,
     TargetGone,
 )
+from pyvmiscsi.steps.seeds import Seed, SeedNamed
 from pyvmiscsi.steps.sessions import DiskDetached
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
@@ -77,14 +78,18 @@ class RestoreRequest:
     anchor: DatasetPath
     parked: Parked
     guest: GuestName
+    seeded: bool = False
+    """Whether it has a CD for cloud-init that tells another name."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"anchor": str(self.anchor), "parked": self.parked.as_json(), "guest": str(self.guest)}
+        data = {"anchor": str(self.anchor), "parked": self.parked.as_json(), "guest": str(self.guest)}
+        return data | {"seeded": self.seeded}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         anchor = DatasetPath.parse(data["anchor"])
-        return cls(anchor, Parked.from_json(data["parked"]), GuestName.parse(data["guest"]))
+        guest, seeded = GuestName.parse(data["guest"]), bool(data.get("seeded"))
+        return cls(anchor, Parked.from_json(data["parked"]), guest, seeded)
 
     def targets(self, datastore: DatastoreRecord) -> tuple[Iqn, ...]:
         return tuple(disk.target_of(self.parked.guest, self.guest, datastore) for disk in self.parked.disks)
@@ -131,7 +136,7 @@ def park_plan(request: ParkRequest, datastore: DatastoreRecord, scene: Scene) ->
         reversible.append(TargetGone(nas, disk.was.target, (disk.was.mapping,) if disk.was.mapping else ()))
     if parked.configured:
         here = GuestDirectory(f"{datastore.config_path}/{parked.guest}", str(parked.guest))
-        reversible.append(DirectoryMoved(_host(datastore, scene), here, _put_away(parked, datastore), parked.uuid))
+        reversible.append(DirectoryMoved(_host(datastore, scene), here, put_away(parked, datastore), parked.uuid))
     steps: list[Step] = [ExtentGone(nas, disk.was.extent, disk.was.volume) for disk in parked.disks]
     if parked.chap_tag is not None:
         steps.append(CredentialGone(nas, parked.chap_tag, str(parked.guest)))
@@ -163,7 +168,9 @@ def restore_plan(request: RestoreRequest, datastore: DatastoreRecord, scene: Sce
         )
     if parked.configured:
         there = GuestDirectory(f"{datastore.config_path}/{guest}", str(guest))
-        steps.append(DirectoryMoved(_host(datastore, scene), _put_away(parked, datastore), there, parked.uuid))
+        steps.append(DirectoryMoved(_host(datastore, scene), put_away(parked, datastore), there, parked.uuid))
+        if request.seeded:
+            steps.append(SeedNamed(Seed(_host(datastore, scene), there.path), str(parked.guest), str(guest)))
     return Plan(RESTORE, str(guest), tuple(steps))
 
 
@@ -195,7 +202,7 @@ def empty_plan(request: EmptyRequest, datastore: DatastoreRecord, scene: Scene, 
             if (above := origin.dataset.parent)
         ]
     if parked.configured:
-        steps.append(DirectoryGone(_host(datastore, scene), _put_away(parked, datastore), parked.uuid))
+        steps.append(DirectoryGone(_host(datastore, scene), put_away(parked, datastore), parked.uuid))
     return Plan(EMPTY, str(parked.guest), tuple(steps), no_return=1)
 
 
@@ -210,7 +217,7 @@ def _still_parked(parked: Parked) -> Owner:
     return Owner(TRASH, {key: content[key] for key in ("uuid", "until")})
 
 
-def _put_away(parked: Parked, datastore: DatastoreRecord) -> GuestDirectory:
+def put_away(parked: Parked, datastore: DatastoreRecord) -> GuestDirectory:
     """vm-bhyve takes `NAME/NAME.conf` in its directory for a guest (freebsd.md 5.1), and sees none in `.trash`."""
     return GuestDirectory(f"{datastore.config_path}/.trash/{parked.label}", str(parked.guest))
 

@@ -12,12 +12,13 @@ from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.parked import ParkedRecord, parked_records
 from pyvmiscsi.operations.pending import PlannedOperation, planned
-from pyvmiscsi.operations.trash import EMPTY, RESTORE, EmptyRequest, RestoreRequest
+from pyvmiscsi.operations.trash import EMPTY, RESTORE, EmptyRequest, RestoreRequest, put_away
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.views import ParkedView
+from pyvmiscsi.steps.seeds import Seed
 from pyvmiscsi.steps.snapshots import refuse_kept_snapshots
 
 _AT_ONCE = 8
@@ -83,10 +84,16 @@ class ParkedGuest:
     def _planned_restore(self, as_name: str | None) -> PlannedOperation:
         parked, scene = self.record.parked, SiteScene(self._connections)
         name = GuestName.parse(as_name) if as_name else parked.guest
-        request = RestoreRequest(self.record.anchor, parked, name)
+        request = RestoreRequest(
+            self.record.anchor, parked, name, seeded=name != parked.guest and self._has_seed(scene)
+        )
         self._refuse_taken(request, scene)
         intent = new_intent(RESTORE, str(name), request.as_json())
         return planned(intent, self.datastore, scene)
+
+    def _has_seed(self, scene: SiteScene) -> bool:
+        parked, host = self.record.parked, scene.host(scene.host_names(self.datastore)[0])
+        return parked.configured and bool(Seed(host, put_away(parked, self.datastore).path).sources())
 
     def _planned_empty(self) -> PlannedOperation:
         record, scene = self.record, SiteScene(self._connections)

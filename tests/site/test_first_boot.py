@@ -195,6 +195,14 @@ def test_a_renamed_guest_is_the_same_instance_under_its_new_name(world: MemoryWo
     assert meta_data_of(world, "www") == before | {"local-hostname": "www"}
 
 
+def test_so_is_one_that_comes_back_from_the_trash_under_another(world: MemoryWorld, given: CloudInit) -> None:
+    guest = world.site().datastore().create(request(given))
+    before = meta_data_of(world, "web1")
+    label = guest.park(7)
+    world.site().trash().find(label).restore("www")
+    assert meta_data_of(world, "www") == before | {"local-hostname": "www"}
+
+
 def test_a_host_name_of_its_own_stays_and_a_domain_does_too(world: MemoryWorld) -> None:
     store = world.site().datastore()
     store.create(request(CloudInit.of(hostname="web1.example.net"))).clone("web2")
