@@ -1,6 +1,9 @@
 """Guests' interfaces on the switches of a host: a tap for each, in the switch's bridge, or a port of another kind.
 
 Names, groups and descriptions are vm-bhyve's (freebsd.md 5.4), so that its own commands show and find ours.
+
+A tap goes down when bhyve closes it, which it does whenever its guest reboots, and nobody takes it up again but the
+sysctl net.link.tap.up_on_open, which `vm init` sets for the whole host. Ours have the flag link0: it stays (tap(4)).
 """
 
 from __future__ import annotations
@@ -224,7 +227,7 @@ def _plugged(guest: GuestName, network: Network, switch: Switch, bridge: Interfa
     if tap is None or tap.name not in (bridge.spans if network.span else bridge.members):
         _refuse_taken(guest, network, tap, bridge, seen)
         commands.append((_IFCONFIG, bridge.name, "span" if network.span else "addm", name))
-        commands.append((_IFCONFIG, name, "up"))
+        commands.append((_IFCONFIG, name, "link0", "up"))
         if switch.private and not network.span:
             commands.append((_IFCONFIG, bridge.name, "private", name))
     kind = ",type=tap" if network.name and not network.name.startswith(("tap", "vmnet")) else ""

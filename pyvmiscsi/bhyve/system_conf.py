@@ -24,6 +24,7 @@ if [ "${2:-0}" -gt 0 ]; then /usr/bin/head -c "$2" "$new.both" >"$new.old" || ex
 /usr/bin/tail -c "+$((${2:-0} + 1))" "$new.both" >"$new" && /bin/chmod 644 "$new" || exit 74
 if [ "$(/usr/bin/wc -c <"$new")" -ne "$3" ]; then echo "only part of the new text has arrived" >&2; exit 74; fi
 if command -v fsync >/dev/null; then fsync "$new"; fi
+# shellcheck disable=SC2016 # it is the inner shell that expands them
 /usr/bin/lockf -k -s -t 10 "$1.lock" /bin/sh -c '
     if [ -n "$2" ]; then /usr/bin/cmp -s "$1" "$3.old" || exit 75; elif [ -e "$1" ]; then exit 75; fi
     exec /bin/mv -f "$3" "$1"' sh "$1" "$2" "$new"

@@ -31,11 +31,12 @@ def commands(seen: Sight, network: Network = NETWORK) -> list[str]:
 
 
 def test_a_tap_is_made_by_the_commands_of_vm_bhyve() -> None:
-    """Those of vm-bhyve 1.7, but that it is described at once: a start that is killed leaves none that nobody finds."""
+    """Those of vm-bhyve 1.7, but that it is described at once, so that a start that is killed leaves none that nobody
+    finds, and that it stays up while the guest reboots."""
     transcript = (GOLDEN / "vm-bhyve-1.7" / "cmdlines.txt").read_text()
     theirs = re.findall(r"^ifconfig (?!vm-public$|tap0 destroy).*(?=\n)", transcript, re.MULTILINE)[:4]
-    create, describe, *rest = theirs
-    assert commands(sight()) == [create + describe.removeprefix("ifconfig tap0"), *rest]
+    create, describe, join, up = theirs
+    assert commands(sight()) == [create + describe.removeprefix("ifconfig tap0"), join, up.replace("up", "link0 up")]
 
 
 def test_it_has_the_mtu_of_the_bridge_before_it_joins_and_is_kept_apart_where_the_switch_says_so() -> None:
@@ -43,7 +44,7 @@ def test_it_has_the_mtu_of_the_bridge_before_it_joins_and_is_kept_apart_where_th
     assert made[1:] == [
         "ifconfig tap0 mtu 9000",
         "ifconfig vm-public addm tap0",
-        "ifconfig tap0 up",
+        "ifconfig tap0 link0 up",
         "ifconfig vm-public private tap0",
     ]
 
@@ -51,7 +52,7 @@ def test_it_has_the_mtu_of_the_bridge_before_it_joins_and_is_kept_apart_where_th
 def test_one_that_is_there_is_used_and_one_that_was_cut_short_is_finished() -> None:
     tap = Interface("tap3", description="vmnet/g1/0/public", groups=("tap", "vm-port"))
     assert plug(G1, NETWORK, sight(tap, members=("tap3",)), "hv1").is_in
-    assert commands(sight(tap)) == ["ifconfig vm-public addm tap3", "ifconfig tap3 up"]
+    assert commands(sight(tap)) == ["ifconfig vm-public addm tap3", "ifconfig tap3 link0 up"]
     assert plug(G1, NETWORK, sight(tap), "hv1").backend == "tap3"
 
 
@@ -99,7 +100,7 @@ def test_the_script_ends_with_the_first_command_that_fails() -> None:
         "tap=$(/sbin/ifconfig tap create descr vmnet/g1/0/public group vm-port) || exit 71",
         'echo "$tap"',
         '/sbin/ifconfig vm-public addm "$tap" >/dev/null || exit 71',
-        '/sbin/ifconfig "$tap" up >/dev/null || exit 71',
+        '/sbin/ifconfig "$tap" link0 up >/dev/null || exit 71',
     ]
 
 

@@ -8,9 +8,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyvmiscsi.bhyve import capabilities, config_path, guest_logs, hypervisor, hypervisor_text, keeper, network, run_lock
+from pyvmiscsi.bhyve import (
+    capabilities,
+    config_path,
+    guest_logs,
+    hypervisor,
+    hypervisor_text,
+    keeper,
+    network,
+    run_lock,
+    system_conf,
+)
 
-_MODULES = (capabilities, config_path, guest_logs, hypervisor, hypervisor_text, keeper, network, run_lock)
+_MODULES = (capabilities, config_path, guest_logs, hypervisor, hypervisor_text, keeper, network, run_lock, system_conf)
 
 
 def _scripts() -> Iterator[tuple[str, str]]:
@@ -24,7 +34,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 16
+    assert len(_SCRIPTS) == 17
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.hypervisor.stage import Stage
 
 
@@ -34,19 +36,24 @@ def test_a_bridge_has_members_until_they_are_destroyed(shared_host: Stage) -> No
     shared_host.ok("ifconfig vm-lan destroy")
 
 
-def test_an_opened_tap_tells_by_whom_and_is_free_when_that_process_is_gone(host: Stage) -> None:
+@pytest.mark.parametrize(("flag", "afterwards"), [("-link0", False), ("link0", True)])
+def test_an_opened_tap_tells_by_whom_and_is_down_when_that_process_is_gone(
+    host: Stage, flag: str, afterwards: bool
+) -> None:
+    """It comes up when it is opened only where the sysctl says so, and goes down again but for link0: tap(4)."""
     script = (
         "import sys; sys.path.insert(0, '/libexec/lab/site'); "
         "from pyvmiscsi.lab.hypervisor.proxy import KernelProxy; k = KernelProxy(); k.tap_open('tap0'); "
         "print('opened', flush=True); sys.stdin.read()"
     )
-    host.ok("ifconfig tap create")
+    host.ok(f"ifconfig tap create {flag} up; sysctl net.link.tap.up_on_open=1")
     with host.login.begin(f'/libexec/lab/bin/python3 -IB -c "{script}"') as channel:
         channel.settimeout(60)
         assert channel.recv(100) == b"opened\n"
         assert "\tOpened by PID " in host.ok("ifconfig tap0")
         assert "UP," in host.ok("ifconfig tap0")
     host.wait("! ifconfig tap0 | grep -q Opened")
+    assert ("UP," in host.ok("ifconfig tap0")) is afterwards
 
 
 def test_a_vlan_has_its_parents_address_and_mtu(shared_host: Stage) -> None:

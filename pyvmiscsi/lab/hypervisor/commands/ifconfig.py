@@ -92,6 +92,8 @@ def _set(call: Call, interfaces: Interfaces, interface: Interface, word: str, wo
     match word:
         case "up" | "down":
             interface.up = word == "up"
+        case "link0" | "-link0":
+            interface.link0 = word == "link0"
         case "descr" | "description":
             interface.description = _argument(word, words)
         case "-descr" | "-description":

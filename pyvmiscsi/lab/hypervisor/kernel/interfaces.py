@@ -27,6 +27,8 @@ class Interface:
     mac: str = ""
     mtu: int = 1500
     up: bool = False
+    link0: bool = False
+    """Of a tap: stays up when it is closed (tap(4))."""
     description: str = ""
     groups: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
@@ -193,6 +195,8 @@ class Interfaces:
             interface.opened_by = pid
 
     def close_tap(self, name: str) -> None:
+        """It goes down with that, unless it has the flag link0."""
         with self.lock:
             if name in self._all:
                 self._all[name].opened_by = 0
+                self._all[name].up = self._all[name].up and self._all[name].link0

@@ -121,7 +121,7 @@ def oids(*, hostname: str, release: str, version: str, osreldate: int, ncpu: int
         Oid("hw.vmm.create", "", number=False),
         Oid("hw.vmm.vmx.initialized", "1", "Intel VMX initialized"),
         Oid("hw.vmm.vmx.cap.unrestricted_guest", "1", "Unrestricted guests"),
-        Oid("net.link.tap.up_on_open", "1", "Bring interface up when /dev/tap is opened", writable=True),
+        Oid("net.link.tap.up_on_open", "0", "Bring interface up when /dev/tap is opened", writable=True),
         Oid("net.link.tap.user_open", "0", "Enable legacy devfs interface creation for all users", writable=True),
         Oid("net.link.bridge.pfil_member", "1", "Packet filter on the member interface", writable=True),
         Oid("net.link.bridge.inherit_mac", "0", "Inherit MAC address from the first bridge member", writable=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyvmiscsi.lab.hypervisor.kernel.interfaces import Interface
 
 UP, BROADCAST, LOOPBACK, RUNNING, PROMISC, SIMPLEX, MULTICAST = 0x1, 0x2, 0x8, 0x40, 0x100, 0x800, 0x8000
+LINK0 = 0x1000
 LOWER_UP = 0x1000000
 NAMES = (
     (UP, "UP"),
@@ -13,6 +14,7 @@ NAMES = (
     (RUNNING, "RUNNING"),
     (PROMISC, "PROMISC"),
     (SIMPLEX, "SIMPLEX"),
+    (LINK0, "LINK0"),
     (MULTICAST, "MULTICAST"),
     (LOWER_UP, "LOWER_UP"),
 )
@@ -28,6 +30,7 @@ def flags(interface: Interface, *, is_member: bool) -> str:
         value |= UP if interface.up else 0
         value |= RUNNING if interface.up and running else 0
         value |= PROMISC if is_member else 0
+        value |= LINK0 if interface.link0 else 0
     return f"flags={value:x}<{','.join(name for bit, name in NAMES if value & bit)}>"
 
 
