@@ -20,7 +20,7 @@ from tests.house.person import ROOT, Person, commands_of
 
 def test_no_page_shows_commands_that_nobody_tries() -> None:
     showing = {path.name for path in (ROOT / "docs").glob("*.md") if commands_of(f"docs/{path.name}")}
-    assert showing == {"installing.md", "lab.md", "operations.md", "site-file.md"}
+    assert showing == {"installing.md", "lab.md", "networks.md", "operations.md", "site-file.md"}
 
 
 def test_the_page_of_the_lab(tmp_path: Path) -> None:
@@ -137,6 +137,20 @@ def test_the_page_of_installing(lab: Lab, downloads: Path) -> None:
     assert seeds["web2"]["user-data"] == seeds["web3"]["user-data"] == (downloads / "user-data").read_bytes()
     assert b"local-hostname: web3.example.net\n" in seeds["web3"]["meta-data"]
     assert seeds["web2"]["meta-data"].splitlines()[0] != seeds["web3"]["meta-data"].splitlines()[0]
+
+
+def test_the_page_of_networks(lab: Lab, tmp_path: Path) -> None:
+    create, listing, vlan, address, destroy = commands_of("docs/networks.md")
+    person = Person(tmp_path, PYVMISCSI_SITE=str(lab.site_file))
+    person.types(create)
+    assert "hv1: vm-lan, hv2: vm-lan" in person.types(listing)
+    assert "vtnet1.10" not in person.types(vlan)
+    assert "192.0.2.1/24" in person.types(address)
+    assert "gone" in person.types(destroy)
+    with Site.load(lab.site_file) as site:
+        assert site.switches().list() == ()
+        for name in ("hv1", "hv2"):
+            site.host(name).run(["/sbin/ifconfig", "vtnet1", "mtu", "1500"])
 
 
 @pytest.mark.parametrize("way", ["resume", "rewind"])
