@@ -154,14 +154,21 @@ def info(ctx: typer.Context, name: Name, datastore: Datastore = None) -> None:
 
 @app.command("start")
 def start(
-    ctx: typer.Context, names: Names, host: OnHost = None, datastore: Datastore = None, dry_run: DryRun = False
+    ctx: typer.Context,
+    names: Names,
+    host: OnHost = None,
+    datastore: Datastore = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", "-f", help="Stay at its console until it ends, or ~. is typed.")
+    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Log the hypervisor in to the guest's disks, prove them, and run the guest."""
     invocation = of(ctx)
     name, *others = [str(one) for one in names]
     if others:
-        if dry_run:
-            raise InputError("--dry-run: of one guest only")
+        if dry_run or foreground:
+            raise InputError(f"{'--dry-run' if dry_run else '--foreground'}: of one guest only")
         with run_of(invocation) as run:
             outcomes = invocation.site().start_guests(
                 [name, *others], host, datastore=datastore, told=teller(invocation), run=run
@@ -171,6 +178,10 @@ def start(
     guest = invocation.site().guest(name, datastore)
     if dry_run:
         show_preview(invocation, guest.preview_start(host))
+        return
+    if foreground:
+        how = guest.start_in_foreground(host)
+        show.text(invocation, how or f"guest {name} goes on", {"guest": name, "ended": how})
         return
     with run_of(invocation) as run:
         where = guest.start(host, run)

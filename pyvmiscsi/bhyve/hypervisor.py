@@ -22,7 +22,7 @@ from pyvmiscsi.bhyve.supervisor import (
     render_supervisor,
     vm_bhyve_pattern,
 )
-from pyvmiscsi.errors import GuestError, NotFoundError
+from pyvmiscsi.errors import DeadlineError, GuestError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Clock, Host
 from pyvmiscsi.secrets import Secret
@@ -145,8 +145,8 @@ class Hypervisor:
         return self._host.run(["/bin/hostname"]).text.strip()
 
     def running(self) -> tuple[str, ...]:
-        """Names of the guests whose bhyve runs, ours and others."""
-        return tuple(sorted(name for name, guest in self.guests().items() if guest.is_running))
+        """Names of the guests whose bhyve runs, ours and others, and of ours whose loader does."""
+        return tuple(sorted(name for name, guest in self.guests().items() if guest.is_running or guest.is_loading))
 
     def guests(self) -> dict[str, GuestOnHost]:
         """Every guest the host knows anything of, by its name, in one call: ours, vm-bhyve's, and remains."""
@@ -178,7 +178,7 @@ class Hypervisor:
                 self._host.write_file(f"{devices.directory}/{name}", text.encode())
 
     def start(self, supervision: Supervision, conf: Secret | None = None, *, deadline: float = 60.0) -> GuestOnHost:
-        """Run the guest under its supervisor, and answer once bhyve runs.
+        """Run the guest under its supervisor, and answer once bhyve runs, or its loader still does after the deadline.
 
         `conf` is the text for `bhyve -k`, when the command names `conf_path`. Raises GuestError with what bhyve said
         when it ended at once, DeadlineError when nothing is heard of it. The supervisor cleans up after either.
@@ -190,13 +190,19 @@ class Hypervisor:
         where = (supervision.run_directory, supervision.log_directory, str(len(script)))
         who = (supervision.operation, str(supervision.guest), process_pattern(supervision.guest))
         self._host.script(START, *where, *who, stdin=script)
-        return wait_for(
-            lambda: self._started(supervision),
-            what=f"guest {supervision.guest} running on {self._host.name}",
-            deadline=deadline,
-            clock=self._clock,
-            hint=f"see {supervision.log} there",
-        )
+        try:
+            return wait_for(
+                lambda: self._started(supervision),
+                what=f"guest {supervision.guest} running on {self._host.name}",
+                deadline=deadline,
+                clock=self._clock,
+                hint=f"see {supervision.log} there",
+            )
+        except DeadlineError:  # a loader may stand at its prompt for as long as somebody wants it to
+            found = self.guest(supervision.guest)
+            if found.is_loading and found.is_made_by(supervision.operation):
+                return found
+            raise
 
     def conf_path(self, guest: GuestName) -> str:
         """Where `start` puts the text for `bhyve -k`: local to the host, mode 0600."""

@@ -86,6 +86,11 @@ class GuestOnHost:
     def is_running(self) -> bool:
         return self.process is not None
 
+    @property
+    def is_loading(self) -> bool:
+        """Its loader runs, or stands at its prompt: bhyve comes after it."""
+        return self.is_supervised and self.status is not None and self.status.phase == "loading"
+
     def is_made_by(self, operation: str) -> bool:
         """Whether this start brought about what runs."""
         return self.status is not None and self.status.operation == operation

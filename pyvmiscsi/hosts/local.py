@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyvmiscsi.errors import DeadlineError, HostError
 from pyvmiscsi.hosts import shell
 from pyvmiscsi.hosts.posix import Ended, PosixHost
+
+_LOOK_EVERY = 0.5  # seconds between two questions whether a command on our terminal is to go on
 
 
 class LocalHost(PosixHost):
@@ -36,16 +38,30 @@ class LocalHost(PosixHost):
         except OSError as error:
             raise HostError(f"host {self.name}: {argv[0]}: {error.strerror}") from error
 
-    def interact(self, argv: Sequence[str]) -> int:
-        """Run a command on this terminal, until it ends; its status."""
+    def interact(self, argv: Sequence[str], *, until: Callable[[], bool] | None = None) -> int:
+        """Run a command on this terminal, until it ends, or `until` is true: then it is told to end."""
         try:
-            status = subprocess.call(shell.sh_argv(shell.command_text(argv), self._record.become))
+            # by sh, but in its place: what is told to end is the command itself
+            process = subprocess.Popen(shell.sh_argv(f"exec {shell.command_text(argv)}", self._record.become))
         except OSError as error:
             raise HostError(f"host {self.name}: {argv[0]}: {error.strerror}") from error
+        with process:
+            while (status := _ended(process)) is None:
+                if until is not None and until():
+                    process.terminate()
+                    process.wait()
+                    return 0
         return status if status >= 0 else 128 - status
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """Its status, when it ends before one looks again."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(_LOOK_EVERY)
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

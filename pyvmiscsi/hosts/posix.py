@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pyvmiscsi.errors import BusyError, CommandError, HostAuthError
@@ -38,7 +38,7 @@ class PosixHost(ABC):
         """Make sh run the text; DeadlineError when it has not ended in time."""
 
     @abstractmethod
-    def interact(self, argv: Sequence[str]) -> int: ...
+    def interact(self, argv: Sequence[str], *, until: Callable[[], bool] | None = None) -> int: ...
 
     @abstractmethod
     def close(self) -> None: ...

@@ -66,14 +66,14 @@ class SshHost(PosixHost):
             line = shell.without_input(shell.login_line(text, become))
         return line.encode(errors="surrogateescape")
 
-    def interact(self, argv: Sequence[str]) -> int:
-        """Run a command on this terminal, until it ends; its status."""
+    def interact(self, argv: Sequence[str], *, until: Callable[[], bool] | None = None) -> int:
+        """Run a command on this terminal, until it ends, or `until` is true: then its terminal hangs up."""
         from pyvmiscsi.hosts import terminal
 
         line = shell.login_line(shell.command_text(argv), self._record.become).encode(errors="surrogateescape")
         with self._connection.channel() as channel:
             try:
-                return terminal.run(channel, line)
+                return terminal.run(channel, line, until)
             except (paramiko.SSHException, OSError, EOFError) as error:
                 raise HostUnreachableError(f"host {self.name}: the connection broke") from error
 

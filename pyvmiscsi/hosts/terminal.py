@@ -11,14 +11,16 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import paramiko
 
+_LOOK_EVERY = 500  # milliseconds between two questions whether to go on
 
-def run(channel: paramiko.Channel, line: bytes) -> int:
-    """Run the line with a terminal of its own, joined to ours until it ends; its exit status.
+
+def run(channel: paramiko.Channel, line: bytes, until: Callable[[], bool] | None = None) -> int:
+    """Run the line with a terminal of its own, joined to ours until it ends; its exit status. 0 once `until` is true.
 
     Every key goes to the command, Ctrl-C too: how to leave is the command's affair (`~.` in cu(1)).
     Raises OSError when the channel is closed without a status.
@@ -27,23 +29,27 @@ def run(channel: paramiko.Channel, line: bytes) -> int:
     channel.get_pty(os.environ.get("TERM", "dumb"), columns, rows)
     channel.exec_command(line)
     with _raw(sys.stdin.fileno()), _following_size(channel):
-        _join(channel, sys.stdin.fileno(), sys.stdout.fileno())
+        if not _join(channel, sys.stdin.fileno(), sys.stdout.fileno(), until):
+            return 0
     status = channel.recv_exit_status()
     if status < 0:
         raise OSError("closed without an exit status")
     return status
 
 
-def _join(channel: paramiko.Channel, keyboard: int, screen: int) -> None:
+def _join(channel: paramiko.Channel, keyboard: int, screen: int, until: Callable[[], bool] | None) -> bool:
+    """Carry what is typed and printed; whether the command has ended."""
     waiting = select.poll()
     waiting.register(channel.fileno(), select.POLLIN)
     waiting.register(keyboard, select.POLLIN)
     while True:
-        ready = dict(waiting.poll())
+        ready = dict(waiting.poll(_LOOK_EVERY))
+        if not ready and until is not None and until():
+            return False
         if channel.fileno() in ready:
             data = channel.recv(1 << 16)
             if not data:
-                return
+                return True
             _write_all(screen, data)
         if keyboard in ready:
             typed = os.read(keyboard, 1 << 12)

@@ -53,7 +53,7 @@ class GuestRunning:
 
     def holds(self) -> bool:
         found = Hypervisor(self.host).guest(self.config.name)
-        return found.is_running and found.has_vm
+        return (found.is_running and found.has_vm) or found.is_loading
 
     def make(self) -> None:
         hypervisor = Hypervisor(self.host)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -360,6 +361,10 @@ def test_with_both_killed_the_next_start_finds_the_way(tmp_path: Path, shell: tu
         assert stage.is_clean()
 
 
+def _has(path: Path, words: str) -> bool:
+    return words in path.read_text()
+
+
 _ECHO = """#!/bin/dash
 echo "bhyve" >>{here}/events
 echo "login: "
@@ -383,7 +388,7 @@ def test_what_a_guest_prints_on_its_standard_output_is_kept_and_what_is_typed_it
             stage.until_event("bhyve", times)
             with Path(tmp_path / "run/web1/typed").open("w") as keyboard:
                 keyboard.write(f"{name}\n")
-            wait_for(lambda name=name: f"hello {name}" in console.read_text(), what="its answer", deadline=60)
+            wait_for(partial(_has, console, f"hello {name}"), what="its answer", deadline=60)
         assert stage.until_ended()["reason"] == "guest halted"
         assert console.read_text() == "login: \nhello anna\nlogin: \nhello otto\n"
         assert stage.is_clean()

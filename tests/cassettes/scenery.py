@@ -75,8 +75,8 @@ class HostRecorder:
     def list_directory(self, path: str) -> tuple[str, ...]:
         return self._keep(["list_directory", path], lambda: self._host.list_directory(path))
 
-    def interact(self, argv: Sequence[str]) -> int:
-        return self._host.interact(argv)
+    def interact(self, argv: Sequence[str], *, until: Callable[[], bool] | None = None) -> int:
+        return self._host.interact(argv, until=until)
 
     def close(self) -> None:
         self._host.close()
@@ -146,7 +146,12 @@ class HostPlayer:
     def list_directory(self, path: str) -> tuple[str, ...]:
         return tuple(self._answer("list_directory", path))
 
-    def interact(self, argv: Sequence[str]) -> int:
+    def interact(
+        self,
+        argv: Sequence[str],
+        *,
+        until: Callable[[], bool] | None = None,  # noqa: ARG002 - nobody is there to leave
+    ) -> int:
         raise AssertionError(f"{self.name}: nobody is at the terminal of {argv}")
 
     def close(self) -> None:

@@ -19,11 +19,13 @@ class Command:
 
     site_file: Path
 
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-X", "faulthandler", "-m", "pyvmiscsi_cli", "--site", str(self.site_file), *words]
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The process, running."""
-        argv = [sys.executable, "-X", "faulthandler", "-m", "pyvmiscsi_cli", "--site", str(self.site_file), *words]
         pipe = subprocess.PIPE
-        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(self.argv(*words), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The process, ended, whatever its status."""

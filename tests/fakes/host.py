@@ -103,7 +103,12 @@ class FakeHost:
         below = (each[len(prefix) :] for each in {*self.files, *self.directories} if each.startswith(prefix))
         return tuple(sorted({name.split("/")[0] for name in below if name}))
 
-    def interact(self, argv: Sequence[str]) -> int:
+    def interact(
+        self,
+        argv: Sequence[str],
+        *,
+        until: Callable[[], bool] | None = None,  # noqa: ARG002 - see above
+    ) -> int:
         return self.run(argv, ok=range(256)).status
 
     def close(self) -> None:

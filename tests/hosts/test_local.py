@@ -47,6 +47,11 @@ def test_gives_the_status_of_a_command_on_this_terminal(capfd: pytest.CaptureFix
     assert capfd.readouterr().out == "seen\n"
 
 
+def test_ends_a_command_on_this_terminal_when_it_is_not_wanted_any_more() -> None:
+    asked = iter((False, True))
+    assert LocalHost(HostRecord("here")).interact(["sleep", "60"], until=lambda: next(asked)) == 0
+
+
 def test_says_when_the_way_to_become_root_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 

@@ -365,6 +365,28 @@ def test_joins_this_terminal_to_a_command(sshd: Sshd) -> None:
     os.close(ours)
 
 
+UNWANTED = """
+import json, os, sys
+from pyvmiscsi.hosts.ssh import SshHost
+from pyvmiscsi.model import HostRecord
+host = SshHost(HostRecord(**json.loads(sys.argv[1])))
+sys.exit(host.interact(["sh", "-c", sys.argv[2]], until=lambda: os.path.exists(sys.argv[3])))
+"""
+
+
+def test_hangs_up_on_a_command_that_is_not_wanted_any_more(sshd: Sshd, tmp_path: Path) -> None:
+    script = f"trap ': >{tmp_path}/hung-up; exit' HUP; echo ready; while :; do sleep 0.1; done"
+    argv = [sys.executable, "-c", UNWANTED, as_json(sshd.record()), script, str(tmp_path / "enough")]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        _read_until(ours, b"ready")
+        (tmp_path / "enough").touch()
+        assert process.wait(timeout=60) == 0
+    os.close(ours)
+    wait_for((tmp_path / "hung-up").exists, what="the command hears of it", deadline=60)
+
+
 def _read_until(terminal: int, wanted: bytes) -> None:
     seen = b""
     while wanted not in seen:

@@ -119,7 +119,12 @@ class MemoryHost(FakeHost):
                 return self._remove_tree(path)
         raise AssertionError(f"a command that this host does not know: {call.words}")
 
-    def interact(self, argv: Sequence[str]) -> int:
+    def interact(
+        self,
+        argv: Sequence[str],
+        *,
+        until: Callable[[], bool] | None = None,  # noqa: ARG002 - whoever is at the terminal leaves at once
+    ) -> int:
         self.interacted.append(tuple(argv))
         return 0
 

@@ -8,6 +8,7 @@ from pyvmiscsi.site.guest.configuring import Configuring
 from pyvmiscsi.site.guest.copies import Copies
 from pyvmiscsi.site.guest.devices import Devices
 from pyvmiscsi.site.guest.first_boot import FirstBoot
+from pyvmiscsi.site.guest.foreground import Foreground
 from pyvmiscsi.site.guest.imaging import Imaging
 from pyvmiscsi.site.guest.installing import Installing
 from pyvmiscsi.site.guest.naming import Naming
@@ -21,6 +22,7 @@ from pyvmiscsi.site.guest.watching import Watching
 
 class Guest(
     Installing,
+    Foreground,
     Power,
     Watching,
     Attaching,

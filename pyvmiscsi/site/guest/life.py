@@ -114,12 +114,13 @@ class Life(Judging):
 
     def _begin(self, request: StartRequest, scene: SiteScene, run: Run | None) -> str:
         """Run the guest, or install it; the host's name."""
+        self._execute(self._new_start(request, scene), run)
+        return request.host
+
+    def _new_start(self, request: StartRequest, scene: SiteScene) -> PlannedOperation:
         self._refuse_unstartable(request, scene)
         verb, asked = start_intent(str(self.name), request.host, request.iso)
-        intent = new_intent(verb, str(self.name), asked)
-        operation = self._planned_start(request, intent, scene)
-        self._execute(operation, run)
-        return request.host
+        return self._planned_start(request, new_intent(verb, str(self.name), asked), scene)
 
     def _planned_start(self, request: StartRequest, intent: Intent, scene: SiteScene) -> PlannedOperation:
         plan = start_plan(request, self.datastore, scene, intent.id)
