@@ -14,6 +14,7 @@ from pyvmiscsi.ports import Host, Nas
 from pyvmiscsi.site import Site
 from pyvmiscsi.site.many import Many, OutcomeView
 from pyvmiscsi.site.running import Run
+from pyvmiscsi.waiting import wait_for
 from tests.fakes.clock import FakeClock
 from tests.model.hypervisor import Running
 from tests.model.worlds import MemoryWorld
@@ -194,6 +195,15 @@ def busy(world: MemoryWorld) -> MemoryWorld:
 def test_listed_guests_are_stopped_from_the_end_and_the_others_before(busy: MemoryWorld) -> None:
     lists(busy, "hv1", "db1 web2")
     watched = Watched(busy.site())
+
+    class LongEnough(FakeClock):
+        """The delay between two guests is one in which the first ends."""
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            wait_for(lambda: "web2" in [one.guest for one in watched.told], what="the end of web2", deadline=30)
+
+    watched.clock = LongEnough()
     watched.many.stop_all(["hv1"], deadline=60, force=False, at_once=False)
     told = [one.guest for one in watched.told]
     assert told.index("web2") < told.index("db1")
