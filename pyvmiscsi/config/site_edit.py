@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -146,6 +145,8 @@ def save(file: SiteFile, *, instead_of: SiteFile) -> None:
 
 
 def _replace(path: Path, data: bytes, like: os.stat_result) -> None:
+    import tempfile
+
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.new.")
     try:
         with os.fdopen(number, "wb") as new:
