@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -17,7 +19,9 @@ from pyvmiscsi.site.running import Run
 from pyvmiscsi.waiting import wait_for
 from tests.fakes.clock import FakeClock
 from tests.model.hypervisor import Running
+from tests.model.luck import Kind, Luck, Mishap
 from tests.model.worlds import MemoryWorld
+from tests.plan.worlds import Killed
 from tests.site.worlds import web1
 
 
@@ -293,3 +297,48 @@ def test_a_mistake_in_rc_conf_hides_no_guest(world: MemoryWorld) -> None:
     site._connections.warn = warned.append
     assert [guest.autostart for guest in site.guests()] == [{}, {}, {}]
     assert [line.partition(" ")[0] for line in warned] == ["hv1:/etc/rc.conf:2:"]
+
+
+# bad luck
+
+
+@pytest.mark.parametrize("kind", [Kind.KILLED_AFTER, Kind.UNREACHABLE])
+def test_a_startall_that_is_cut_short_anywhere_leaves_what_a_start_leaves_and_is_done_again(kind: Kind) -> None:
+    for calls in itertools.count():
+        world = MemoryWorld()
+        for name in ("web1", "db1"):
+            world.site().datastore().create(replace(web1(), guest=GuestName.parse(name)))
+        lists(world, "hv1", "db1 web1", delay="0")
+        luck = Luck([Mishap(calls, kind)])
+        with world.site(luck) as site, suppress(Killed):
+            site.start_all(["hv1"])
+        with world.site() as site:
+            for operation in site.operations():
+                operation.resume()
+            assert {one.outcome for one in site.start_all(["hv1"])} <= {"running", "started"}
+            assert site.operations() == ()
+            assert runs(world) == {"hv1": ["db1", "web1"], "hv2": []}
+            assert {one.outcome for one in site.stop_all(["hv1"])} == {"stopped"}
+            assert world.census().sessions == 0
+        if luck.ahead:
+            break
+    assert calls > 30
+
+
+@pytest.mark.parametrize("kind", [Kind.KILLED_AFTER, Kind.UNREACHABLE])
+def test_so_is_a_stopall(kind: Kind) -> None:
+    for calls in itertools.count():
+        world = MemoryWorld()
+        for name in ("web1", "db1"):
+            world.site().datastore().create(replace(web1(), guest=GuestName.parse(name))).start("hv1")
+        luck = Luck([Mishap(calls, kind)])
+        with world.site(luck) as site, suppress(Killed):
+            site.stop_all(["hv1"])
+        with world.site() as site:
+            site.stop_all(["hv1"])
+            site.stop_guests(["web1", "db1"])
+            assert site.operations() == ()
+        assert (world.census().sessions, world.census().host_sessions, runs(world)["hv1"]) == (0, 0, [])
+        if luck.ahead:
+            break
+    assert calls > 10
