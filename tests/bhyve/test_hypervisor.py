@@ -12,7 +12,7 @@ import pytest
 from pyvmiscsi.bhyve import hypervisor_text
 from pyvmiscsi.bhyve.hypervisor import START, Hypervisor
 from pyvmiscsi.bhyve.supervisor import Supervision
-from pyvmiscsi.errors import GuestError, NotFoundError
+from pyvmiscsi.errors import DeadlineError, GuestError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
@@ -93,6 +93,19 @@ def test_a_start_tells_why_its_supervisor_refused_it() -> None:
     host = answering(f"{OTHERS}refused web1 operation=0a1b\nrefused web1 reason=it runs already\n")
     with pytest.raises(GuestError, match="guest web1: it runs already"):
         Hypervisor(host).start(Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1")))
+
+
+def test_a_loader_at_its_prompt_is_a_start_that_has_come_to_its_end() -> None:
+    host = answering("vmm web1\nsupervised web1\nstatus web1 operation=0a1b\nstatus web1 state=loading\n")
+    supervision = Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1"))
+    assert Hypervisor(host).start(supervision, deadline=0.0).is_loading
+
+
+def test_a_start_of_which_nothing_is_heard_is_not_taken_for_one_that_loads() -> None:
+    host = answering("vmm web1\nsupervised web1\nstatus web1 operation=ffff\nstatus web1 state=loading\n")
+    supervision = Supervision(GuestName.parse("web1"), "0a1b", "/vmconfig/web1", ("bhyve", "web1"))
+    with pytest.raises(DeadlineError):
+        Hypervisor(host).start(supervision, deadline=0.0)
 
 
 def started(tmp_path: Path, script: bytes, length: int) -> int:

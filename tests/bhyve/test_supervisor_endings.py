@@ -206,6 +206,24 @@ def test_told_to_restart_before_its_loader_ran_the_guest_is_loaded_all_the_same(
         assert stage.events()[:3] == ["prestart", "loader -m 512M web1", _BHYVE]
 
 
+def test_a_guest_that_reboots_on_a_lost_disk_is_started_once_it_is_back(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        patience = replace(stage.supervision.patience, ready=60)
+        stage.supervision = replace(stage.supervision, patience=patience)
+        (tmp_path / "bin/bhyve").write_text(
+            f"#!/bin/dash\necho bhyve >>{tmp_path}/events\n[ ! -e {tmp_path}/reboot ] || exit 2\n"
+            f"while [ ! -e {tmp_path}/reboot ]; do sleep 0.02; done\n"
+        )
+        stage.start()
+        stage.until_event("bhyve")
+        stage.set_session("Disconnected")
+        (tmp_path / "reboot").touch()
+        stage.until_said("state", "rebooting")
+        stage.set_session("Connected: da3")
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events().count("bhyve") == 2
+
+
 def test_a_loader_that_fails_after_a_reboot_ends_the_guest(tmp_path: Path) -> None:
     with Stage(tmp_path, plan="0") as stage:
         stage.use_loader(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
@@ -11,6 +13,7 @@ from pyvmiscsi.bhyve.rules import problems
 from pyvmiscsi.bhyve.supervisor import Supervision
 from pyvmiscsi.errors import BusyError, GuestError, NotFoundError
 from pyvmiscsi.lab import Lab
+from pyvmiscsi.lab.hypervisor.control import Control
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from pyvmiscsi.units import Size
@@ -106,6 +109,18 @@ def test_a_guest_whose_supervisor_was_killed_can_still_be_ended(host: Host, star
     ended = running.hypervisor.wait_stopped(name, deadline=90)
     assert ended.status is not None
     assert (ended.status.phase, ended.status.reason) == ("stopped", "ended by force")
+    assert running.is_clean()
+
+
+def test_a_guest_hears_nothing_of_sshd(lab: Lab, start: Start) -> None:
+    running = start(None)
+    with Control(Path(lab.info.hypervisors["hv1"].control_socket)) as control:
+        control.restart_sshd()
+    found = running.hypervisor.guest(running.guest.name)
+    assert found.is_running
+    assert found.is_supervised
+    running.hypervisor.force_poweroff(running.guest.name)
+    running.hypervisor.wait_stopped(running.guest.name, deadline=90)
     assert running.is_clean()
 
 
