@@ -124,11 +124,16 @@ def templates(ctx: typer.Context, datastore: Datastore = None) -> None:
 
 
 @app.command("list")
-def list_(ctx: typer.Context, datastore: Datastore = None) -> None:
+def list_(
+    ctx: typer.Context,
+    datastore: Datastore = None,
+    running: Annotated[bool, typer.Option("--running", "-r", help="Without those that are stopped.")] = False,
+) -> None:
     """Every guest of every datastore, or of one."""
     invocation = of(ctx)
     site = invocation.site()
-    guests = site.datastore(datastore).guests() if datastore else site.guests()
+    found = site.datastore(datastore).guests() if datastore else site.guests()
+    guests = [guest for guest in found if not running or guest.state != "Stopped"]
     show.table(
         invocation,
         guests,
