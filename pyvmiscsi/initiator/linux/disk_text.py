@@ -66,15 +66,16 @@ def remedy(proof: DiskProof, identity: Identity) -> str:
 
 
 def uses_of(text: str, disks: Collection[str]) -> tuple[str, ...]:
-    """Who has these disks (at least one) open, in words: mounts, swap, device-mapper and the like, processes. See USES.
+    """Who has these disks (at least one) open, in words: mounts, swap, device-mapper, pools, processes. See USES.
 
-    Not seen: what opened another node of the disk than the one in /dev, and what the kernel itself has open without
-    being its holder, such as a pool of OpenZFS.
+    Not seen: what opened another node of the disk than the one in /dev, and what else the kernel itself has open
+    without being its holder.
     """
     head, _, rest = text.partition("mounts\n")
     mounts, _, rest = rest.partition("swaps\n")
     swaps, _, rest = rest.partition("processes\n")
-    processes, _, files = rest.partition("files\n")
+    processes, _, rest = rest.partition("files\n")
+    files, _, pools = f"\n{rest}".partition("\npools\n")
     node = re.compile(rf"/dev/(?:{'|'.join(map(re.escape, disks))})[0-9]*")
     found: list[str] = []
     numbers: set[str] = set()
@@ -89,6 +90,7 @@ def uses_of(text: str, disks: Collection[str]) -> tuple[str, ...]:
     found += (f"{source} is mounted on {place}" for source, place in _mounts(mounts, numbers, node))
     areas = (line.split()[0] for line in swaps.splitlines() if line.strip())
     found += (f"{path} is swap space" for path in areas if node.fullmatch(path))
+    found += _pools(pools, node)
     families = _families(processes)
     for process, path in _open_files(files):
         family = families.get(process, ["which has ended"])
@@ -132,6 +134,19 @@ def _mounts(text: str, numbers: set[str], node: re.Pattern[str]) -> Iterator[tup
         words, source = fields.split(), [*behind.split(), "", ""][1]
         if len(words) > 4 and (words[2] in numbers or node.fullmatch(source)):
             yield source, words[4]
+
+
+def _pools(text: str, node: re.Pattern[str]) -> Iterator[str]:
+    """Of which pools of OpenZFS a disk is part, by `zpool status -P -L` (zpool-status(8)); all that are imported."""
+    pool = ""
+    for line in text.splitlines():
+        match line.split():
+            case ["pool:", name]:
+                pool = name
+            case ["unknown:", *_]:
+                yield "whether a pool of OpenZFS has it, zpool status does not tell"
+            case [path, _, *_] if node.fullmatch(path):
+                yield f"{path} is part of the pool {pool}"
 
 
 def _open_files(text: str) -> Iterator[tuple[str, str]]:

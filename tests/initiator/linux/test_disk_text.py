@@ -110,6 +110,29 @@ class TestUses:
         assert uses_of(text, ["sdb"]) == (use,)
 
     @pytest.mark.parametrize(
+        ("disk", "use"),
+        [
+            ("sdb", "/dev/sdb1 is part of the pool tank"),
+            ("sdc", "/dev/sdc1 is part of the pool backup"),
+            ("sdd", "/dev/sdd2 is part of the pool backup"),
+            ("sde", "/dev/sde1 is part of the pool backup"),
+        ],
+        ids=["alone", "in a mirror", "for logs", "as a spare"],
+    )
+    def test_a_pool_of_openzfs(self, disk: str, use: str) -> None:
+        pools = (GOLDEN / "zpool-status.txt").read_text()
+        assert uses_of(f"{told()}pools\n{pools}", [disk]) == (use,)
+
+    def test_other_disks_and_no_pools(self) -> None:
+        pools = (GOLDEN / "zpool-status.txt").read_text()
+        assert uses_of(f"{told()}pools\n{pools}", ["sdg"]) == ()
+        assert uses_of(f"{told()}pools\nno pools available\n", ["sdb"]) == ()
+
+    def test_pools_that_do_not_tell(self) -> None:
+        text = "mounts\nswaps\nprocesses\nfiles\npools\nThe ZFS modules cannot be auto-loaded.\nunknown: 1\n"
+        assert uses_of(text, ["sdb"]) == ("whether a pool of OpenZFS has it, zpool status does not tell",)
+
+    @pytest.mark.parametrize(
         "processes",
         [
             "812 ((udev-worker)) S 99 99 99\n",

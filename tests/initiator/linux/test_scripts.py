@@ -286,6 +286,16 @@ class TestUses:
             "/dev/sdb2 is swap space", "/dev/sdb is open by process 812 (fsck)",
         }  # fmt: skip
 
+    @pytest.mark.parametrize("status", [0, 1])
+    def test_pools_of_openzfs_where_it_is_there(self, status: int, machine: Machine) -> None:
+        machine.session(7)
+        (machine.root / "sys/module/zfs").mkdir(parents=True)
+        zpool = machine.root / "bin/zpool"
+        zpool.write_text(f"#!/bin/sh\n[ \"$*\" = 'status -P -L' ] && cat {GOLDEN}/zpool-status.txt\nexit {status}\n")
+        zpool.chmod(0o755)
+        doubt = ("whether a pool of OpenZFS has it, zpool status does not tell",) * status
+        assert self.uses(machine) == ("/dev/sdb1 is part of the pool tank", *doubt)
+
     def test_who_may_not_see_the_mounts_is_told_so(self, machine: Machine) -> None:
         (machine.root / "proc/1/mountinfo").unlink()
         assert machine.run(scripts.USES, "sdb").returncode != 0
