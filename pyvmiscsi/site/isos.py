@@ -20,6 +20,7 @@ from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.views import View
 from pyvmiscsi.steps.isos import IsoInStore
 from pyvmiscsi.steps.lock import NoJournal
+from pyvmiscsi.steps.media import is_packed
 from pyvmiscsi.units import Size
 
 FETCH = "fetch"
@@ -65,12 +66,13 @@ class Isos:
         host: str | None = None,
         run: Run | None = None,
     ) -> IsoView:
-        """Put a medium into a store: from an http or https address, or from a file of this machine.
+        """Put a medium into a store, from an http or https address or a file of this machine.
 
-        It gets its name, or its file's, once it is whole and has the checksum given: `sha256`, or that of a list
-        (`checksums`, a place or `auto`). What is cut short goes on where it was when it is asked for again. The digest
-        of what the host has then is in the answer. AlreadyExistsError when the store has a file of that name;
-        ImageError for another checksum, ConflictError without the room.
+        A .gz, .xz or .zst is unpacked on its way. It gets its name, or its file's, once it is whole and has the
+        checksum given: `sha256`, or that of a list (`checksums`, a place or `auto`). What is cut short goes on where
+        it was when it is asked for again. The digest of what the host has then is in the answer. AlreadyExistsError
+        when the store has a file of that name; ImageError for another checksum, and for what is no medium;
+        ConflictError without the room.
         """
         there, given = self._host(host), place_of(place)
         if given == STDIN:
@@ -141,4 +143,6 @@ def _view(found: IsoFile, host: Host) -> IsoView:
 
 
 def _leaf(place: str) -> str:
-    return PurePosixPath(unquote(urlsplit(place).path) if "://" in place else place).name
+    """Its file's name, without what tells how it is packed."""
+    leaf = PurePosixPath(unquote(urlsplit(place).path) if "://" in place else place)
+    return leaf.stem if is_packed(leaf.name) else leaf.name

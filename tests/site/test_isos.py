@@ -17,15 +17,17 @@ from pyvmiscsi.errors import (
     InterruptedOperation,
     NotFoundError,
 )
+from pyvmiscsi.images.formats import Format
 from pyvmiscsi.ports import Completed
 from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.steps import isos as step
 from tests.fakes.quick_host import QuickHost
+from tests.images.packing import packed as packed_as
 from tests.images.web import Answer, serving
 from tests.site.worlds import World
 
-MEDIUM = bytes(range(256)) * 64
+MEDIUM = bytes(0x8001) + b"CD001" + bytes(range(256)) * 128
 SHA256 = hashlib.sha256(MEDIUM).hexdigest()
 ETAG = {"ETag": '"1"'}
 
@@ -33,7 +35,7 @@ ETAG = {"ETag": '"1"'}
 @pytest.fixture
 def isos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Isos:
     """The stores of hv1, and pieces small enough for a medium to have several."""
-    monkeypatch.setattr(step, "_PIECE", 5000)
+    monkeypatch.setattr(step, "_PIECE", 40_000)
     (tmp_path / "vmconfig").mkdir()
     return World(tmp_path / "vmconfig").site().datastore().isos()
 
@@ -73,20 +75,20 @@ def test_a_medium_with_another_checksum_is_not_kept(isos: Isos, store: Path, tmp
 
 def test_what_was_cut_short_goes_on_where_it_was(isos: Isos, store: Path) -> None:
     answer = Answer(MEDIUM, headers=ETAG, piece=len(MEDIUM))
-    calls = iter([False, False, False, True])
+    calls = iter([False, True])
     with serving({"/os.iso": answer}) as url:
         with pytest.raises(InterruptedOperation, match="stopped after"):
             isos.fetch(f"{url}/os.iso", run=Run(interrupted=lambda: next(calls)))
         (part,) = store.iterdir()
-        assert (part.name[:8], part.stat().st_size) == (".os.iso.", 15_000)
+        assert (part.name[:8], part.stat().st_size) == (".os.iso.", 40_000)
         assert isos.list() == ()
         isos.fetch(f"{url}/os.iso")
-    assert [one.get("Range") for one in answer.asked] == [None, None, "bytes=15000-"]
+    assert [one.get("Range") for one in answer.asked] == [None, None, "bytes=40000-"]
     assert {one.name: one.read_bytes() for one in store.iterdir()} == {"os.iso": MEDIUM}
 
 
 def test_another_file_at_the_same_address_is_begun_anew(isos: Isos, store: Path) -> None:
-    answers = {"/os.iso": Answer(b"x" * len(MEDIUM), headers=ETAG)}
+    answers = {"/os.iso": Answer(MEDIUM[:-1] + b"x", headers=ETAG)}
     calls = iter([False, True])
     with serving(answers) as url:
         with pytest.raises(InterruptedOperation):
@@ -111,6 +113,45 @@ def test_a_file_of_this_machine_goes_there_whole_and_on_where_it_was(isos: Isos,
         isos.fetch(given(tmp_path), run=Run(interrupted=lambda: next(calls)))
     isos.fetch(str(tmp_path / "os-1.0.iso"), name="os.iso", sha256=SHA256)
     assert (store / "os.iso").read_bytes() == MEDIUM
+
+
+@pytest.mark.parametrize("packing", ["gz", "xz", "zst"])
+def test_a_packed_one_is_unpacked_on_its_way_and_has_the_checksum_of_its_file(
+    isos: Isos, store: Path, packing: str
+) -> None:
+    packed = packed_as(Format(f"raw.{packing}"), MEDIUM)
+    digest = hashlib.sha256(packed).hexdigest()
+    with serving({f"/os.iso.{packing}": Answer(packed)}) as url:
+        made = isos.fetch(f"{url}/os.iso.{packing}", sha256=digest)
+        assert (made.name, made.digest) == ("os.iso", f"SHA-256 {SHA256}")
+        with pytest.raises(ImageError, match="not 00000"):
+            isos.fetch(f"{url}/os.iso.{packing}", name="again.iso", sha256="0" * 64)
+    assert {one.name: one.read_bytes() for one in store.iterdir()} == {"os.iso": MEDIUM}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"QFI\xfb" + MEDIUM[4:], "it is qcow2"),
+        (bytes(40_000), "not a CD's image"),
+        (b"", "it is empty"),
+    ],
+)
+def test_what_is_no_medium_is_not_kept(isos: Isos, store: Path, body: bytes, why: str) -> None:
+    with serving({"/os.iso": Answer(body)}) as url, pytest.raises(ImageError, match=why):
+        isos.fetch(f"{url}/os.iso")
+    assert list(store.iterdir()) == []
+
+
+def test_one_that_had_come_whole_is_only_named(isos: Isos, store: Path, tmp_path: Path) -> None:
+    calls = iter([False, False, True])
+    with pytest.raises(InterruptedOperation):
+        isos.fetch(given(tmp_path), run=Run(interrupted=lambda: next(calls)))
+    (part,) = store.iterdir()
+    assert part.stat().st_size == len(MEDIUM)
+    isos.fetch(str(tmp_path / "os-1.0.iso"))
+    assert {one.name: one.read_bytes() for one in store.iterdir()} == {"os-1.0.iso": MEDIUM}
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_sent(isos: Isos, store: Path, tmp_path: Path) -> None:
