@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from pyvmiscsi.errors import CommandError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Completed
 from tests.fakes.quick_host import QuickHost
 
 WEB1 = GuestName.parse("web1")
@@ -49,11 +52,11 @@ class Stage(LocalHost):
         found = QuickHost(HostRecord("hv1")).read_file(str(self.path / "asked"))
         return (found or b"").decode().strip()
 
-    def script(self, text: str, *args: str, **options: object):  # type: ignore[no-untyped-def]
+    def script(self, text: str, *args: str, **options: Any) -> Completed:
         for place in ("/bin/pgrep", "/bin/pkill", "/usr/sbin/bhyvectl"):
             text = text.replace(place, f"{self.path}/bin/{place.rpartition('/')[2]}")
         given = f'STAGE={self.path}; export STAGE; PS=$STAGE/bin/ps\nkill() {{ echo "kill $*" >>"$STAGE/asked"; }}\n'
-        return super().script(given + text, *args, **options)  # type: ignore[arg-type]
+        return super().script(given + text, *args, **options)
 
     def _program(self, name: str, text: str) -> None:
         path = self.path / "bin" / name
@@ -94,8 +97,8 @@ def test_a_reset_is_the_same_for_both(stage: Stage, keeper: str) -> None:
 @pytest.mark.parametrize("facts", [("runs",), ("supervised",), ("vm-bhyve",), ()])
 @pytest.mark.parametrize("ask", [Keeper.ask_to_restart, Keeper.reset])
 def test_nothing_is_done_to_one_that_does_not_run_or_that_nobody_keeps(
-    stage: Stage, facts: tuple[str, ...], ask
-) -> None:  # type: ignore[no-untyped-def]
+    stage: Stage, facts: tuple[str, ...], ask: Callable[[Keeper], None]
+) -> None:
     with pytest.raises(NotFoundError, match="nobody there would start it again"):
         ask(stage.has(*facts))
     assert stage.asked == ""

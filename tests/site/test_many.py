@@ -259,7 +259,7 @@ def test_a_host_that_is_away_is_told_and_the_others_are_stopped(busy: MemoryWorl
     def host(record: HostRecord) -> Host:
         connected = connect(record)
         if record.name == "hv2":
-            connected.script = away  # type: ignore[method-assign]
+            connected.script = away  # type: ignore[method-assign,assignment]
         return connected
 
     def away(*_: object, **__: object) -> None:
