@@ -53,9 +53,9 @@ def conf_pairs(guest: GuestConfig, devices: Devices, machine: str = "amd64") -> 
 
 
 def _held(guest: GuestConfig, key: str, value: str) -> str:
-    if not value or "\n" in value or "%(" in value:
+    if not value or "\n" in value:
         raise RuleError(
             f"guest {guest.name}: {key}: bhyve's configuration file cannot hold this value",
-            hint="it takes no empty value and no line break, and expands %(…)",
+            hint="it takes no empty value and no line break",
         )
     return value

@@ -15,7 +15,7 @@ from pyvmiscsi.bhyve.broken import listed_as_one_of, twins
 from pyvmiscsi.bhyve.capabilities import FIRMWARE_DIRECTORY, Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig
 from pyvmiscsi.bhyve.devices import HOST_BRIDGES, Devices
-from pyvmiscsi.bhyve.keys import COM_PORTS
+from pyvmiscsi.bhyve.keys import COM_PORTS, smbios_key
 from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, bootrom
 from pyvmiscsi.bhyve.slots import HOST_BRIDGE, LPC, Slot
 from pyvmiscsi.bhyve.surroundings import Surroundings, needed_files
@@ -49,6 +49,7 @@ def problems(
         *device_rules.others(guest, devices),
         *_files(guest, capabilities, devices, around),
         *_words(guest, devices),
+        *_references(guest, devices),
         *_places(guest, devices),
         *_display(guest, devices, around),
         *_limits(guest, capabilities),
@@ -133,6 +134,29 @@ def _words(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
     for where, path in (*paths, ("directory", devices.directory)):
         if not path.startswith("/"):
             yield Problem(where, f"{path!r} is not an absolute path", "give the whole path")
+
+
+def _references(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
+    """bhyve expands `%(…)` in every value; of any other `%` it complains aloud, with the value (config.c)."""
+    password = guest.graphics.password if guest.graphics else None
+    values = {
+        **{f"disk{number}": found.path for number, found in devices.disks.items()},
+        **{f"{disk.key}_opts": ",".join(disk.opts) for disk in guest.disks},
+        **{f"{passthru.key}_options": passthru.options or "" for passthru in guest.passthrus},
+        **{share.key: f"{share.name}={share.path}" for share in guest.shares},
+        **{f"virt_console{number}": name for number, name in enumerate(guest.virt_consoles)},
+        **{f"{port}_device": device for port, device in guest.com_devices.items()},
+        **{smbios_key(name): said for name, said in guest.smbios.items()},
+        "vnc_password": password.reveal() if password else "",
+        "tpm_path": guest.tpm.path if guest.tpm else "",
+        "sound_play": guest.sound_play,
+        "sound_rec": guest.sound_rec or "",
+        "installation medium": devices.install_iso or "",
+        "directory": devices.directory,
+    }
+    for where, value in values.items():
+        if "%" in value:
+            yield Problem(where, "bhyve takes its '%' for a reference to one of its variables", "use a value without")
 
 
 def _places(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:

@@ -8,8 +8,7 @@ import pytest
 
 from pyvmiscsi.bhyve.argv import bhyve_argv, words_for
 from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv, conf_pairs
-from pyvmiscsi.bhyve.devices import Devices
-from pyvmiscsi.errors import RuleError, UnsupportedError
+from pyvmiscsi.errors import UnsupportedError
 from pyvmiscsi.lab.bhyve.verdict import Accepted, judge
 from tests.bhyve.guests import CONF, HOST, UUID, guest_of, web1, with_iso
 from tests.bhyve.our_guests import OUR_GUESTS, OurGuest, paper_host
@@ -69,12 +68,6 @@ def test_the_vnc_password_is_in_the_file_and_shown_nowhere_else() -> None:
 def test_before_14_there_is_no_such_file() -> None:
     with pytest.raises(UnsupportedError, match="1302001"):
         bhyve_conf(web1(), replace(HOST, release=1302001), with_iso(None))
-
-
-def test_a_value_that_the_file_would_expand_is_refused() -> None:
-    devices = Devices("/vmconfig/web1", {0: replace(with_iso(None).disks[0], path="/dev/%(x)")}, {0: "tap0"})
-    with pytest.raises(RuleError, match="cannot hold"):
-        bhyve_conf(web1(), HOST, devices)
 
 
 def test_bhyve_options_stay_arguments_and_change_no_more_than_they_do_among_others() -> None:

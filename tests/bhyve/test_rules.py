@@ -104,6 +104,11 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF + 'graphics="yes"\ngraphics_port="65536"\n', "graphics_port", "65536"),
         (CONF.replace("network0_switch", "network0_swich"), "network0", "plugged into nothing"),
         (CONF + 'network0_name="a-tap-of-sixteen"\n', "network0_name", "cannot be an interface's name"),
+        (
+            CONF + 'network0_name="lan0"\nnetwork1_type="e1000"\nnetwork1_switch="lan"\nnetwork1_name="lan0"\n',
+            "network1",
+            "interface lan0 is also that of network0",
+        ),
         (CONF + 'network0_mtu="45"\n', "network0_mtu", "45"),
         (CONF.replace("virtio-net", "e1000") + 'network0_mtu="9000"\n', "network0_mtu", "e1000 has no MTU"),
         (CONF.replace("virtio-blk", "virtio-scsi"), "disk0_type", "no disk"),
@@ -119,6 +124,9 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         (CONF + 'virt_console0="a b"\n', "virt_console", "no plain name"),
         (CONF + 'virt_console0="a"\nvirt_console1="a"\n', "virt_console1", "also that of virt_console0"),
         (CONF + f'virt_console0="{"a" * 90}"\n', "virt_console", "too long for a socket"),
+        (CONF + 'graphics="yes"\ngraphics_port="5900"\nvnc_password="half%"\n', "vnc_password", "reference"),
+        (CONF + 'smbios_system_sku="100%"\n', "smbios_system_sku", "reference"),
+        (CONF + 'share0_name="a"\nshare0_path="/%(name)"\n', "share0", "reference"),
         (CONF + 'tpm_type="real"\n', "tpm_type", "'real' is not known"),
         (CONF + 'tpm_type="swtpm"\ntpm_path="sock"\n', "tpm_path", "no whole path"),
     ],
@@ -195,6 +203,12 @@ def test_variables_of_the_guests_own_need_no_template() -> None:
     guest = replace(web1(), uefi_vars=True)
     bare = replace(HOST, firmware=frozenset(path for path in HOST.firmware if "VARS" not in path))
     assert problems(guest, bare, with_iso(None), Surroundings(has_variables=True)) == ()
+
+
+@pytest.mark.parametrize(("key", "value"), [("hostbridge", "intel"), ("ahci_device_limit", 33)])
+def test_a_script_may_not_say_what_no_file_can(key: str, value: object) -> None:
+    (problem,) = problems(replace(web1(), **{key: value}), HOST, with_iso(None))  # type: ignore[arg-type]
+    assert problem.where == key
 
 
 def test_more_devices_than_buses_have_slots_for_is_a_problem_and_no_crash() -> None:
