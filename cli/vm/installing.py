@@ -21,6 +21,9 @@ def install(
     iso: Annotated[str, typer.Argument(metavar="ISO", help="A name in a store of the hypervisor, or a path there.")],
     host: OnHost = None,
     datastore: Datastore = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", "-f", help="Stay at its console until it ends, or ~. is typed.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Start a guest with an installation medium in its drive, until it reboots."""
@@ -28,6 +31,10 @@ def install(
     guest = invocation.site().guest(str(name), datastore)
     if dry_run:
         show_preview(invocation, guest.preview_install(iso, host))
+        return
+    if foreground:
+        how = guest.install_in_foreground(iso, host)
+        show.text(invocation, how or f"guest {name} goes on", {"guest": str(name), "ended": how})
         return
     with run_of(invocation) as run:
         where = guest.install(iso, host, run)

@@ -47,7 +47,7 @@ def opened_medium(place: str, checksum: Checksum | None) -> Iterator[Medium]:
     One that is packed, by its name, has the checksum checked at its end, and begins anew whenever it is opened.
     """
     if is_packed(place):
-        with opened(place, sha256=checksum and checksum.digest) as given:
+        with opened(place, sha256=checksum.digest if checksum else None) as given:
             yield _Packed(given)
     elif "://" in place:
         with downloaded(place) as download:

@@ -105,6 +105,12 @@ def test_or_is_taken_back(world: MemoryWorld, guest: Guest) -> None:
     assert guest.info().state == "Stopped"
 
 
+def test_its_console_is_joined_before_the_guest_says_its_first_word(world: MemoryWorld, guest: Guest) -> None:
+    assert guest.install_in_foreground("os.iso") is None
+    assert MEDIUM in script_of(world)["first_bhyve"]
+    assert world.hosts["hv1"].interacted == [("/usr/bin/cu", "-l", "/dev/nmdm-web1.1B")]
+
+
 def test_a_preview_changes_nothing(world: MemoryWorld, guest: Guest) -> None:
     steps = guest.preview_install("os.iso").steps
     assert steps[-1] == (f"guest web1 running from {ISO}", False)

@@ -12,6 +12,8 @@ from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
 from pyvmiscsi.bhyve.loader import viewers
 from pyvmiscsi.errors import GuestError, HostUnreachableError
 from pyvmiscsi.operations.pending import PlannedOperation
+from pyvmiscsi.operations.start import StartRequest
+from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.life import Life
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.waiting import wait_for
@@ -30,7 +32,9 @@ class Foreground(Life):
         connection broke, and the guest goes on.
         """
         scene = self._scene()
-        request = self._start_request(host or scene.host_names(self.datastore)[0], scene)
+        return self._in_foreground(self._start_request(host or scene.host_names(self.datastore)[0], scene), scene, run)
+
+    def _in_foreground(self, request: StartRequest, scene: SiteScene, run: Run | None) -> str | None:
         operation = self._new_start(request, scene)
         there = scene.host(request.host)
         hypervisor = Hypervisor(there)

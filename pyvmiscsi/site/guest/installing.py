@@ -6,11 +6,11 @@ from pyvmiscsi.bhyve.iso_store import get_iso, iso_stores
 from pyvmiscsi.operations.start import StartRequest, start_plan
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import SiteScene
-from pyvmiscsi.site.guest.life import Life
+from pyvmiscsi.site.guest.foreground import Foreground
 from pyvmiscsi.site.running import Run
 
 
-class Installing(Life):
+class Installing(Foreground):
     """A start with a medium in the guest's drive."""
 
     def install(self, iso: str, host: str | None = None, run: Run | None = None) -> str:
@@ -21,6 +21,11 @@ class Installing(Life):
         """
         scene = self._scene()
         return self._begin(self._install_request(iso, host, scene), scene, run)
+
+    def install_in_foreground(self, iso: str, host: str | None = None, run: Run | None = None) -> str | None:
+        """The same, staying at the guest's first serial port, as `start_in_foreground` does."""
+        scene = self._scene()
+        return self._in_foreground(self._install_request(iso, host, scene), scene, run)
 
     def preview_install(self, iso: str, host: str | None = None) -> Preview:
         """The steps that `install` would take; nothing is changed."""
