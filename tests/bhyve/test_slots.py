@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyvmiscsi.bhyve.config import Cpu, Disk, Graphics, GuestConfig, Loader, Network
+from pyvmiscsi.bhyve.config import Cpu, Disk, Graphics, GuestConfig, Loader, Network, Passthru
 from pyvmiscsi.bhyve.slots import Group, Slot, place
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName
@@ -69,6 +69,49 @@ _GUESTS = st.builds(
 _SHARING = st.builds(
     _guest, st.sampled_from([Loader.UEFI, Loader.GRUB]), st.integers(0, 9), st.just(1), st.booleans(), st.integers(2, 4)
 )
+
+
+def _ahci(number: int) -> Disk:
+    return Disk(number, "ahci-hd", f"/dev/da{number}", "custom")
+
+
+def test_a_shared_controller_is_placed_when_it_is_full_and_the_last_one_at_the_end() -> None:
+    disks = (_ahci(0), Disk(1, "nvme", "/dev/da1", "custom"), _ahci(2), _ahci(3))
+    guest = replace(_guest(Loader.UEFI, 0, 1, False, 2), disks=disks)
+    assert [[disk.number for disk in disks] for disks in guest.controllers()] == [[1], [0, 2], [3]]
+    assert guest.layout() == {"disk1": Slot(0, 4), "disk0": Slot(0, 5), "disk3": Slot(0, 6), "network0": Slot(0, 7)}
+
+
+def _passed_through(*devices: str | tuple[str, Slot]) -> dict[str, Slot]:
+    passthrus = tuple(
+        Passthru(number, device) if isinstance(device, str) else Passthru(number, *device)
+        for number, device in enumerate(devices)
+    )
+    return replace(_guest(Loader.UEFI, 0, 0, False, 1), passthrus=passthrus, sound=True).layout()
+
+
+def test_passed_through_devices_of_one_bus_share_a_slot_while_they_follow_one_another() -> None:
+    assert _passed_through("3/0/0", "3/0/1", "6/0/0", "3/0/2") == {
+        "passthru0": Slot(0, 4),
+        "passthru1": Slot(0, 4, 1),
+        "passthru2": Slot(0, 5),
+        "passthru3": Slot(0, 6),
+        "sound": Slot(0, 7),
+    }
+
+
+def test_one_with_a_slot_of_its_own_does_not_part_those_around_it() -> None:
+    placed = _passed_through("3/0/0", ("6/0/0", Slot(0, 2)), "3/0/1")
+    assert placed == {
+        "passthru0": Slot(0, 4),
+        "passthru1": Slot(0, 2),
+        "passthru2": Slot(0, 4, 1),
+        "sound": Slot(0, 5),
+    }
+
+
+def test_a_slot_is_passed_over_after_devices_that_all_have_their_own() -> None:
+    assert _passed_through(("6/0/0", Slot(0, 2))) == {"passthru0": Slot(0, 2), "sound": Slot(0, 5)}
 
 
 @given(_SHARING)
