@@ -312,7 +312,7 @@ class Span(NamedTuple):
     allocated: bool
 
 
-Again: TypeAlias = Callable[[int, int], bytes]
+Again: TypeAlias = Callable[[int, int], bytes | bytearray]
 """Gives so many bytes from an offset on, which were given before, once more."""
 
 

@@ -121,10 +121,12 @@ def _known_to_qemu(given: Given, header: Header, progress: Progress) -> Iterator
         _whole(given, progress) as file,
         mapped(file, name, header.node) as lines,
         Reader(file, name, header.node) as reader,
+        Reader(file, name, header.node) as later,
     ):
         extents = extents_of(lines, header.size, os.fstat(file).st_size, name)
         first = next(extents)  # so that what QEMU cannot read is known before anything is written
-        yield MappedImage(name, header.size, file, chain((first,), extents), reader.export)
+        again = again_from(file, name, later.export)
+        yield MappedImage(name, header.size, file, chain((first,), extents), reader.export, again=again)
 
 
 @contextmanager

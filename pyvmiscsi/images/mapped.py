@@ -43,8 +43,11 @@ def _next_data(file: int, at: int, size: int) -> tuple[int, int]:
     return min(max(start, at), size), min(-(-end // SECTOR.bytes) * SECTOR.bytes, size)
 
 
-def again_from(file: int, name: str) -> Again:
-    """Reads bytes of a raw disk in an open file; ImageError when the file was changed since this was called."""
+def again_from(file: int, name: str, export: Callable[[], Served] | None = None) -> Again:
+    """Reads bytes of the disk in an open file once more; ImageError when the file was changed since this was called.
+
+    They are read from an `export` of its own, which nobody else reads; without any the file is the disk.
+    """
 
     def state() -> tuple[int, int]:
         now = os.fstat(file)
@@ -52,9 +55,15 @@ def again_from(file: int, name: str) -> Again:
 
     then = state()
 
-    def again(offset: int, length: int) -> bytes:
+    def again(offset: int, length: int) -> bytearray:
+        data = bytearray(length)
         try:
-            data = os.pread(file, length, offset)
+            if export is None:
+                del data[os.preadv(file, [data], offset) :]
+            else:
+                export().finish(export().ask(offset, memoryview(data)))
+        except PyvmiscsiError:  # some are OSErrors, too
+            raise
         except OSError as error:
             raise ImageError(f"{name}: cannot be read again: {error.strerror or error}") from error
         if state() != then or len(data) != length:

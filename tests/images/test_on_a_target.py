@@ -159,12 +159,14 @@ def test_the_first_ctrl_c_ends_the_wait_for_a_target(
         fill(lun, content, fresh=True, progress=progress)
 
 
+@pytest.mark.parametrize("kind", ["raw", "qcow2"])
 def test_a_target_that_is_restarted_again_and_again_ends_up_with_the_whole_image(
-    restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, restarted: tgtd.Tgtd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "PIECE", 64 * 1024)
-    image, disk = tmp_path / "disk.raw", disk_of(restarted)
-    image.write_bytes(DISK)
+    raw, image, disk = tmp_path / "disk", tmp_path / f"disk.{kind}", disk_of(restarted)
+    raw.write_bytes(DISK)
+    subprocess.run(["/usr/bin/qemu-img", "convert", "-f", "raw", "-O", kind, raw, image], check=True)
     restarts = [once(at * MIB, restarted.restart) for at in (1, 6, 7)]
 
     def restart(done: int, total: int | None) -> None:

@@ -73,6 +73,28 @@ def test_is_the_disk_in_it(folder: Path, name: str) -> None:
         assert content.done == len(DISK)
 
 
+@pytest.mark.parametrize("name", ["disk.raw", "disk.qcow2", "packed.qcow2"])
+def test_gives_any_of_its_bytes_again_while_it_is_read(folder: Path, name: str) -> None:
+    with open_image(str(folder / name)) as content:
+        assert content.again is not None
+        at = 0
+        for piece in content.pieces(MIB // 4):
+            assert content.again(at, len(piece)) == DISK[at : at + len(piece)]
+            at += len(piece)
+        assert content.again(MIB - 512, 2 * MIB) == DISK[MIB - 512 : 3 * MIB - 512]
+
+
+def test_gives_nothing_again_once_it_was_changed(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "disk.qcow2"
+    place.write_bytes((folder / "disk.qcow2").read_bytes())
+    os.utime(place, ns=(0, 0))
+    with open_image(str(place)) as content:
+        assert content.again is not None
+        os.utime(place)
+        with pytest.raises(ImageError, match=r"image disk\.qcow2: was changed while it was copied"):
+            content.again(0, 512)
+
+
 def test_is_copied_from_the_web_first_into_a_file_that_nothing_can_leave_behind(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
