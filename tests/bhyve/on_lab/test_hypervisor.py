@@ -18,6 +18,7 @@ from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from pyvmiscsi.units import Size
 from pyvmiscsi.waiting import wait_for
+from tests.bhyve.guests import CONF, guest_of
 from tests.bhyve.on_lab.conftest import OPERATION, QUICK, Start, connected
 
 
@@ -29,7 +30,17 @@ def test_says_what_it_can_do(host: Host) -> None:
     assert found.machine == "amd64"
     assert {"vmm", "nmdm"} <= found.modules
     assert "/usr/local/share/uefi-firmware/BHYVE_UEFI.fd" in found.firmware
+    assert found.emulations == frozenset()
     assert hypervisor.hostname() == "hv1.lab"
+
+
+def test_asks_bhyve_itself_for_a_guest_that_wants_more_than_any_has(host: Host) -> None:
+    found = Hypervisor(host).capabilities(guest_of("web1", CONF + 'fwcfg="qemu"\n'))
+    assert found.reads_config_files
+    assert found.has_tpm
+    assert {"k", "o", "s"} <= found.options
+    assert not found.lacks_emulation("virtio-9p")
+    assert found.lacks_emulation("virtio-gpu")
 
 
 def test_a_guest_boots_from_its_lun_with_512_byte_sectors_and_powers_off(start: Start) -> None:
