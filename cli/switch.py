@@ -7,12 +7,12 @@ import typer
 from pyvmiscsi.errors import InputError
 
 from . import show
-from .frame import Invocation, of
+from .frame import of
 from .interruption import run_of
 from .vm.words import DryRun, Yes, show_preview
 
 if TYPE_CHECKING:
-    from pyvmiscsi.site.switches import Edit, Switches, SwitchView
+    from pyvmiscsi.site.switches import Edit, SwitchView
 
 app = typer.Typer()
 
@@ -59,7 +59,7 @@ def info(
     """A switch, with its members and guests on each host."""
     invocation = of(ctx)
     switches = invocation.site().switches(datastore)
-    show.detail(invocation, {"switches": (switches.info(name),) if name else switches.list()})
+    show.detail(invocation, switches.info(name) if name else {"switches": switches.list()})
 
 
 @app.command("create")
@@ -190,18 +190,13 @@ def destroy(
 
 def _change(ctx: typer.Context, name: str, datastore: str | None, edit: "Edit", *, dry_run: bool) -> None:
     invocation = of(ctx)
-    switches: Switches = invocation.site().switches(datastore)
+    switches = invocation.site().switches(datastore)
     if dry_run:
         show_preview(invocation, switches.preview_change(name, edit))
         return
     with run_of(invocation) as run:
         switches.change(name, edit, run)
-    _tell(invocation, switches, name)
-
-
-def _tell(invocation: Invocation, switches: "Switches", name: str) -> None:
-    """The switch as it is now."""
-    show.detail(invocation, {"switches": (switches.info(name),)})
+    show.text(invocation, f"switch {name} is changed", {"switch": name})
 
 
 def _addresses(view: "SwitchView") -> list[str]:

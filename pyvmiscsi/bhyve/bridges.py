@@ -266,7 +266,9 @@ class _Joining:
         yield (_ROUTE, "-q", "add", "-net", f"{multicast}/32", "-iface", port.name)
 
     def _fitted(self, port: Interface) -> Iterator[Command]:
-        """A port gets the MTU of its switch; where nobody gave the switch one, nothing is changed on the quiet."""
+        """A port is up, and gets the MTU of its switch; where nobody gave the switch one, it is not changed."""
+        if not port.has("UP"):
+            yield (_IFCONFIG, port.name, "up")
         wanted = self.bridge.mtu if self.bridge.members else self.switch.mtu
         if wanted is None or port.mtu == wanted:
             return

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_HEAD = re.compile(r"(?P<name>\S+): flags=[0-9a-f]+<[^>]*>.* mtu (?P<mtu>\d+)")
+_HEAD = re.compile(r"(?P<name>\S+): flags=[0-9a-f]+<(?P<flags>[^>]*)>.* mtu (?P<mtu>\d+)")
 _MEMBER = re.compile(r"\tmember: (\S+) flags=[0-9a-f]+<([^>]*)>")
 _INET = re.compile(r"\tinet (\S+) (?:--> \S+ )?netmask (0x[0-9a-f]{8})")
 _INET6 = re.compile(r"\tinet6 (\S+?)(?:%\S+)? prefixlen (\d+)")
@@ -20,6 +20,8 @@ class Interface:
 
     name: str
     mtu: int = 1500
+    flags: tuple[str, ...] = ()
+    """As ifconfig(8) names them, `UP` for example."""
     description: str = ""
     groups: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -31,6 +33,9 @@ class Interface:
     parent: str | None = None
     """Of a VLAN: the interface that carries it."""
 
+    def has(self, *flags: str) -> bool:
+        return set(flags) <= set(self.flags)
+
 
 Interfaces = Mapping[str, Interface]
 
@@ -39,6 +44,7 @@ Interfaces = Mapping[str, Interface]
 class _Block:
     name: str
     mtu: int
+    flags: tuple[str, ...]
     description: str = ""
     groups: tuple[str, ...] = ()
     addresses: list[str] = field(default_factory=list)
@@ -54,13 +60,14 @@ def parse_interfaces(text: str) -> dict[str, Interface]:
     for line in text.splitlines():
         head = _HEAD.match(line)
         if head:
-            found.append(_Block(head["name"], int(head["mtu"])))
+            found.append(_Block(head["name"], int(head["mtu"]), tuple(head["flags"].split(","))))
         elif found:
             _read(found[-1], line)
     return {
         one.name: Interface(
             one.name,
             one.mtu,
+            one.flags,
             one.description,
             one.groups,
             tuple(one.addresses),

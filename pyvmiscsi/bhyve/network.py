@@ -227,9 +227,10 @@ def _plugged(guest: GuestName, network: Network, switch: Switch, bridge: Interfa
     if tap is None or tap.name not in (bridge.spans if network.span else bridge.members):
         _refuse_taken(guest, network, tap, bridge, seen)
         commands.append((_IFCONFIG, bridge.name, "span" if network.span else "addm", name))
-        commands.append((_IFCONFIG, name, "link0", "up"))
         if switch.private and not network.span:
             commands.append((_IFCONFIG, bridge.name, "private", name))
+    if tap is None or not tap.has("UP", "LINK0"):
+        commands.append((_IFCONFIG, name, "link0", "up"))
     kind = ",type=tap" if network.name and not network.name.startswith(("tap", "vmnet")) else ""
     return Plug(f"{tap.name}{kind}" if tap else kind, tuple(commands))
 

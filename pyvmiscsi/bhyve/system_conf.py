@@ -15,7 +15,7 @@ _BYTES = "surrogateescape"
 REPLACE = """# change system.conf
 # $1 path  $2 length of what was read, or none where there was no file; on stdin that, and then the new text
 directory=${1%/*}
-[ -d "$directory" ] || /bin/mkdir -p "$directory" || exit 73
+[ -d "$directory" ] || /bin/mkdir "$directory" || exit 73
 new=$(/usr/bin/mktemp "$1.new.XXXXXX") || exit 73
 trap '/bin/rm -f "$new" "$new.old" "$new.both"' EXIT
 # from a file: head(1) reads more of a pipe than it prints
@@ -38,7 +38,7 @@ def read_system_conf(host: Host, path: str) -> ConfText | None:
 
 
 def replace_system_conf(host: Host, path: str, before: ConfText | None, after: ConfText) -> bool:
-    """Put a new text in place of the one that was read, and make its directory where it is missing.
+    """Put a new text in place of the one that was read, and make its directory where that alone is missing.
 
     False, and nothing is done, when it says something else by now, or somebody holds the lock for ten seconds.
     """

@@ -27,7 +27,10 @@ Edit = Callable[[Switch], Switch]
 
 @dataclass(frozen=True, slots=True)
 class SwitchOnHostView(View):
-    """A switch on one host. `state` is `ready`, `not made`, `no answer`, or says in what it is not as it should be."""
+    """A switch on one host. `state` is `ready`, `not made`, `no answer`, or says in what it is not as it should be.
+
+    `its system.conf is another` where the host does not share the config path.
+    """
 
     host: str
     state: str
@@ -182,6 +185,8 @@ def _view(switch: Switch, seen: dict[str, Sight | HostError | DeadlineError]) ->
 def _on_host(switch: Switch, host: str, sight: Sight | HostError | DeadlineError) -> SwitchOnHostView:
     if not isinstance(sight, Sight):
         return SwitchOnHostView(host, "no answer")
+    if sight.switches.get(switch.name) != switch:
+        return SwitchOnHostView(host, "its system.conf is another")
     if not switch.has_bridge:
         return SwitchOnHostView(host, "ready", f"vale{digest(switch.name)}" if switch.kind == "vale" else switch.name)
     bridge = find_bridge(switch, sight.interfaces)

@@ -13,7 +13,7 @@ from pyvmiscsi.bhyve.interfaces_text import Interface, parse_interfaces
 from pyvmiscsi.bhyve.switches import Switch
 from pyvmiscsi.errors import BusyError, ConfigError, ConflictError, NotFoundError
 
-EM0, EM1 = Interface("em0", addresses=("192.0.2.10/24",)), Interface("em1")
+EM0, EM1 = Interface("em0", flags=("UP",), addresses=("192.0.2.10/24",)), Interface("em1")
 LAN = Switch("lan", ports=("em0",))
 
 
@@ -97,6 +97,11 @@ def test_one_that_was_cut_short_is_finished() -> None:
     ]
 
 
+def test_a_port_that_is_down_is_taken_up() -> None:
+    made = words(to_make(replace(LAN, ports=("em1",)), seen(bridge(LAN)), "hv1"))
+    assert made == ["ifconfig em1 up", "ifconfig $bridge addm em1"]
+
+
 def test_a_changed_vlan_moves_the_ports() -> None:
     tagged = Interface("em0.10", vlan=10, parent="em0", groups=("vlan", "vm-vlan"))
     before, after = replace(LAN, vlan=10), replace(LAN, vlan=20)
@@ -139,7 +144,7 @@ def test_what_stands_in_the_way_is_told_before_anything_is_run(
 
 
 def test_a_port_with_another_mtu_is_refused_where_nobody_gave_the_switch_one() -> None:
-    there = seen(bridge(LAN, members=("tap0",)), Interface("em0", mtu=9000))
+    there = seen(bridge(LAN, members=("tap0",)), replace(EM0, mtu=9000))
     with pytest.raises(ConflictError, match="em0 has an MTU of 9000, vm-lan one of 1500"):
         to_make(LAN, there, "hv1")
 
@@ -205,10 +210,17 @@ def test_reads_what_ifconfig_shows() -> None:
         "\tmember: em0.10 flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>\n"
         "\tgroups: bridge vm-switch\n"
     )
-    assert parse_interfaces(text) == {
+    found = parse_interfaces(text)
+    assert found["em0"].has("UP", "PROMISC")
+    assert {name: replace(one, flags=()) for name, one in found.items()} == {
         "em0": Interface("em0", 9000, addresses=("192.0.2.10/24", "fe80::1/64")),
         "em0.10": Interface(
-            "em0.10", 9000, "vm-vlan/lan/em0.10", ("vlan", "vm-vlan", "viid-3e722@"), vlan=10, parent="em0"
+            "em0.10",
+            9000,
+            description="vm-vlan/lan/em0.10",
+            groups=("vlan", "vm-vlan", "viid-3e722@"),
+            vlan=10,
+            parent="em0",
         ),
         "vm-lan": Interface("vm-lan", 9000, groups=("bridge", "vm-switch"), members=("em0.10",), spans=("tap1",)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -44,14 +45,16 @@ def test_it_has_the_mtu_of_the_bridge_before_it_joins_and_is_kept_apart_where_th
     assert made[1:] == [
         "ifconfig tap0 mtu 9000",
         "ifconfig vm-public addm tap0",
-        "ifconfig tap0 link0 up",
         "ifconfig vm-public private tap0",
+        "ifconfig tap0 link0 up",
     ]
 
 
 def test_one_that_is_there_is_used_and_one_that_was_cut_short_is_finished() -> None:
-    tap = Interface("tap3", description="vmnet/g1/0/public", groups=("tap", "vm-port"))
+    tap = Interface("tap3", flags=("UP", "LINK0"), description="vmnet/g1/0/public", groups=("tap", "vm-port"))
     assert plug(G1, NETWORK, sight(tap, members=("tap3",)), "hv1").is_in
+    tap = replace(tap, flags=())
+    assert commands(sight(tap, members=("tap3",))) == ["ifconfig tap3 link0 up"]
     assert commands(sight(tap)) == ["ifconfig vm-public addm tap3", "ifconfig tap3 link0 up"]
     assert plug(G1, NETWORK, sight(tap), "hv1").backend == "tap3"
 

@@ -201,6 +201,12 @@ def test_each_host_is_shown_beside_the_others(world: World) -> None:
     assert world.states() == ["ready", "ready"]
 
 
+def test_a_host_that_does_not_share_the_file_is_told(world: World) -> None:
+    world.switches().create(Switch("lan"))
+    world.hosts["hv2"].files = {PATH: HAND}
+    assert world.states() == ["ready", "its system.conf is another"]
+
+
 def test_a_file_with_a_mistake_is_told_and_not_changed(world: World) -> None:
     world.shared[PATH] += b'switch_list="lan sdn"\nvlan_lan="ten"\ntype_sdn="vale"\n'
     lan, sdn = world.switches().list()

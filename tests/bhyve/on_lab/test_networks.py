@@ -14,7 +14,7 @@ from pyvmiscsi.bhyve.config import GuestConfig
 from pyvmiscsi.bhyve.network import Networks
 from pyvmiscsi.bhyve.switches import Switch
 from pyvmiscsi.bhyve.system_conf import read_system_conf, replace_system_conf
-from pyvmiscsi.errors import BusyError, ConflictError, NotFoundError
+from pyvmiscsi.errors import BusyError, CommandError, ConflictError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from tests.bhyve.guests import web1
@@ -194,6 +194,9 @@ def test_guests_are_plugged_into_a_netgraph_bridge_that_is_there(
 def test_a_file_is_exchanged_only_while_it_says_what_was_read(host: Host) -> None:
     path = "/tmp/exchanged/.config/system.conf"
     first, second = ConfText('switch_list="a"\n'), ConfText('switch_list="b" # ä\n')
+    with pytest.raises(CommandError, match="No such file or directory"):  # a config path that is not mounted
+        replace_system_conf(host, path, None, first)
+    host.make_directory("/tmp/exchanged")
     assert not replace_system_conf(host, path, first, second)
     assert replace_system_conf(host, path, None, first)
     assert not replace_system_conf(host, path, None, second)
@@ -203,7 +206,7 @@ def test_a_file_is_exchanged_only_while_it_says_what_was_read(host: Host) -> Non
 
 
 def test_one_of_many_who_change_a_file_at_once_succeeds(host: Host) -> None:
-    path = "/tmp/raced/system.conf"
+    path = "/tmp/raced.conf"
     with ThreadPoolExecutor(4) as pool:
         texts = [ConfText(f'switch_list="s{number}"\n') for number in range(4)]
         done = list(pool.map(lambda text: replace_system_conf(host, path, None, text), texts))
