@@ -79,7 +79,6 @@ _SIGNAL = (
     f"# signal a guest\n{IS_SUPERVISOR}"
     + """
 if is_supervisor "$5/supervisor.sh" "$1" && kill -"$2" "$1" 2>/dev/null; then exit 0; fi
-if [ "$2" = USR2 ]; then exit 66; fi # nobody would start it again
 if [ "$2" = TERM ]; then /bin/pkill -TERM -fx "$3" || exit 66; exit 0; fi
 process=$(/bin/pgrep -fx "$3") || exit 66
 if [ -e "$5/supervisor.sh" ]; then
@@ -212,13 +211,6 @@ class Hypervisor:
         """Press the guest's power button (ACPI); it decides. NotFoundError when it does not run here."""
         self._signal(guest, "TERM")
 
-    def ask_to_restart(self, guest: GuestName) -> None:
-        """Press its power button, and have it started again then, on the disks that it has.
-
-        NotFoundError when no supervisor of ours looks after it here: nobody would start it again.
-        """
-        self._signal(guest, "USR2")
-
     def force_poweroff(self, guest: GuestName) -> None:
         """End the guest now: no clean shutdown. When a session is lost its supervisor takes the disks away first."""
         self._signal(guest, "USR1")
@@ -296,8 +288,4 @@ class Hypervisor:
             *(_SIGNAL, supervisor, signal, process_pattern(guest), str(guest), self._run_directory(guest)), ok=(0, 66)
         )
         if done.status != 0:
-            lost = signal == "USR2" and found.is_running
-            raise NotFoundError(
-                f"guest {guest}: it {'has no supervisor' if lost else 'does not run'} on {self._host.name}",
-                hint="stop it, then start it" if lost else "",
-            )
+            raise NotFoundError(f"guest {guest}: it does not run on {self._host.name}")

@@ -102,10 +102,7 @@ class Many:
 
     def listed(self, host: str) -> tuple[AutostartView, ...]:
         """What a host is to start at boot, in order; ConfigError when its rc.conf(5) cannot be read."""
-        guests = autostart_of(self.connections.host(host)).guests
-        known = Hypervisor(self.connections.host(host)).guests() if guests else {}
-        runs = {name for name, guest in known.items() if guest.is_running or guest.is_supervised}
-        return tuple(AutostartView(host, number, guest, guest in runs) for number, guest in enumerate(guests, 1))
+        return self._listed(host, autostart_of(self.connections.host(host)))
 
     def start_all(self, hosts: Iterable[str], *, patience: float) -> tuple[OutcomeView, ...]:
         """Start on each host what it lists and does not run yet.
@@ -123,17 +120,22 @@ class Many:
         """
         return self._on_each(hosts, lambda host: self._stop_on(host, deadline, force=force, at_once=at_once))
 
+    def _listed(self, host: str, order: Autostart) -> tuple[AutostartView, ...]:
+        known = Hypervisor(self.connections.host(host)).guests() if order.guests else {}
+        runs = {name for name, guest in known.items() if guest.is_running or guest.is_supervised}
+        return tuple(AutostartView(host, number, guest, guest in runs) for number, guest in enumerate(order.guests, 1))
+
     def _start_listed(self, host: str, end: float) -> list[OutcomeView]:
-        delay = autostart_of(self.connections.host(host)).delay
-        places = self._configured_on(host)
+        order = autostart_of(self.connections.host(host))
+        places = self._configured_on(host) if order.guests else {}
         outcomes: list[OutcomeView] = []
         begun = False
-        for one in self.listed(host):
+        for one in self._listed(host, order):
             if one.running:
                 outcomes.append(self._tell(OutcomeView(one.guest, host, "running")))
                 continue
             if begun:
-                self._rest(delay)
+                self._rest(order.delay)
             find = partial(the_configured_guest, one.guest, places.get(one.guest, ()), self.places)
             outcomes.append(self._started(one.guest, find, host, end))
             begun = True
