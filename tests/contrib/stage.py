@@ -23,7 +23,7 @@ class Stage:
         path.chmod(0o755)
         return path
 
-    def run(self, script: str, *words: str, shell: str = "dash", moved: tuple[str, ...]) -> tuple[int, str]:
+    def run(self, script: str, *words: str, shell: tuple[str, ...], moved: tuple[str, ...]) -> tuple[int, str]:
         """Status and whatever was printed; the paths in `moved` are those of the stage."""
         text = (CONTRIB / script).read_text()
         for where in moved:
@@ -32,7 +32,7 @@ class Stage:
         there = self.path / Path(script).name
         there.write_text(text)
         done = subprocess.run(
-            [*shell.split(), str(there), *words], capture_output=True, text=True, cwd=self.path, check=False, timeout=30
+            [*shell, str(there), *words], capture_output=True, text=True, cwd=self.path, check=False, timeout=30
         )
         return done.returncode, done.stdout + done.stderr
 

@@ -8,6 +8,7 @@ import pytest
 
 from cli.app import run
 from pyvmiscsi.site import Site
+from tests.bhyve.stage import SHELLS
 from tests.contrib.stage import Stage
 from tests.model.worlds import MemoryWorld
 from tests.site.worlds import web1
@@ -56,22 +57,22 @@ def answers(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
         (stage.path / "answers" / file).write_text(capsys.readouterr().out)
 
 
-def daily(stage: Stage, shell: str = "dash") -> tuple[int, str]:
+def daily(stage: Stage, shell: tuple[str, ...] = ("dash",)) -> tuple[int, str]:
     return stage.run("periodic/daily/470.pyvmiscsi", shell=shell, moved=(DEFAULTS, SITE, PROGRAM))
 
 
-@pytest.mark.parametrize("shell", ["dash", "busybox sh"])
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
 def test_it_says_nothing_while_all_is_well(
-    stage: Stage, world: MemoryWorld, capsys: pytest.CaptureFixture[str], shell: str
+    stage: Stage, world: MemoryWorld, capsys: pytest.CaptureFixture[str], shell: tuple[str, ...]
 ) -> None:
     world.site().datastore().guest("web1").start("hv1")
     answers(stage, capsys)
     assert daily(stage, shell) == (0, "")
 
 
-@pytest.mark.parametrize("shell", ["dash", "busybox sh"])
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
 def test_it_tells_what_is_not_as_it_should_be(
-    stage: Stage, world: MemoryWorld, capsys: pytest.CaptureFixture[str], shell: str
+    stage: Stage, world: MemoryWorld, capsys: pytest.CaptureFixture[str], shell: tuple[str, ...]
 ) -> None:
     world.site().datastore().guest("web1").attach("hv2")
     answers(stage, capsys)

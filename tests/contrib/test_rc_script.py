@@ -1,4 +1,7 @@
-"""contrib/rc.d/pyvmiscsi under a real sh. In place of rc.subr(8) stand the few functions of it that are used."""
+"""contrib/rc.d/pyvmiscsi under a real sh. In place of rc.subr(8) stand the few functions of it that are used.
+
+What they do is as in FreeBSD 14's: ${name}_program there would be the name of a process to look for.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bhyve.stage import SHELLS
 from tests.contrib.stage import CONTRIB, Stage
 
 SITE = "/usr/local/etc/pyvmiscsi/site.toml"
@@ -43,13 +47,15 @@ def stage(tmp_path: Path) -> Stage:
     return stage
 
 
-def service(stage: Stage, verb: str, rc_conf: str = 'pyvmiscsi_enable="YES"\n', shell: str = "dash") -> tuple[int, str]:
+def service(
+    stage: Stage, verb: str, rc_conf: str = 'pyvmiscsi_enable="YES"\n', shell: tuple[str, ...] = ("dash",)
+) -> tuple[int, str]:
     (stage.path / "rc.conf").write_text(rc_conf)
     return stage.run("rc.d/pyvmiscsi", verb, shell=shell, moved=MOVED)
 
 
-@pytest.mark.parametrize("shell", ["dash", "busybox sh"])
-def test_a_start_lets_this_hosts_guests_be_started_in_the_background(stage: Stage, shell: str) -> None:
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+def test_a_start_lets_this_hosts_guests_be_started_in_the_background(stage: Stage, shell: tuple[str, ...]) -> None:
     status, said = service(stage, "start", shell=shell)
     assert (status, said) == (0, "Starting guests of hv1 in the background.\n")
     root = stage.path
@@ -58,8 +64,8 @@ def test_a_start_lets_this_hosts_guests_be_started_in_the_background(stage: Stag
     ]
 
 
-@pytest.mark.parametrize("shell", ["dash", "busybox sh"])
-def test_a_stop_gives_all_of_them_their_time_and_forces_nobody(stage: Stage, shell: str) -> None:
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+def test_a_stop_gives_all_of_them_their_time_and_forces_nobody(stage: Stage, shell: tuple[str, ...]) -> None:
     assert service(stage, "stop", shell=shell) == (0, "")
     assert stage.asked == [f"--quiet --site {stage.path}{SITE} vm stopall --host hv1 --at-once --deadline 60"]
 
@@ -114,5 +120,6 @@ def test_it_comes_after_what_it_needs_and_its_variables_are_told_at_its_head() -
     head, _, code = text.partition(". /etc/rc.subr")
     assert re.search(r"^# REQUIRE: (.*)$", head, re.MULTILINE)[1].split() == ["DAEMON", "iscsid", "mountlate"]  # type: ignore[index]
     assert re.search(r"^# KEYWORD: (.*)$", head, re.MULTILINE)[1].split() == ["shutdown", "nojail"]  # type: ignore[index]
+    assert "pyvmiscsi_program" not in text
     used = set(re.findall(r"^: \"\$\{(pyvmiscsi_\w+)", code, re.MULTILINE))
     assert used == set(re.findall(r"^#   (pyvmiscsi_\w+)=", head, re.MULTILINE))
