@@ -113,7 +113,7 @@ def test_a_missing_switch_is_named_and_nothing_stays(command: Command, new_name:
     guest = new_name()
     command.ok("vm", "create", guest, "--size", "64M", "--switch", "nowhere")
     status, said = command.refused("vm", "start", guest)
-    assert status == 66
+    assert status == 65
     assert "nowhere" in said
     assert command.json("vm", "info", guest)["disks"][0]["sessions"] == []
     assert pending_of(command, guest) == []
