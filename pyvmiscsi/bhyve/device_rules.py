@@ -34,13 +34,14 @@ _MTUS = range(46, 65536)  # net_parsemtu in net_utils.c
 _PASSED_THROUGH = re.compile(r"[0-9]+/[0-9]+/[0-9]+|pci(0:)?[0-9]+:[0-9]+:[0-9]+|ppt[0-9]+")  # passthru in bhyve(8)
 
 
-def sectors(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
+def sectors(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
     for disk in guest.disks:
         found = devices.disks.get(disk.number)
-        if found is not None and found.sector != SECTOR:
+        sector = SECTOR if found is None else around.sectors.get(found.path, found.sector)
+        if found is not None and sector != SECTOR:
             yield Problem(
                 disk.key,
-                f"{found.path} has logical blocks of {int(found.sector)} bytes; guests get disks of 512 only",
+                f"{found.path} has logical blocks of {int(sector)} bytes; guests get disks of 512 only",
                 "make the extent anew with blocksize 512 and copy the data: bhyve cannot show larger blocks as 512",
             )
         for option in disk.opts:

@@ -40,7 +40,7 @@ def problems(
 ) -> tuple[Problem, ...]:
     """Every rule the guest breaks on this host with these devices, the gravest first."""
     return (
-        *device_rules.sectors(guest, devices),
+        *device_rules.sectors(guest, devices, around),
         *_machine(guest, capabilities),
         *_processors(guest, capabilities),
         *_firmware(guest, capabilities, devices, around),

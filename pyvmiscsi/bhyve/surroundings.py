@@ -6,8 +6,8 @@ One question to the host, and its answer read. No command here opens a disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from pyvmiscsi.bhyve.bridges import find_bridge
 from pyvmiscsi.bhyve.conf_text import ConfText, is_true
@@ -17,21 +17,34 @@ from pyvmiscsi.bhyve.loader import BHYVELOAD, GRUB_BHYVE, bootrom, vars_file
 from pyvmiscsi.bhyve.network import Sight
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
+from pyvmiscsi.units import Size
 
 _FIRMWARE = "install the package edk2-bhyve there"
 
-_QUESTION = r"""# look around a guest
+SECTORS = """
+BEGIN { count = split(wanted, names, " "); for (i = 1; i <= count; i++) is_wanted[names[i]] = 1 }
+/<name>/ { gsub(/.*<name>|<[/]name>.*/, ""); name = $0 }
+/<sectorsize>/ { gsub(/.*<sectorsize>|<[/]sectorsize>.*/, ""); if (name in is_wanted) print "sector /dev/" name " " $0 }
+"""
+"""awk: the logical blocks of the `wanted` providers, out of kern.geom.confxml, which opens none of them."""
+
+_QUESTION = rf"""# look around a guest
 config_path=$1
 echo "hostname $(/bin/hostname)"
 shift
+devices=
 for path do
     [ -e "$path" ] || echo "missing $path"
+    if [ -c "$path" ]; then devices="$devices ${{path#/dev/}}"; fi
 done
+if [ -n "$devices" ]; then
+    /sbin/sysctl -n kern.geom.confxml | /usr/bin/awk -v wanted="$devices" '{SECTORS}'
+fi
 [ -d "$config_path" ] || exit 0
 /usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name '*.conf' -type f -exec /usr/bin/awk '
-    /^(network[0-9]+_mac|graphics|graphics_port)=/ { print "conf " FILENAME " " $0 }' {} +
+    /^(network[0-9]+_mac|graphics|graphics_port)=/ {{ print "conf " FILENAME " " $0 }}' {{}} +
 /usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name run.lock -type f -exec /usr/bin/awk '
-    { print "lock " FILENAME " " $0 }' {} +
+    {{ print "lock " FILENAME " " $0 }}' {{}} +
 """
 
 
@@ -54,6 +67,8 @@ class Surroundings:
     missing_files: frozenset[str] = frozenset()
     missing_switches: frozenset[str] = frozenset()
     neighbours: tuple[Neighbour, ...] = ()
+    sectors: Mapping[str, Size] = field(default_factory=dict)
+    """The logical blocks of disks that are no LUNs of ours, by path."""
     has_variables: bool = False
     """Whether the guest has firmware variables of its own already."""
 
@@ -113,6 +128,7 @@ def parse_surroundings(text: str, guest: GuestName, variables: str | None = None
     hostname, missing = "", set[str]()
     confs: dict[str, list[str]] = {}
     locks: dict[str, str] = {}
+    sectors: dict[str, Size] = {}
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
         said = re.fullmatch(r".*/([^/ ]+)/([^/ ]+) (.*)", rest)
@@ -120,6 +136,9 @@ def parse_surroundings(text: str, guest: GuestName, variables: str | None = None
             hostname = rest
         elif kind == "missing":
             missing.add(rest)
+        elif kind == "sector":
+            path, _, size = rest.rpartition(" ")
+            sectors[path] = Size(int(size))
         elif kind == "lock" and said:
             locks[said[1]] = said[3].strip()
         elif kind == "conf" and said and said[2] == f"{said[1]}.conf":
@@ -131,6 +150,7 @@ def parse_surroundings(text: str, guest: GuestName, variables: str | None = None
         hostname,
         frozenset(missing),
         neighbours=tuple(others),
+        sectors=sectors,
         has_variables=variables is not None and variables not in missing,
     )
 

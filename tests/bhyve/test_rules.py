@@ -241,6 +241,13 @@ def test_the_installation_medium_must_be_there() -> None:
     assert str(problem) == "installation medium: the host has no /iso/os.iso"
 
 
+def test_a_disk_of_the_hosts_own_has_512_byte_blocks_too() -> None:
+    guest = guest_of("web1", CONF.replace("/dev/diskid/DISK-3e3e6d4f8a1b-00", "/dev/da0"))
+    (problem,) = problems(guest, HOST, devices_of(guest), Surroundings(sectors={"/dev/da0": Size(4096)}))
+    assert problem.what.startswith("/dev/da0 has logical blocks of 4096 bytes")
+    assert problems(guest, HOST, devices_of(guest), Surroundings(sectors={"/dev/da0": SECTOR})) == ()
+
+
 def test_a_lun_need_not_be_there_before_it_is_attached() -> None:
     around = Surroundings(missing_files=frozenset({"/dev/diskid/DISK-3e3e6d4f8a1b-00"}))
     assert problems(web1(), HOST, with_iso(None), around) == ()

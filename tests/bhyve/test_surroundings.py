@@ -7,10 +7,17 @@ from pathlib import Path
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.interfaces_text import parse_interfaces
 from pyvmiscsi.bhyve.network import Sight
-from pyvmiscsi.bhyve.surroundings import Neighbour, look_around, missing_switches, needed_files
+from pyvmiscsi.bhyve.surroundings import (
+    SECTORS,
+    Neighbour,
+    look_around,
+    missing_switches,
+    needed_files,
+    parse_surroundings,
+)
 from pyvmiscsi.bhyve.switches import parse_switches
 from pyvmiscsi.model import HostRecord
-from pyvmiscsi.units import SECTOR
+from pyvmiscsi.units import SECTOR, Size
 from tests.bhyve.guests import CONF, guest_of, web1
 from tests.fakes.quick_host import QuickHost
 
@@ -53,6 +60,38 @@ def test_files_that_are_missing_are_seen_and_others_are_not_told(tmp_path: Path)
     assert not {"/dev/nosuch", str(tmp_path)} & bare.missing_files
     assert not bare.has_variables
     assert look_around(host, guest, devices, Sight({})).has_variables
+
+
+CONFXML = """\
+<mesh>
+  <class id="0x1">
+    <name>DISK</name>
+    <geom id="0x2">
+      <name>da0</name>
+\t<provider id="0x3">
+\t  <mode>r1w1e2</mode>
+\t  <name>da0</name>
+\t  <mediasize>21474836480</mediasize>
+\t  <sectorsize>4096</sectorsize>
+\t</provider>
+    </geom>
+    <geom id="0x4">
+      <name>zvol/tank/vm</name>
+\t<provider id="0x5">
+\t  <name>zvol/tank/vm</name>
+\t  <sectorsize>512</sectorsize>
+\t</provider>
+    </geom>
+  </class>
+</mesh>
+"""
+
+
+def test_logical_blocks_are_those_that_geom_tells_of_the_disks_that_were_asked_for() -> None:
+    command = ["/usr/bin/awk", "-v", "wanted= da0 zvol/tank/vm ada1", SECTORS]
+    said = QuickHost(HostRecord("hv1")).run(command, stdin=CONFXML.encode()).text
+    around = parse_surroundings(f"hostname hv1\n{said}", web1().name)
+    assert around.sectors == {"/dev/da0": Size(4096), "/dev/zvol/tank/vm": SECTOR}
 
 
 def test_a_config_path_that_is_not_there_has_no_neighbours(tmp_path: Path) -> None:

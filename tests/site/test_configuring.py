@@ -19,7 +19,7 @@ from tests.site.worlds import World, web1
 
 @pytest.fixture(params=["nested", "flat"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Its hosts are this machine, which is no FreeBSD: what they can do is told, what is around a guest is looked at."""
+    """Its hosts are this machine, which is no FreeBSD: what they can do is told, what is around them is looked at."""
     monkeypatch.setattr("pyvmiscsi.site.guest.judging.Hypervisor", _Hypervisor)
     monkeypatch.setattr(Networks, "look", lambda _self: Sight({}))
     return World(tmp_path, request.param)
@@ -152,6 +152,15 @@ def test_a_preview_changes_nothing_and_refuses_the_same(world: World, guest: Gue
     with pytest.raises(RuleError):
         guest.preview_set({"cpu": "99"})
     assert file_of(world).read_bytes() == before
+
+
+def test_a_start_and_its_preview_are_refused_with_every_reason(world: World, guest: Guest) -> None:
+    file_of(world).write_text(guest.configuration().changed({"cpu": "99", "memory": "1000G"}).text)
+    for attempt in (guest.start, guest.preview_start):
+        with pytest.raises(RuleError) as refused:
+            attempt()
+        assert [problem.where for problem in refused.value.problems] == ["cpu", "memory"]
+    assert world.initiator.disks == {}
 
 
 def test_a_neighbours_port_and_a_missing_file_are_seen(world: World, guest: Guest) -> None:
