@@ -4,12 +4,10 @@ from typing import Annotated
 
 import typer
 
-from pyvmiscsi.errors import InputError
-
 from .. import show
 from ..frame import of
 from ..interruption import run_of
-from .first_boot import Hostname, NetworkConfig, SshKeys, UserData, VendorData, cloud_init_of
+from .first_boot import Hostname, NetworkConfig, SshKeys, UserData, VendorData
 from .words import Datastore, DryRun, Name, show_preview
 
 app = typer.Typer()
@@ -31,17 +29,16 @@ def cloud_init(
     dry_run: DryRun = False,
 ) -> None:
     """Change what a stopped guest's cloud-init reads; what is not given stays as it was."""
+    from pyvmiscsi.steps.first_boot import CloudInit
+
     invocation = of(ctx)
-    given = cloud_init_of(
-        again,
+    given = CloudInit.of(
         user_data=user_data,
         network_config=network_config,
         vendor_data=vendor_data,
-        ssh_keys=ssh_key,
+        ssh_keys=tuple(ssh_key or ()),
         hostname=hostname,
     )
-    if given is None:
-        raise InputError(f"guest {name}: nothing to tell it", hint="give --user-data, --ssh-key, --again, …")
     guest = invocation.site().guest(str(name), datastore)
     if dry_run:
         show_preview(invocation, guest.preview_tell(given, again=again))

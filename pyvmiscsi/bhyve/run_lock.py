@@ -104,6 +104,14 @@ if holds "$run/claim"; then /bin/rm -f "$run/claim"; fi
 """
 
 
+_FORGET_MEDIUM = r"""# forget the medium of an installation
+directory=$1 operation=$2
+line=; [ -e "$directory/run.lock.op" ] && read -r line <"$directory/run.lock.op"
+[ "$line" = "$operation" ] || exit 0
+echo "$operation" >"$directory/run.lock.op.new" && /bin/mv -f "$directory/run.lock.op.new" "$directory/run.lock.op"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class LockHolder:
     """Who holds a guest's lock; `operation` None means vm-bhyve, or one of us that was cut short."""
@@ -179,6 +187,10 @@ class RunLock:
         """The name of this host, once the lock is barred."""
         done = self._host.script(_BAR, self._run_directory, ok=(0, _EX_TEMPFAIL))
         return done.text.strip() if done.status == 0 else None
+
+    def forget_medium(self, operation: str) -> None:
+        """The guest runs: whoever finds this lock after an accident starts it from its disk, and installs nothing."""
+        self._host.script(_FORGET_MEDIUM, self._directory, operation)
 
     def release(self, operation: str) -> None:
         """Give the lock back if `operation` has it; no error when it has not."""

@@ -41,7 +41,9 @@ class LockJournal:
             raise
 
     def close(self, intent: Intent) -> None:
-        """The guest runs: its supervisor releases the lock."""
+        """The guest runs: its supervisor releases the lock. Nobody is to begin its installation once more."""
+        if intent.request.get("iso"):
+            self.lock.forget_medium(intent.id)
 
     def withdraw(self, intent: Intent) -> None:
         self.lock.release(intent.id)

@@ -51,6 +51,14 @@ def test_the_medium_of_an_installation_stands_beside_it_too(lock: RunLock, guest
     assert list(guest.iterdir()) == []
 
 
+def test_it_is_forgotten_by_whoever_has_the_lock(lock: RunLock) -> None:
+    lock.take("0a1b", "/iso/os.iso")
+    lock.forget_medium("ffff")
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b", "/iso/os.iso")
+    lock.forget_medium("0a1b")
+    assert lock.find_holder() == LockHolder(hostname(), "0a1b")
+
+
 def test_nobody_holds_what_was_released(lock: RunLock, guest: Path, tmp_path: Path) -> None:
     lock.take("0a1b")
     lock.release("0a1b")

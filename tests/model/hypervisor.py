@@ -89,6 +89,7 @@ class MemoryHost(FakeHost):
             "move a guest's directory": self._move_directory,
             "remove a guest's directory": self._remove_directory,
             "take run.lock": self._take,
+            "forget the medium of an installation": self._forget_medium,
             "release run.lock": self._release,
             "find the logs of a guest": self._find_logs,
             "bar run.lock": self._bar,
@@ -307,6 +308,11 @@ class MemoryHost(FakeHost):
 
     def _unbar(self, run: str) -> Reply:
         self.directories.discard(f"{run}/taking")
+        return Reply()
+
+    def _forget_medium(self, directory: str, operation: str) -> Reply:
+        if self._first_line(f"{directory}/run.lock.op") == operation:
+            self.shared.files[f"{directory}/run.lock.op"] = f"{operation}\n".encode()
         return Reply()
 
     def _release(self, run: str, directory: str, operation: str) -> Reply:

@@ -242,6 +242,14 @@ def test_what_is_not_given_stays_as_it_was(world: MemoryWorld, given: CloudInit,
     assert meta_data_of(world, "web1")["local-hostname"] == "other"
 
 
+def test_a_cd_that_is_missing_is_made_of_its_sources(world: MemoryWorld, given: CloudInit) -> None:
+    guest = world.site().datastore().create(request(given))
+    before = seed_of(world, "web1")
+    del world.shared.files[f"{CONFIG_PATH}/web1/seed.iso"]
+    guest.tell(CloudInit())
+    assert seed_of(world, "web1") == before
+
+
 def test_the_usual_user_data_follow_the_keys(world: MemoryWorld, tmp_path: Path) -> None:
     guest = world.site().datastore().create(request(CloudInit()))
     assert "ssh_authorized_keys" not in seed_of(world, "web1")["user-data"]

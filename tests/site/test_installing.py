@@ -95,6 +95,13 @@ def test_one_that_is_cut_short_is_found_with_its_medium(world: MemoryWorld, gues
     assert world.site().operations() == ()
 
 
+def test_once_the_guest_runs_no_accident_begins_its_installation_anew(world: MemoryWorld, guest: Guest) -> None:
+    guest.install("os.iso")
+    world.hosts["hv1"].running.clear()  # a power failure: its lock stays
+    (found,) = world.site().operations()
+    assert (found.intent.verb, found.intent.request.get("iso")) == ("start", None)
+
+
 def test_or_is_taken_back(world: MemoryWorld, guest: Guest) -> None:
     asked = iter([False, False, True])
     with pytest.raises(InterruptedOperation):

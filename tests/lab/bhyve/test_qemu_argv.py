@@ -42,6 +42,10 @@ def _devices(argv: tuple[str, ...], driver: str) -> list[dict[str, Any]]:
     return [device for device in found if device["driver"] == driver]
 
 
+def _with_turns(argv: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [device for value in _values(argv, "-device") if "bootindex" in (device := json.loads(value))]
+
+
 def test_a_virtio_disk_keeps_slot_sectors_and_serial_and_reports_its_errors() -> None:
     argv = _argv(_machine("-s", "4:1,virtio-blk,/dev/da0,sectorsize=512/4096,ser=abc-00"))
     (disk,) = _devices(argv, "virtio-blk-pci")
@@ -82,6 +86,12 @@ def test_nvme_and_ahci_disks() -> None:
     assert [device["id"] for device in _devices(argv, "ich9-ahci")] == ["ahci1", "ahci2"]
     assert _devices(argv, "ide-hd")[0]["bus"] == "ahci1.0"
     assert _devices(argv, "ide-cd")[0]["bus"] == "ahci2.0"
+
+
+def test_firmware_tries_cds_before_disks() -> None:
+    argv = _argv(_machine("-s", "4,virtio-blk,/dev/da0", "-s", "6,ahci-cd,/x.iso", "-s", "7,ahci-hd,/dev/da1"))
+    turns = {device["drive"]: device["bootindex"] for device in _with_turns(argv)}
+    assert turns == {"disk0": 2, "disk1": 1, "disk2": 3}
 
 
 def test_an_ahci_disk_of_4096_bytes_is_what_the_lab_cannot_show() -> None:

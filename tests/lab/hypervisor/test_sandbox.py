@@ -24,6 +24,17 @@ def test_the_login_is_root(shared_host: Stage) -> None:
     assert shared_host.ok("id -u; echo $HOME $SHELL; pwd") == "0\n/root /bin/sh\n/root\n"
 
 
+def test_df_tells_the_room_that_there_is(shared_host: Stage) -> None:
+    header, line = shared_host.ok("mkdir -p /vmconfig/.iso; df -kP /vmconfig/.iso").splitlines()
+    assert header == "Filesystem 1024-blocks Used Avail Capacity Mounted on"
+    device, total, used, free, _, place = line.split()
+    assert (device, place) == ("nas:/vmconfig", "/vmconfig")
+    assert int(total) == int(used) + int(free)
+    assert int(free) > 0
+    missing = shared_host.run("df -kP /nowhere")
+    assert (missing.status, missing.text.splitlines()[-1]) == (1, "df: /nowhere: No such file or directory")
+
+
 def test_the_shell_is_no_bash(shared_host: Stage) -> None:
     assert "not found" in shared_host.run("[[ a == a ]]").text
 
