@@ -1,7 +1,8 @@
 """vm-bhyve's `system.conf` on a host: read, and changed only while it says what was read.
 
-Whoever changes it through pyvmiscsi holds lockf(1) on the file beside it for the moment of the exchange, and the lock
-goes with its process. vm-bhyve's own sysrc(8) takes no lock; what it changed before that moment is seen.
+For the moment of the exchange a lockf(1) is held on that host, where everybody with the same site file goes: on its own
+disk, since not every NFS server locks. It goes with its process. vm-bhyve's sysrc(8) takes no lock; what it wrote
+before that moment is seen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if [ "${2:-0}" -gt 0 ]; then /usr/bin/head -c "$2" "$new.both" >"$new.old" || ex
 if [ "$(/usr/bin/wc -c <"$new")" -ne "$3" ]; then echo "only part of the new text has arrived" >&2; exit 74; fi
 if command -v fsync >/dev/null; then fsync "$new"; fi
 # shellcheck disable=SC2016 # it is the inner shell that expands them
-/usr/bin/lockf -k -s -t 10 "$1.lock" /bin/sh -c '
+/usr/bin/lockf -k -s -t 10 /var/run/pyvmiscsi.system_conf.lock /bin/sh -c '
     if [ -n "$2" ]; then /usr/bin/cmp -s "$1" "$3.old" || exit 75; elif [ -e "$1" ]; then exit 75; fi
     exec /bin/mv -f "$3" "$1"' sh "$1" "$2" "$new"
 """

@@ -20,6 +20,7 @@ from pyvmiscsi.site.many import AutostartView, OutcomeView
 from pyvmiscsi.site.pending import PendingOperation
 from pyvmiscsi.site.session_views import SessionView, TargetView
 from pyvmiscsi.site.site import Site
+from pyvmiscsi.site.switches import Switches, SwitchView
 from pyvmiscsi.site.views import CloneView, DatastoreView, DiskView, GuestView, ImageView, OperationView, ResizedView
 from pyvmiscsi.steps.first_boot import CloudInit
 
@@ -43,5 +44,7 @@ __all__ = [
     "ResizedView",
     "SessionView",
     "Site",
+    "SwitchView",
+    "Switches",
     "TargetView",
 ]

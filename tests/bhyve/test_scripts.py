@@ -34,7 +34,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 17
+    assert len(_SCRIPTS) == 18
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)

@@ -202,7 +202,7 @@ def test_a_file_is_exchanged_only_while_it_says_what_was_read(host: Host) -> Non
     assert not replace_system_conf(host, path, None, second)
     assert replace_system_conf(host, path, first, second)
     assert read_system_conf(host, path) == second
-    assert set(host.list_directory("/tmp/exchanged/.config")) == {"system.conf", "system.conf.lock"}
+    assert set(host.list_directory("/tmp/exchanged/.config")) == {"system.conf"}
 
 
 def test_one_of_many_who_change_a_file_at_once_succeeds(host: Host) -> None:
