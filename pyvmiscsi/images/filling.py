@@ -18,8 +18,11 @@ from pyvmiscsi.waiting import heeding
 
 _TEND_SECONDS = 1.0
 """How long the session is left alone while the source has nothing: targets ping every few seconds."""
-_AHEAD = 8
-"""How many pieces are read before they can be sent: no more, so that they are still in the processor's cache then."""
+_AHEAD = 6
+"""How many pieces are read before they can be sent: as many as a LUN takes at a time, so that it never runs dry.
+
+No more, so that they are still in the processor's cache then.
+"""
 
 
 def fill(

@@ -4,8 +4,8 @@
         device.pwrite(data, 0)
         device.flush()
 
-Large transfers are written in pieces of 1 MiB and read in pieces of 512 KiB, eight in flight: see docs/performance.md.
-One at a time is two to three times slower.
+Large transfers are written in pieces of 1 MiB, six in flight, and read in pieces of 512 KiB, eight in flight: see
+docs/performance.md. One at a time is two to three times slower.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ from pyvmiscsi.units import Size
 
 B = TypeVar("B", bound=bytes | bytearray | memoryview)
 
-PIECE = 1024 * 1024
-READ_PIECE = 512 * 1024
-DEPTH = 8
+PIECE, DEPTH = 1024 * 1024, 6
+READ_PIECE, READ_DEPTH = 512 * 1024, 8
 LET_GO = 256 * 1024**2
 """How many bytes one WRITE SAME lets go of: tgtd counts them in 32 bits, and the answer has to come in time."""
 LET_GO_UNIT = 1024**2
@@ -150,11 +149,11 @@ class LibiscsiDevice:
         for _ in self._session.run_all(tasks(), depth):
             yield sent.popleft()
 
-    def read_stream(self, length: int, offset: int, *, depth: int = DEPTH) -> Iterator[bytearray]:
+    def read_stream(self, length: int, offset: int, *, depth: int = READ_DEPTH) -> Iterator[bytearray]:
         """`length` bytes from `offset` in pieces of `READ_PIECE`, `depth` of them asked for at a time."""
         return self.read_spans(((offset, length),), depth=depth)
 
-    def read_spans(self, spans: Iterable[tuple[int, int]], *, depth: int = DEPTH) -> Iterator[bytearray]:
+    def read_spans(self, spans: Iterable[tuple[int, int]], *, depth: int = READ_DEPTH) -> Iterator[bytearray]:
         """What these spans of offset and length have, in pieces of at most `longest_piece`, read ahead across them."""
 
         def tasks() -> Iterator[Task]:

@@ -3,8 +3,8 @@
 A lost session is followed by another. That one has the same initiator name and ISID, so the target ends everything of
 the old one first (RFC 7143 section 6.3.5), and it is proven to be the same disk. Then all that was written since the
 last flush is sent again, because a nas that crashed may have lost it, and what was on its way. So that this fits into
-memory, a long write is flushed every 32 MiB. The disk is proven as well when the target says that it was changed; one
-that has grown goes on, with its new size.
+memory, a long write is flushed every 16 MiB; every 64 MiB where its source can be read again, and nothing is kept. The
+disk is proven as well when the target says that it was changed; one that has grown goes on, with its new size.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class MendedSession:
         """The tasks, and a flush after every so many bytes that they write."""
         for task in tasks:
             yield task
-            if task.data and self._unflushed.is_due(len(task.data)):
+            if task.data and self._unflushed.is_due(task):
                 yield self._flushing()
 
     def _flushing(self) -> _Flush:

@@ -16,6 +16,8 @@ from pyvmiscsi.initiator.libiscsi import cdb
 from pyvmiscsi.initiator.libiscsi.nouns import Task
 
 FLUSH_EVERY = 16 * 1024**2
+SELDOM = 4
+"""So many times rarer is a flush of what can be had again: it bounds what would be written once more, and no memory."""
 
 
 class Unflushed:
@@ -35,11 +37,12 @@ class Unflushed:
         with self._lock:
             self._tasks.append(kept)
 
-    def is_due(self, length: int) -> bool:
-        """Whether a flush should follow a write of so many bytes; then the next one is due as much later."""
+    def is_due(self, task: Task) -> bool:
+        """Whether a flush should follow this write; then the next one is due as much later."""
+        most = FLUSH_EVERY if task.again is None else FLUSH_EVERY * SELDOM
         with self._lock:
-            self._asked += length
-            if self._asked < FLUSH_EVERY:
+            self._asked += len(task.data)
+            if self._asked < most:
                 return False
             self._asked = 0
             return True
