@@ -286,6 +286,27 @@ class Sequence(Living):
             fate=fate,
         )
 
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), fate=fates)
+    def reset(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        self.live(
+            lambda site: site.configured_guest(name).reset(),
+            self.reference,
+            refusal=None if guest.host else NotFoundError,
+            fate=fate,
+        )
+
+    @precondition(lambda self: self.reference.guests)
+    @rule(data=st.data(), fate=fates)
+    def poweroff(self, data: st.DataObject, fate: Fate) -> None:
+        name, guest = self.any_guest(data)
+        self.live(
+            lambda site: site.configured_guest(name).poweroff(),
+            self.reference.with_guest(name, replace(guest, host=None)),
+            fate=fate,
+        )
+
     # what it was
 
     @precondition(lambda self: self.reference.guests)
