@@ -127,9 +127,12 @@ class Hypervisor:
         ask = "yes" if guest is not None and asks_bhyve(guest) else "no"
         return capabilities.parse_capabilities(self._host.script(capabilities.QUESTION, ask).text)
 
-    def prepared(self, guest: GuestConfig) -> Capabilities:
-        """The same, once vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
-        found = self.capabilities(guest)
+    def prepared(self, guest: GuestConfig, known: Capabilities | None = None) -> Capabilities:
+        """The same, once vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests.
+
+        What is `known` already, from a moment ago, is not asked again.
+        """
+        found = known or self.capabilities(guest)
         if found.modules >= _MODULES:
             return found
         self.load_modules()

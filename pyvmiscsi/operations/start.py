@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config import LABEL, GuestConfig
 from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
@@ -91,8 +92,17 @@ def supposed_devices(request: StartRequest) -> Devices:
     return Devices(request.directory, disks, backends, _SOME_PORT, request.iso)
 
 
-def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, operation: str) -> Plan:
-    """Every step can be undone; once the last one holds, the guest's supervisor looks after all of it."""
+def start_plan(
+    request: StartRequest,
+    datastore: DatastoreRecord,
+    scene: Scene,
+    operation: str,
+    capabilities: Capabilities | None = None,
+) -> Plan:
+    """Every step can be undone; once the last one holds, the guest's supervisor looks after all of it.
+
+    `capabilities` are what the host has just said of itself; it is asked when it is to run the guest, without them.
+    """
     initiator = scene.initiator(request.host)
     nases = {
         number: scene.nas(datastore_of(request.elsewhere.get(number), datastore, scene)) for number in request.disks
@@ -120,6 +130,7 @@ def start_plan(request: StartRequest, datastore: DatastoreRecord, scene: Scene, 
         operation=operation,
         store=f"{datastore.nas}:{datastore.basename}",
         iso=request.iso,
+        capabilities=capabilities,
     )
     plugged = (GuestPluggedIn(running.host, request.config, running.system_conf),) if request.config.networks else ()
     return Plan(request.verb, str(request.config.name), (*alone, *logins, *plugged, running))

@@ -45,6 +45,8 @@ class GuestRunning:
     """What vm-bhyve would call the datastore's dataset: told to the guest's prestart program."""
     iso: str | None = None
     """What it is installed from: in its drive until the guest reboots."""
+    capabilities: Capabilities | None = None
+    """What the host has just said of itself, if it has."""
     signed: ClassVar[bool] = True
 
     @property
@@ -57,7 +59,7 @@ class GuestRunning:
 
     def make(self) -> None:
         hypervisor = Hypervisor(self.host)
-        capabilities = hypervisor.prepared(self.config)
+        capabilities = hypervisor.prepared(self.config, self.capabilities)
         hypervisor.keep_variables(self.config, self.directory)
         backends = Networks(self.host, self.system_conf).plug_in(self.config)
         devices = Devices(self.directory, self._found_disks(), backends, self._vnc_port())

@@ -17,11 +17,13 @@ from pyvmiscsi.site.guest.access import GuestAccess
 class Judging(GuestAccess):
     """The rules of a start, held against what the host shows now."""
 
-    def _refuse_unstartable(self, request: StartRequest, scene: SiteScene) -> None:
-        """RuleError with everything that keeps the guest from starting on its host."""
-        found = self._problems(request, scene)
+    def _refuse_unstartable(self, request: StartRequest, scene: SiteScene) -> Capabilities:
+        """What its host can do; RuleError with everything that keeps the guest from starting there."""
+        capabilities, around = self._look(request, scene)
+        found = problems(request.config, capabilities, supposed_devices(request), around)
         if found:
             raise RuleError.of_all(f"guest {self.name}", found)
+        return capabilities
 
     def _problems(self, request: StartRequest, scene: SiteScene) -> tuple[Problem, ...]:
         capabilities, around = self._look(request, scene)

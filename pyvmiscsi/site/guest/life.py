@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.errors import HostUnreachableError, NotFoundError
 from pyvmiscsi.operations.pairing import configured_targets
@@ -118,12 +119,14 @@ class Life(Judging):
         return request.host
 
     def _new_start(self, request: StartRequest, scene: SiteScene) -> PlannedOperation:
-        self._refuse_unstartable(request, scene)
+        capabilities = self._refuse_unstartable(request, scene)
         verb, asked = start_intent(str(self.name), request.host, request.iso)
-        return self._planned_start(request, new_intent(verb, str(self.name), asked), scene)
+        return self._planned_start(request, new_intent(verb, str(self.name), asked), scene, capabilities)
 
-    def _planned_start(self, request: StartRequest, intent: Intent, scene: SiteScene) -> PlannedOperation:
-        plan = start_plan(request, self.datastore, scene, intent.id)
+    def _planned_start(
+        self, request: StartRequest, intent: Intent, scene: SiteScene, capabilities: Capabilities | None = None
+    ) -> PlannedOperation:
+        plan = start_plan(request, self.datastore, scene, intent.id, capabilities)
         return PlannedOperation(intent, plan, start_journal(request, self.datastore, scene, intent))
 
     def _start_request(self, host: str, scene: SiteScene, iso: str | None = None) -> StartRequest:
