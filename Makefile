@@ -7,6 +7,7 @@
 #   make crash    every write of every verb meets every kind of bad luck; writes docs/crash-matrix.md
 #   make model    thousands of random lives of a site, with bad luck (SEQUENCES=2000)
 #   make data     stamped blocks through every verb, and through guests made again (CYCLES=200)
+#   make fuzz     parsers are fed what nobody would write (SECONDS=20 each; atheris is installed for it)
 #   make record   record the cassettes again, on the lab
 #   make clean    remove what the others made here
 #
@@ -17,9 +18,10 @@ BIN = .venv/bin
 WORKERS = 2
 SEQUENCES = 2000
 CYCLES = 200
+SECONDS = 20
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=15
 
-.PHONY: help setup demo test check lint format types layers shell bench crash model data record clean
+.PHONY: help setup demo test check lint format types layers shell bench crash model data fuzz record clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -62,6 +64,10 @@ model: setup
 
 data: setup
 	PYVMISCSI_DATA_CYCLES=$(CYCLES) $(PYTEST) --timeout 7200 tests/data
+
+fuzz: setup
+	@$(BIN)/pip install -q 'atheris>=2.3' || { echo 'atheris has no wheel for this Python or system'; exit 1; }
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 record: setup
 	$(BIN)/python -m tests.cassettes.record
