@@ -23,7 +23,7 @@ from pyvmiscsi.site.finding import the_configured_guest
 from pyvmiscsi.site.guest import Guest
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.site.views import View
-from pyvmiscsi.waiting import SystemClock, rest, wait_for
+from pyvmiscsi.waiting import SystemClock, rest
 
 _HOSTS_AT_ONCE = 8
 _STOPS_AT_ONCE = 128
@@ -84,7 +84,8 @@ class Many:
         for name in names:
             if outcomes:
                 self._rest(self._order_on(outcomes[-1].host).delay)
-            outcomes.append(self._started(name, partial(find, name), host))
+            begun = self._begun(name, partial(find, name), host)
+            outcomes.append(begun if isinstance(begun, OutcomeView) else self._failed(name, host, begun))
         return tuple(outcomes)
 
     def stop(
@@ -126,20 +127,28 @@ class Many:
         return tuple(AutostartView(host, number, guest, guest in runs) for number, guest in enumerate(order.guests, 1))
 
     def _start_listed(self, host: str, end: float) -> list[OutcomeView]:
-        order = autostart_of(self.connections.host(host))
-        places = self._configured_on(host) if order.guests else {}
-        outcomes: list[OutcomeView] = []
-        begun = False
-        for one in self._listed(host, order):
-            if one.running:
-                outcomes.append(self._tell(OutcomeView(one.guest, host, "running")))
-                continue
-            if begun:
-                self._rest(order.delay)
-            find = partial(the_configured_guest, one.guest, places.get(one.guest, ()), self.places)
-            outcomes.append(self._started(one.guest, find, host, end))
-            begun = True
-        return outcomes
+        """In rounds: what may pass is tried again in the next, so that no guest waits for another's nas."""
+        order = self._order_until(host, end)
+        listed = self._listed(host, order)
+        outcomes = {one.guest: self._tell(OutcomeView(one.guest, host, "running")) for one in listed if one.running}
+        waiting = [one.guest for one in listed if not one.running]
+        begun: OutcomeView | PyvmiscsiError | None = None
+        while waiting:
+            there = self._configured_on(host)
+            for name in waiting:
+                if isinstance(begun, OutcomeView):
+                    self._rest(order.delay)
+                find = partial(the_configured_guest, name, there.get(name, ()), self.places)
+                begun = self._begun(name, find, host)
+                if isinstance(begun, OutcomeView):
+                    outcomes[name] = begun
+                # where nobody has a configuration, the config path is not mounted yet
+                elif (there and not _may_pass(begun)) or self.clock.now() >= end:
+                    outcomes[name] = self._failed(name, host, begun)
+            waiting = [name for name in waiting if name not in outcomes]
+            if waiting:
+                self._rest(_NEXT_TRY)
+        return [outcomes[name] for name in order.guests]
 
     def _stop_on(self, host: str, deadline: float, *, force: bool, at_once: bool) -> list[OutcomeView]:
         known = Hypervisor(self.connections.host(host)).guests()
@@ -178,22 +187,16 @@ class Many:
 
     # one guest
 
-    def _started(self, name: str, find: Callable[[], Guest], host: str | None, end: float = 0.0) -> OutcomeView:
-        def attempt() -> OutcomeView | None:
-            self._stop_if_asked()
-            try:
-                where = find().start(host, self.run)
-            except InterruptedOperation:
-                raise
-            except PyvmiscsiError as error:
-                if _may_pass(error) and self.clock.now() < end:
-                    return None
-                return self._failed(name, host, error)
-            return self._tell(OutcomeView(name, where, "started"))
-
-        left = max(0.0, end - self.clock.now())
-        pauses = itertools.repeat(_NEXT_TRY)
-        return wait_for(attempt, what=name, deadline=left + _NEXT_TRY, clock=self.clock, pauses=pauses)
+    def _begun(self, name: str, find: Callable[[], Guest], host: str | None) -> OutcomeView | PyvmiscsiError:
+        """That it was started, or why not; of a failure nobody is told yet."""
+        self._stop_if_asked()
+        try:
+            where = find().start(host, self.run)
+        except InterruptedOperation:
+            raise
+        except PyvmiscsiError as error:
+            return error
+        return self._tell(OutcomeView(name, where, "started"))
 
     def _stopped(self, name: str, host: str | None, stop: Callable[[str], None]) -> OutcomeView:
         try:
@@ -225,6 +228,16 @@ class Many:
             self.connections.warn(f"{error}: the order of guests on {host} is not known")
             return Autostart()
 
+    def _order_until(self, host: str, end: float) -> Autostart:
+        """The same for who must know it; a host that does not answer is asked again until then."""
+        while True:
+            try:
+                return autostart_of(self.connections.host(host))
+            except PyvmiscsiError as error:
+                if not _may_pass(error) or self.clock.now() >= end:
+                    raise
+            self._rest(_NEXT_TRY)
+
     def _configured_on(self, host: str) -> dict[str, list[Datastore]]:
         """Where a guest of this name may be at home, as the host's config paths tell."""
         sharing = [place for place in self.places if host in (place.record.hosts or self.connections.record.hosts)]
@@ -255,6 +268,6 @@ def _guest_to_stop(name: str, places: Sequence[Datastore]) -> Guest:
 
 def _may_pass(error: PyvmiscsiError) -> bool:
     """Whether it is no fault of the guest's, and may be gone in a minute: a nas that boots, say."""
-    return (isinstance(error, (NasError, HostError)) and error.retry) or (
-        isinstance(error, LoginError) and not error.permanent
-    )
+    if isinstance(error, LoginError):
+        return not error.permanent
+    return isinstance(error, (NasError, HostError)) and error.retry

@@ -13,7 +13,7 @@ from pyvmiscsi.errors import HostUnreachableError, InterruptedOperation, NasUnre
 from pyvmiscsi.model import HostRecord, NasRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host, Nas
-from pyvmiscsi.site import Site
+from pyvmiscsi.site import Guest, Site
 from pyvmiscsi.site.many import Many, OutcomeView
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.waiting import wait_for
@@ -154,6 +154,44 @@ def test_but_no_longer_than_was_asked_and_every_guest_is_told_of(world: MemoryWo
     outcomes = watched.many.start_all(["hv1"], patience=60)
     assert [(one.outcome, one.code) for one in outcomes] == [("failed", "nas-unreachable")] * 2
     assert clock.now() < 100
+
+
+def test_nobody_waits_for_a_nas_that_is_another_guests(world: MemoryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists(world, "hv1", "db1 web1", delay="0")
+    watched, start = Watched(world.site(), FakeClock(0.0)), Guest.start
+
+    def late(guest: Guest, host: str | None = None, run: Run | None = None) -> str:
+        if str(guest.name) == "db1" and watched.clock.now() < 50:
+            raise NasUnreachableError("nas nas2: no answer")
+        return start(guest, host, run)
+
+    monkeypatch.setattr(Guest, "start", late)
+    outcomes = watched.many.start_all(["hv1"], patience=300)
+    assert [one.guest for one in watched.told] == ["web1", "db1"]
+    assert [one.guest for one in outcomes] == ["db1", "web1"]
+
+
+@pytest.mark.parametrize(("patience", "outcome"), [(300, "started"), (0, "failed")])
+def test_a_config_path_that_is_mounted_later_is_waited_for_if_asked(
+    world: MemoryWorld, patience: float, outcome: str
+) -> None:
+    lists(world, "hv1", "db1 web1", delay="0")
+    files, directories = dict(world.shared.files), set(world.shared.directories)
+
+    class Mounting(FakeClock):
+        """Somebody mounts it in the meantime."""
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.now() > 40:
+                world.shared.files |= files
+                world.shared.directories |= directories
+
+    world.shared.files.clear()
+    world.shared.directories.clear()
+    watched = Watched(world.site(), Mounting(0.0))
+    outcomes = watched.many.start_all(["hv1"], patience=patience)
+    assert [one.outcome for one in outcomes] == [outcome] * 2
 
 
 def test_a_mistake_in_rc_conf_is_told_and_other_hosts_go_on(world: MemoryWorld) -> None:
