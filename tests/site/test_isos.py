@@ -211,7 +211,7 @@ def test_one_that_is_let_go_of_is_gone_with_what_was_on_its_way(isos: Isos, stor
 def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(
     isos: Isos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lockf = '/usr/bin/lockf -k -s -t 10 "$1.lock" '  # FreeBSD's alone
+    lockf = "/usr/bin/lockf -k -s -t 10 /var/run/pyvmiscsi.system_conf.lock "  # FreeBSD's alone
     assert lockf in system_conf.REPLACE
     monkeypatch.setattr(system_conf, "REPLACE", system_conf.REPLACE.replace(lockf, ""))
     shelf = tmp_path / "shelf"
