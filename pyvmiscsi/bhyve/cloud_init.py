@@ -77,7 +77,8 @@ def check_user_data(text: str, where: str) -> None:
     if first.strip() == "## template: jinja":
         return  # it becomes YAML only in the guest
     if first.strip() == "#cloud-config":
-        _mapping(rest, where, starts_at=2)
+        if _loaded(rest, where, starts_at=2) is not None:  # nothing but comments, perhaps
+            _mapping(rest, where, starts_at=2)
     elif first.strip() == "#cloud-config-archive":
         if not isinstance(_loaded(rest, where, starts_at=2), list):
             raise InputError(f"{where}: a cloud-config-archive is a YAML list")

@@ -37,19 +37,22 @@ for directory do
 done
 """
 
-_SIZE = """# how much of an installation medium is there
-[ -f "$1" ] || { echo 0; exit 0; }
-/usr/bin/wc -c <"$1"
+# Some wc(1) read all of a file to count it.
+_SIZE_OF = """size_of() { /bin/ls -ln "$1" | /usr/bin/awk '{ print $5 }'; }
+"""
+
+_SIZE = f"""# how much of an installation medium is there
+{_SIZE_OF}
+if [ -f "$1" ]; then size_of "$1"; else echo 0; fi
 """
 
 # $1 path, $2 the size it has, $3 the length of what comes. What a broken connection left of it stays, and is counted.
 _APPEND = f"""# append to an installation medium
+{_SIZE_OF}
 [ -f "$1" ] || : >"$1" || exit 1
-there=$(/usr/bin/wc -c <"$1") || exit 1
-[ "$there" -eq "$2" ] || exit {_BUSY}
+[ "$(size_of "$1")" -eq "$2" ] || exit {_BUSY}
 /bin/cat >>"$1" || exit 1
-there=$(/usr/bin/wc -c <"$1")
-[ "$there" -eq $(($2 + $3)) ] || exit {_BUSY}
+[ "$(size_of "$1")" -eq $(($2 + $3)) ] || exit {_BUSY}
 """
 
 # A name that is taken stays its file's: link(2) fails then, over NFS too.

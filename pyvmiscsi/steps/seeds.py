@@ -47,10 +47,13 @@ class Seed:
         image = self.host.read_file(self.path)
         return None if image is None else read_seed(image, f"{self.path} on {self.host.name}")
 
-    def sources(self) -> dict[str, bytes]:
-        """What it is made of; of a guest that has a CD alone, what is on that."""
+    def content(self) -> dict[str, bytes]:
+        """What is on the CD; without one, what it is to be made of, as vm-bhyve does at the next start."""
+        files = self.files()
+        if files is not None:
+            return files
         read = {name: self.host.read_file(f"{self._source_directory}/{name}") for name in FILES}
-        return {name: data for name, data in read.items() if data is not None} or self.files() or {}
+        return {name: data for name, data in read.items() if data is not None}
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """The sources first: what is on the CD is always among them."""
@@ -130,7 +133,7 @@ class SeedCopied:
         return found is not None
 
     def make(self) -> None:
-        files = self.source.sources()
+        files = self.source.content()
         if META_DATA not in files:
             raise NotFoundError(f"{self.source.path}: not on {self.source.host.name}")
         self.seed.write(_named(_with_macs(files, self.macs), *self.names, instance=self.instance))
@@ -153,8 +156,8 @@ class SeedNamed:
         return f"cloud-init data {self.seed.path} for {self.new}"
 
     def holds(self) -> bool:
-        files = self.seed.sources()
-        return bool(files) and files == self.seed.files() == _named(files, self.old, self.new)
+        files = self.seed.files()
+        return files is not None and files == _named(files, self.old, self.new)
 
     def make(self) -> None:
         self._name(self.old, self.new)
@@ -163,7 +166,7 @@ class SeedNamed:
         self._name(self.new, self.old)
 
     def _name(self, before: str, after: str) -> None:
-        files = self.seed.sources()
+        files = self.seed.content()
         if files:
             self.seed.write(_named(files, before, after))
 
@@ -193,7 +196,7 @@ class SeedChanged:
         """What it had before is nowhere else."""
 
     def _wanted(self) -> dict[str, bytes]:
-        had, given = self.seed.sources(), self.given.files(self.uuid, self.guest)
+        had, given = self.seed.content(), self.given.files(self.uuid, self.guest)
         if META_DATA not in had:
             return given
         changes: dict[str, object] = {INSTANCE: self.instance} if self.instance else {}
@@ -237,7 +240,7 @@ def _with_macs(files: Mapping[str, bytes], macs: Mapping[str, str]) -> dict[str,
 
 def _remove_own(seed: Seed, instance: str) -> None:
     """Nothing of a guest that took the place meanwhile."""
-    found = seed.sources()
+    found = seed.content()
     if not found or _instance_of(found) == instance:
         seed.remove()
 

@@ -68,6 +68,8 @@ def test_the_usual_user_data_are_vm_bhyves() -> None:
     "text",
     [
         "#cloud-config\nusers: []\n",
+        "#cloud-config\n",
+        "#cloud-config\n# nothing yet\n",
         "#!/bin/sh\necho hello\n",
         "## template: jinja\n#cloud-config\nfoo: {{ bar }}\n",
         "#include\nhttps://example.net/user-data\n",
@@ -85,7 +87,6 @@ def test_every_kind_of_user_data_is_taken(text: str) -> None:
         ("users: []\n", "would pass it over"),
         ("", "would pass it over"),
         ("#cloud-config\n- a\n", "not a YAML mapping"),
-        ("#cloud-config\n", "not a YAML mapping"),
         ("#cloud-config\nusers:\n  - name: me\n   passwd: secret\n", "line 4, column 4: not YAML"),
         ("#cloud-config\npasswd: *secret\n", "line 2, column 9: not YAML"),
         ("#cloud-config\npasswd: !secret x\n", "line 2, column 9: not YAML"),
