@@ -66,7 +66,7 @@ def _kept(bars: Sequence[Bar], costs: Mapping[str, Sequence[Cost]]) -> Iterator[
 
 
 def _tables(place: Path, mib: int) -> Iterator[Table]:
-    full, sparse, small = place / "full.raw", place / "sparse.raw", place / "small.raw"
+    full, sparse, dense, small = (place / f"{name}.raw" for name in ("full", "sparse", "dense", "small"))
     _write(full, mib, mib)
     size = mib * MIB
     yield Table(
@@ -142,6 +142,9 @@ def _tables(place: Path, mib: int) -> Iterator[Table]:
         (Bar(OURS, BEST, 0.95),),
     )
     yield _packed("zstd -q -k", sparse, title, data, 1.5)
+    data, whole = mib * 700 // 1024, mib
+    _write(dense, data, whole)
+    yield _packed("zstd -q -k", dense, f"{whole} MiB with {data} MiB of data", data, 1.5)
     data, whole = mib * 300 // 1024, mib
     _write(small, data, whole)
     for command, least in (("gzip -1 -k", 1.5), ("xz -1 -T2 -k", 1.05)):

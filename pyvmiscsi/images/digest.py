@@ -28,6 +28,8 @@ class DiskHash:
     """
 
     def __init__(self) -> None:
+        self.length = 0
+        """How many bytes of disk there were."""
         self._whole = hashlib.sha256()
         self._part = hashlib.sha256()
         self._room = _PART
@@ -37,6 +39,7 @@ class DiskHash:
 
     def add(self, piece: Piece) -> None:
         """The next piece."""
+        self.length += len(piece)
         if isinstance(piece, Zeros):
             self._add_zeros(piece.length)
             return

@@ -13,15 +13,14 @@ from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
 from pyvmiscsi.images import qemu
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import DiskHash
+from pyvmiscsi.images.digest import DiskHash, hashed_by
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.packing import packed
-from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.images.qcow2 import QCOW2_NODE
 from pyvmiscsi.plan.step import Progress, silent
 
 PIECE = 512 * 1024
-_DEPTH = 8
+_AHEAD = 8
 _LOOK_SECONDS = 1.0
 
 
@@ -44,19 +43,11 @@ def save(content: Content, path: Path, kind: Format, *, replace: bool = False, p
     """
     if not replace and path.exists():
         raise _taken(path)
-    digest, length = DiskHash(), 0
-
-    def hashed() -> Iterator[Piece]:
-        nonlocal length
-        for piece in content.pieces(PIECE):
-            known = Zeros(len(piece)) if not isinstance(piece, Zeros) and is_zero(piece) else piece
-            digest.add(known)
-            length += len(known)
-            yield known
-
-    with _in_place(path, replace=replace) as part, Ahead(hashed(), depth=_DEPTH) as ahead:
+    digest = DiskHash()
+    pieces = hashed_by(digest, content.pieces(PIECE))
+    with _in_place(path, replace=replace) as part, Ahead(pieces, depth=_AHEAD) as ahead:
         file_sha256 = _write(part, _watched(ahead, content, progress), kind, content.length)
-    return Saved(Written(length, digest.hexdigest()), file_sha256)
+    return Saved(Written(digest.length, digest.hexdigest()), file_sha256)
 
 
 def part_of(path: Path) -> Path:
