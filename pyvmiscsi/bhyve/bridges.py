@@ -10,7 +10,7 @@ have it, and from 13.2 on are given it; a member's cannot be changed. So every p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pyvmiscsi.bhyve.interfaces_text import Interface, Interfaces, has_address
@@ -144,11 +144,13 @@ def to_unmake(switch: Switch, seen: Interfaces, host: str) -> tuple[Command, ...
     return tuple(commands)
 
 
-def render(commands: Iterable[Command], bridge: Interface | None) -> str:
-    """A sh script that runs them until one fails. It stops with `BUSY` when another member has joined meanwhile."""
+def render(commands: tuple[Command, ...], bridge: Interface | None) -> str:
+    """A sh script that runs them until one fails; where the bridge goes, only if it has no new member, else `BUSY`."""
     lines = ["# change the bridge of a switch"]
     if bridge is not None:
         lines.append(f"bridge={quote(bridge.name)}")
+        if (_IFCONFIG, _BRIDGE, "destroy") in commands:
+            lines += _refusing_newcomers(bridge)
     for command in commands:
         words = " ".join(f'"{word}"' if word == _BRIDGE else quote(word) for word in command)
         if command[1:3] == ("bridge", "create"):
@@ -156,17 +158,16 @@ def render(commands: Iterable[Command], bridge: Interface | None) -> str:
         elif command[0] == _ROUTE:
             lines.append(f"{words} || :")  # as vm-bhyve: it may be there, or gone, already
         else:
-            if command[-1] == "destroy" and command[1] == _BRIDGE:
-                lines += _still_empty(bridge)
             lines.append(f"{words} >/dev/null || exit 71")
     return "\n".join(lines) + "\n"
 
 
-def _still_empty(bridge: Interface | None) -> Iterator[str]:
-    """Nobody joined since it was looked at: a guest that is started in this very second, say."""
-    known = " ".join(bridge.members) if bridge else ""
+def _refusing_newcomers(bridge: Interface) -> Iterator[str]:
+    """Nobody has joined since it was looked at: a guest that is started in this very second, say."""
+    known = " ".join((*bridge.members, *bridge.spans))
+    yield f"known={quote(f' {known} ')}"
     yield f'for member in $({_IFCONFIG} "$bridge" | /usr/bin/awk \'$1 == "member:" {{ print $2 }}\'); do'
-    yield f'    case {quote(f" {known} ")} in *" $member "*) ;; *) exit {BUSY} ;; esac'
+    yield f'    case $known in *" $member "*) ;; *) exit {BUSY} ;; esac'
     yield "done"
 
 

@@ -90,7 +90,10 @@ class Switches:
         return found
 
     def create(self, switch: Switch, run: Run | None = None) -> None:
-        """Make a switch; the same one again is no error. AlreadyExistsError when there is another of its name."""
+        """Make a switch; the same one again mends it where it is not as it should be.
+
+        AlreadyExistsError when there is another of its name, ConflictError when a host has such a bridge already.
+        """
         self._carry_out(self._to_create(switch), run)
 
     def preview_create(self, switch: Switch) -> Preview:
@@ -119,7 +122,7 @@ class Switches:
             raise AlreadyExistsError(
                 f"switch {switch.name}: exists already, and is another", hint=f"pyvmiscsi switch info {switch.name}"
             )
-        return SwitchRequest(switch.name, None, switch)
+        return SwitchRequest(switch.name, found, switch)
 
     def _to_change(self, name: str, edit: Edit) -> SwitchRequest:
         before = self._get(name)

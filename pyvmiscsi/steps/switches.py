@@ -110,7 +110,19 @@ class SwitchOnHost:
 def _commands(before: Switch | None, after: Switch | None, seen: Interfaces, host: str) -> tuple[Command, ...]:
     if after is None:
         return bridges.to_unmake(before, seen, host) if before else ()
+    if before is None and bridges.is_made(after, seen):
+        _refuse_another(after, seen, host)
     return bridges.to_change(before or after, after, seen, host)
+
+
+def _refuse_another(switch: Switch, seen: Interfaces, host: str) -> None:
+    """A bridge that is there and that the file does not name is somebody's: it is taken as it is, or not at all."""
+    different = [] if switch.kind == "manual" else bridges.differences(switch, seen)
+    if different:
+        raise ConflictError(
+            f"switch {switch.name}: {host} has its bridge already, {', '.join(different)}",
+            hint="create the switch as its bridge is, and change it then",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import replace
 from typing import Any
@@ -186,8 +187,10 @@ def test_a_switch_in_use_is_not_taken_away() -> None:
 def test_a_script_is_one_that_a_shell_reads() -> None:
     made = render(to_make(replace(LAN, vlan=7), seen(), "hv1"), None)
     gone = render(to_unmake(LAN, seen(bridge(LAN, members=("em0",))), "hv1"), bridge(LAN, members=("em0",)))
+    shellcheck = shutil.which("shellcheck")
+    assert shellcheck, "install shellcheck"
     for script in (made, gone):
-        subprocess.run(["/bin/sh", "-n"], input=script.encode(), check=True)
+        subprocess.run([shellcheck, "-s", "sh", "-"], input=script.encode(), check=True)
     assert "bridge=$(/sbin/ifconfig bridge create name vm-lan group vm-switch up) || exit 71" in made
     assert gone.splitlines()[1] == "bridge=vm-lan"
 

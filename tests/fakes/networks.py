@@ -93,8 +93,9 @@ class NetworkHost(FakeHost):
                 if status:
                     return Reply(stderr=said.encode(), status=71)
                 names[match["name"]] = said.strip()
-            elif line.startswith("bridge="):
-                names["bridge"] = shlex.split(line)[0].partition("=")[2]
+            elif line.startswith(("bridge=", "known=")):
+                name, _, value = shlex.split(line)[0].partition("=")
+                names[name] = value
             else:
                 self.hook(f"before: {line}")
                 words = shlex.split(line.removesuffix(" >/dev/null || exit 71").removesuffix(" || :"))

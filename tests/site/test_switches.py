@@ -225,6 +225,34 @@ def test_another_of_the_same_name_is_refused_and_the_same_again_is_not(world: Wo
     assert after(world) == before
 
 
+def test_a_bridge_that_somebody_has_made_is_taken_as_it_is_or_not_at_all(world: World) -> None:
+    words = ("bridge", "create", "name", "vm-lan", "group", "vm-switch", "up")
+    world.hosts["hv2"].ifconfig(*words)
+    world.hosts["hv2"].ifconfig("vm-lan", "group", Switch("lan").group)
+    before = after(world)
+    with pytest.raises(ConflictError, match="hv2 has its bridge already, without vtnet1"):
+        world.switches().create(Switch("lan", ports=("vtnet1",)))
+    assert after(world) == before
+    world.switches().create(Switch("lan"))
+    assert world.states() == ["ready", "ready"]
+
+
+def test_a_switch_that_cannot_be_mended_everywhere_is_not_taken_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.switches().create(LAN)
+    for host in world.hosts.values():
+        host.ifconfig("vm-lan", "deletem", "vtnet1.10")
+
+    def busy(*_: str) -> None:
+        raise OSError(errno.EBUSY, "Device busy")
+
+    monkeypatch.setattr(world.hosts["hv2"].kernel.interfaces, "add_member", busy)
+    with pytest.raises(CommandError, match="Device busy"):
+        world.switches().create(LAN)
+    assert world.states() == ["ready", "without vtnet1.10"]
+
+
 def test_two_who_change_one_file_at_once_lose_nothing(world: World) -> None:
     """Somebody else's switch is written between the look at the file and its exchange."""
     told: list[str] = []
