@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.loader import U_BOOT
 from pyvmiscsi.errors import HostError
 from pyvmiscsi.units import Size
 
@@ -22,7 +21,7 @@ echo "racct=$(/sbin/sysctl -n kern.racct.enable 2>/dev/null)"
 for module in vmm nmdm if_bridge if_tuntap; do
     /sbin/kldstat -q -m "$module" && echo "module=$module"
 done
-for rom in {FIRMWARE_DIRECTORY}/*.fd {U_BOOT}; do
+for rom in {FIRMWARE_DIRECTORY}/*.fd; do
     [ -f "$rom" ] && echo "firmware=$rom"
 done
 [ "$1" = yes ] || [ "$machine" != amd64 ] || exit 0
@@ -47,7 +46,7 @@ class Capabilities:
     """`hw.vmm.maxcpu`; before 14.0 there is no such variable, and 16 is the limit."""
     modules: frozenset[str] = frozenset()
     firmware: frozenset[str] = frozenset()
-    """Paths of the firmware files the host has."""
+    """Paths of the UEFI firmware files the host has."""
     limits_processes: bool = True
     """`kern.racct.enable`: whether rctl(8) holds anything to its limits."""
     options: frozenset[str] = frozenset()

@@ -64,7 +64,7 @@ class Emulated:
 
 
 def emulated(guest: GuestConfig, devices: Devices, machine: str = "amd64") -> tuple[Emulated, ...]:
-    """Every PCI device of the guest, in the order vm-bhyve 1.6 and later name them."""
+    """Every PCI device of the guest, in the order vm-bhyve 1.7 names them; `machine` is the host's (`uname -m`)."""
     slots = guest.layout()
     found: list[Emulated] = []
     if not guest.hostbridge.startswith("no"):

@@ -61,7 +61,7 @@ def vars_file(guest: GuestConfig, directory: str) -> str | None:
 
 
 def loader_argv(guest: GuestConfig, devices: Devices, uuid: UUID, *, installed: bool = False) -> tuple[str, ...] | None:
-    """The command to run before every start of bhyve, as vm-bhyve 1.6 and later give it; None for UEFI guests.
+    """The command to run before every start of bhyve, as vm-bhyve 1.7 gives it; None for UEFI guests.
 
     It gets the same memory size as bhyve does, and reads the first disk from the host. `installed` is for the reboots
     of a guest that was started from a medium: the commands for its disk have a file of their own then.

@@ -34,9 +34,11 @@ class Settings:
     before: tuple[Setting, ...]
     """What the guest's `bhyve_options` may override."""
     after: tuple[Setting, ...]
+    """What they may not."""
     medium: tuple[Setting, ...]
     """The installation medium, which is gone after the first reboot: no file says it."""
     ports: tuple[Setting, ...]
+    """The serial ports, which `bhyve_options` may not override either."""
 
     def in_file(self) -> tuple[Setting, ...]:
         """What a configuration file says."""

@@ -1,6 +1,6 @@
 """Where each emulated device sits on the guest's PCI buses.
 
-Without pins the places are those vm-bhyve 1.6 and later give (freebsd.md 5.3), so an adopted guest sees nothing move.
+Without pins the places are those vm-bhyve 1.7 gives (freebsd.md 5.3), so an adopted guest sees nothing move.
 With pins, the keys `diskN_slot`, `networkN_slot`, … that vm-bhyve ignores, a device stays where it was written down and
 a new one takes the next free place: adding a disk does not rename the guest's network interface.
 """

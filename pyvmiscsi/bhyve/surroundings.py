@@ -19,7 +19,7 @@ from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from pyvmiscsi.units import Size
 
-_FIRMWARE = "install the package edk2-bhyve there"
+_FIRMWARE_PACKAGES = {"amd64": "edk2-bhyve", "arm64": "u-boot-bhyve-arm64"}
 
 SECTORS = """
 BEGIN { count = split(wanted, names, " "); for (i = 1; i <= count; i++) is_wanted[names[i]] = 1 }
@@ -86,7 +86,9 @@ def needed_files(guest: GuestConfig, devices: Devices, machine: str = "amd64") -
     """Everything the guest needs on its host but its LUNs, which are there only while they are attached."""
     rom = bootrom(guest, devices.directory, machine)
     if rom is not None:
-        remedy = "put the firmware there, or set loader=uefi" if guest.loader is Loader.UEFI_CUSTOM else _FIRMWARE
+        remedy = f"install the package {_FIRMWARE_PACKAGES.get(machine, 'edk2-bhyve')} there"
+        if guest.loader is Loader.UEFI_CUSTOM:
+            remedy = "put the firmware there, or set loader=uefi"
         yield NeededFile("loader", rom, remedy)
     if guest.loader is Loader.GRUB:
         yield NeededFile("loader", GRUB_BHYVE, "install the package grub2-bhyve there")

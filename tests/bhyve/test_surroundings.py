@@ -120,3 +120,11 @@ def test_a_guest_of_each_loader_needs_its_program_or_its_firmware() -> None:
     assert needs("uefi-custom") == ["/vmconfig/.config/BHYVE_UEFI.fd"]
     assert needs("grub") == ["/usr/local/sbin/grub-bhyve"]
     assert needs("bhyveload") == ["/usr/sbin/bhyveload"]
+
+
+def test_firmware_that_is_missing_comes_in_the_package_of_the_hosts_machine() -> None:
+    (on_arm64,) = needed_files(web1(), Devices("/vmconfig/web1"), "arm64")
+    assert on_arm64.path.endswith("/u-boot-bhyve-arm64/u-boot.bin")
+    assert "u-boot-bhyve-arm64" in on_arm64.remedy
+    (on_amd64,) = needed_files(web1(), Devices("/vmconfig/web1"))
+    assert "edk2-bhyve" in on_amd64.remedy
