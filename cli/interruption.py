@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run_of(invocation: Invocation) -> Iterator[Run]:
     """Its steps are told, and those that copy data show how far they are.
 
-    The first Ctrl-C is honoured between two steps, or in the middle of one that copies data.
+    The first Ctrl-C is honoured between two steps, or in the middle of one that copies data or waits for a guest.
     """
     from pyvmiscsi.plan.events import Event, Phase
     from pyvmiscsi.site.running import Run

@@ -6,6 +6,8 @@ Everything is asked by short sh scripts over a `Host`; reading the answers is `h
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyvmiscsi.bhyve import capabilities, hypervisor_text
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig, Loader
@@ -22,7 +24,7 @@ from pyvmiscsi.bhyve.supervisor import (
     render_supervisor,
     vm_bhyve_pattern,
 )
-from pyvmiscsi.errors import DeadlineError, GuestError, NotFoundError
+from pyvmiscsi.errors import DeadlineError, GuestError, InterruptedOperation, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Clock, Host
 from pyvmiscsi.secrets import Secret
@@ -218,13 +220,18 @@ class Hypervisor:
         """End the guest now: no clean shutdown. When a session is lost its supervisor takes the disks away first."""
         self._signal(guest, "USR1")
 
-    def wait_stopped(self, guest: GuestName, *, deadline: float) -> GuestOnHost:
+    def wait_stopped(
+        self, guest: GuestName, *, deadline: float, interrupted: Callable[[], bool] = lambda: False
+    ) -> GuestOnHost:
         """The guest once nothing of it is left; its `status` says how it ended. DeadlineError when it still runs.
 
-        A virtual machine without bhyve and without supervisor is nobody's any more, and destroyed.
+        A virtual machine without bhyve and without supervisor is nobody's any more, and destroyed. InterruptedOperation
+        when somebody asks to wait no longer.
         """
 
         def gone() -> GuestOnHost | None:
+            if interrupted():
+                raise InterruptedOperation(f"guest {guest}: nobody waits for its end any more", hint="it may come yet")
             found = self.guest(guest)
             if found.has_vm and not found.is_running and not found.is_supervised:
                 self._host.script(_DESTROY, str(guest))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
-from pyvmiscsi.errors import DeadlineError, GuestError, SessionLostError
+from pyvmiscsi.errors import DeadlineError, GuestError, InterruptedOperation, SessionLostError
 from pyvmiscsi.names import GuestName, Iqn
+from pyvmiscsi.plan.step import Watch, never
 from pyvmiscsi.ports import Initiator
 from pyvmiscsi.waiting import wait_for
 
 _AT_ONCE = 60.0
 """Seconds for a guest that was reset to run again: its loader and its prestart program may take some."""
+_STILL_WANTED = "it comes back when it powers off, unless it is stopped before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,15 @@ class NextRun:
             raise GuestError(f"guest {self.guest}: it did not come back: {status.reason}", hint="vm start starts it")
         return found.has_vm and found.process not in (None, self.before.process)
 
-    def wait(self, deadline: float) -> None:
-        """Return once it has begun; DeadlineError when that takes longer."""
-        wait_for(self.has_begun, what=f"guest {self.guest} running again", deadline=deadline)
+    def wait(self, deadline: float, interrupted: Callable[[], bool] = never) -> None:
+        """Return once it has begun; DeadlineError when that takes longer, InterruptedOperation when nobody waits."""
+
+        def look() -> bool:
+            if interrupted():
+                raise InterruptedOperation(f"guest {self.guest}: nobody waits for it any more", hint=_STILL_WANTED)
+            return self.has_begun()
+
+        wait_for(look, what=f"guest {self.guest} running again", deadline=deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,15 @@ class GuestRestarted:
     run: NextRun
     directory: str
     deadline: float
+    watch: Watch = field(default_factory=Watch)
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
         return f"guest {self.run.guest} restarted"
+
+    def watched(self, watch: Watch) -> Self:
+        return replace(self, watch=watch)
 
     def holds(self) -> bool:
         return self.run.has_begun()
@@ -57,12 +70,9 @@ class GuestRestarted:
         guest = self.run.guest
         self.run.hypervisor.keeper(guest, self.directory).ask_to_restart()
         try:
-            self.run.wait(self.deadline)
+            self.run.wait(self.deadline, self.watch.interrupted)
         except DeadlineError as late:
-            late.hint = (
-                "it comes back when it powers off, unless it is stopped before; "
-                f"pyvmiscsi vm reset {guest} does not wait for it"
-            )
+            late.hint = f"{_STILL_WANTED}; pyvmiscsi vm reset {guest} does not wait for it"
             raise
 
     def undo(self) -> None:

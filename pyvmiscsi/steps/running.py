@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from pyvmiscsi.bhyve.argv import bhyve_argv
 from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
@@ -21,6 +21,7 @@ from pyvmiscsi.bhyve.vnc import free_vnc_port
 from pyvmiscsi.errors import BusyError, DeadlineError, NotFoundError, ProofError, UnsupportedError
 from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import GuestName
+from pyvmiscsi.plan.step import Watch
 from pyvmiscsi.ports import Host, Initiator
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import SECTOR
@@ -182,11 +183,15 @@ class GuestStopped:
     guest: GuestName
     deadline: float | None
     force: bool
+    watch: Watch = field(default_factory=Watch)
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
         return f"guest {self.guest} stopped"
+
+    def watched(self, watch: Watch) -> Self:
+        return replace(self, watch=watch)
 
     def holds(self) -> bool:
         return self.hypervisor.guest(self.guest).is_gone
@@ -206,7 +211,7 @@ class GuestStopped:
         """Whether it powered off by itself; DeadlineError when it did not and is not to be made to."""
         self.hypervisor.ask_to_stop(self.guest)
         try:
-            self.hypervisor.wait_stopped(self.guest, deadline=deadline)
+            self.hypervisor.wait_stopped(self.guest, deadline=deadline, interrupted=self.watch.interrupted)
         except DeadlineError:
             if not self.force:
                 raise

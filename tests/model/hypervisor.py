@@ -242,8 +242,10 @@ class MemoryHost(FakeHost):
             self.files[f"{RUN}/{guest}/status"] = f"state=running\noperation={running.operation}\n".encode()
         return Reply()
 
-    def _signal(self, _supervisor: str, _signal: str, _pattern: str, guest: str, run: str) -> Reply:
-        """Every guest here hears its power button; its supervisor takes away all that its start brought."""
+    def _signal(self, _supervisor: str, signal: str, _pattern: str, guest: str, run: str) -> Reply:
+        """A guest that hears its power button ends, and its supervisor takes away all that its start brought."""
+        if signal == "TERM" and guest in self.deaf & self.running.keys():
+            return Reply()
         running = self.running.pop(guest, None)
         if running is None:
             return Reply(status=66)

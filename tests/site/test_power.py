@@ -12,6 +12,7 @@ from pyvmiscsi.errors import (
     DeadlineError,
     GuestError,
     HostUnreachableError,
+    InterruptedOperation,
     NasUnreachableError,
     NotFoundError,
     SessionLostError,
@@ -19,6 +20,7 @@ from pyvmiscsi.errors import (
 from pyvmiscsi.model import NasRecord, SessionState
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.site import Guest, Site
+from pyvmiscsi.site.running import Run
 from tests.model.initiator import MemoryInitiator
 from tests.model.luck import Kind, Luck, Mishap
 from tests.model.worlds import MemoryWorld
@@ -93,6 +95,24 @@ def test_one_that_does_not_hear_its_button_goes_on_and_it_is_said_what_becomes_o
     assert "vm reset web1" in caught.value.hint
     assert guest.info().state == "Running"
     assert guest.reset() == "hv2"
+
+
+@pytest.mark.parametrize(("press", "hint"), [(Guest.restart, "it comes back when"), (Guest.stop, "it may come yet")])
+def test_nobody_needs_to_wait_for_it_to_the_end(
+    world: MemoryWorld, guest: Guest, press: Callable[..., object], hint: str
+) -> None:
+    world.hosts["hv2"].deaf.add("web1")
+    asked: list[None] = []
+
+    def interrupted() -> bool:
+        """From the third question on: before the step, and once in its middle, nobody has asked to stop."""
+        asked.append(None)
+        return len(asked) > 2
+
+    with pytest.raises(InterruptedOperation, match="nobody waits") as caught:
+        press(guest, deadline=3600.0, run=Run(interrupted=interrupted))
+    assert hint in caught.value.hint
+    assert guest.info().state == "Running"
 
 
 @pytest.mark.parametrize("press", [Guest.restart, Guest.reset])
