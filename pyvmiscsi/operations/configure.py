@@ -1,6 +1,6 @@
 """Configure: a guest's configuration, changed by key or in an editor. Pure.
 
-The text is in no intent, since it may hold a password and is longer than a mark can be. The intent keeps other
+Neither text is in the intent: it may hold a password, and is longer than a mark can be. The intent keeps other
 operations off the guest; what it was written for is one file, put in place whole.
 """
 
@@ -21,7 +21,7 @@ from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.networks import conf_path
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan
-from pyvmiscsi.steps.rewriting import ConfigurationRewritten, digest
+from pyvmiscsi.steps.rewriting import ConfigurationRewritten, ConfigurationWhole
 
 VERB = "configure"
 PASSWORD = "vnc_password"  # noqa: S105 - the key, not a password
@@ -29,14 +29,12 @@ PASSWORD = "vnc_password"  # noqa: S105 - the key, not a password
 
 @dataclass(frozen=True, slots=True)
 class ConfigureRequest:
-    """A configuration to be written anew: which keys change, and the digests of the text before and after."""
+    """A configuration to be written anew, and which keys of it change."""
 
     guest: GuestName
     anchor: DatasetPath
     uuid: UUID
     keys: tuple[str, ...]
-    before: str
-    after: str
 
     @classmethod
     def of(cls, record: GuestRecord, before: ConfText, after: ConfText) -> Self:
@@ -46,8 +44,7 @@ class ConfigureRequest:
                 f"guest {record.name}: uuid: by its uuid everything of the guest is known on the nas",
                 hint="leave it; `vm clone` makes a guest with another",
             )
-        keys = tuple(before.changes_to(after))
-        return cls(record.name, record.anchor, record.uuid, keys, digest(before.as_bytes()), digest(after.as_bytes()))
+        return cls(record.name, record.anchor, record.uuid, tuple(before.changes_to(after)))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -55,31 +52,30 @@ class ConfigureRequest:
             "anchor": str(self.anchor),
             "uuid": str(self.uuid),
             "keys": list(self.keys),
-            "before": self.before,
-            "after": self.after,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(
-            GuestName.parse(data["guest"]),
-            DatasetPath.parse(data["anchor"]),
-            UUID(data["uuid"]),
-            tuple(data["keys"]),
-            data["before"],
-            data["after"],
-        )
+        anchor = DatasetPath.parse(data["anchor"])
+        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), tuple(data["keys"]))
 
 
 def configure_plan(
-    request: ConfigureRequest, datastore: DatastoreRecord, scene: Scene, text: ConfText | None = None
+    request: ConfigureRequest,
+    datastore: DatastoreRecord,
+    scene: Scene,
+    texts: tuple[ConfText, ConfText] | None = None,
 ) -> Plan:
-    """One step. Without the text it is that of an operation which another process began, and sees that it has ended."""
+    """One step: the second of `texts` in place of the first.
+
+    Without them it is the step of an operation which another process began: it sees that this has ended.
+    """
     host = scene.host(scene.host_names(datastore)[0])
     path = conf_path(request.guest, datastore)
+    if texts is None:
+        return Plan(VERB, str(request.guest), (ConfigurationWhole(host, path),))
     what = f"with {_listed(request.keys)}" if request.keys else "with other comments"
-    step = ConfigurationRewritten(host, path, request.before, request.after, what, text)
-    return Plan(VERB, str(request.guest), (step,))
+    return Plan(VERB, str(request.guest), (ConfigurationRewritten(host, path, what, *texts),))
 
 
 def changes_said(settings: Mapping[str, str]) -> dict[str, str | None]:

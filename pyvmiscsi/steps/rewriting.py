@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,19 +12,14 @@ from pyvmiscsi.ports import Host
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationRewritten:
-    """`path` is what somebody made of what it was: one whole text after the other, told apart by their digests.
-
-    Without `text`, in a process that goes on with what another began, either of the two will do: the file is put in
-    place whole, so there is no third, and what was to be written is known to nobody any more.
-    """
+    """The file at `path` is `after`, as somebody made it of `before`; it is put in place whole."""
 
     host: Host
     path: str
-    before: str
-    after: str
     what: str
     """In the words of `ops list`: `with memory, cpu`."""
-    text: ConfText | None = None
+    before: ConfText
+    after: ConfText
     signed: ClassVar[bool] = False
 
     @property
@@ -33,26 +27,45 @@ class ConfigurationRewritten:
         return f"configuration {self.path} {self.what}"
 
     def holds(self) -> bool:
-        return self._now() in ((self.after,) if self.text is not None else (self.before, self.after))
+        return _read(self.host, self.path) == self.after.as_bytes()
 
     def make(self) -> None:
         """Never over a text that nobody has looked at."""
-        if self.text is None or self._now() != self.before:
+        if _read(self.host, self.path) != self.before.as_bytes():
             raise ConflictError(
                 f"{self.path}: somebody has changed it meanwhile", hint="nothing was written: look at it, and try again"
             )
-        self.host.write_file(self.path, self.text.as_bytes(), mode=0o640)
+        self.host.write_file(self.path, self.after.as_bytes(), mode=0o640)
 
     def undo(self) -> None:
-        """It is the only step: once it holds, nothing is left to fail."""
-
-    def _now(self) -> str:
-        found = self.host.read_file(self.path)
-        if found is None:
-            raise NotFoundError(f"{self.path}: not on {self.host.name}", hint="is the config path mounted there?")
-        return digest(found)
+        """It is the only step of its plan: once it holds, nothing is left to fail."""
 
 
-def digest(data: bytes) -> str:
-    """By which a text is known that may hold a password."""
-    return hashlib.sha256(data).hexdigest()
+@dataclass(frozen=True, slots=True)
+class ConfigurationWhole:
+    """The file at `path` is there: as it was, or as another process was about to write it. There is no third."""
+
+    host: Host
+    path: str
+    signed: ClassVar[bool] = False
+
+    @property
+    def title(self) -> str:
+        return f"configuration {self.path} as it was, or as it was to be"
+
+    def holds(self) -> bool:
+        _read(self.host, self.path)
+        return True
+
+    def make(self) -> None:
+        """What was to be written nobody knows any more."""
+
+    def undo(self) -> None:
+        """Nothing was done."""
+
+
+def _read(host: Host, path: str) -> bytes:
+    found = host.read_file(path)
+    if found is None:
+        raise NotFoundError(f"{path}: not on {host.name}", hint="is the config path mounted there?")
+    return found

@@ -27,7 +27,7 @@ def configuration(scene: FakeScene, datastore: DatastoreRecord) -> PlannedOperat
     after = before.changed({"memory": "3G"})
     request = ConfigureRequest.of(record, before, after)
     intent = Intent("c0f1", VERB, str(GUEST), request.as_json(), "root@control", "2026-11-22T11:00:00Z")
-    return replace(planned(intent, datastore, scene), plan=configure_plan(request, datastore, scene, after))
+    return replace(planned(intent, datastore, scene), plan=configure_plan(request, datastore, scene, (before, after)))
 
 
 def text_of(scene: FakeScene) -> str:

@@ -146,6 +146,22 @@ def test_an_unfinished_operation_is_in_the_way(world: World, guest: Guest) -> No
     assert guest.set({"memory": "1G"}).keys == ("memory",)
 
 
+def test_what_is_so_already_is_not_written_again(world: World, guest: Guest) -> None:
+    file_of(world).write_text(guest.configuration().text.replace('cpu="1"', "cpu=1"))
+    before = file_of(world).stat()
+    assert guest.set({"cpu": "1", "sound": ""}).keys == ()
+    assert file_of(world).stat() == before
+
+
+def test_no_intent_has_anything_of_a_password(world: World, guest: Guest) -> None:
+    before = guest.configuration()
+    request = ConfigureRequest.of(guest.record(), before, before.changed({"vnc_password": "sesame"}))
+    assert request.keys == ("vnc_password",)
+    assert set(request.as_json()) == {"guest", "anchor", "uuid", "keys"}
+    guest.configure(before, before.changed({"vnc_password": "sesame"}))
+    assert "sesame" not in repr(world.nas.state())
+
+
 def test_a_preview_changes_nothing_and_refuses_the_same(world: World, guest: Guest) -> None:
     before = file_of(world).read_bytes()
     assert [title for title, _ in guest.preview_set({"cpu": "2"}).steps] == [f"configuration {file_of(world)} with cpu"]

@@ -47,13 +47,13 @@ class Configuring(Judging):
         everything that would keep the guest from starting, on `host` or the first of the datastore, and did not before.
         """
         before = self.configuration()
-        return self.configure(before, before.changed(changes_said(settings)), host=host, run=run)
+        return self.configure(before, _with(before, settings), host=host, run=run)
 
     def preview_set(self, settings: Mapping[str, str], *, host: str | None = None) -> Preview:
         """The steps that `set` would take, refused as it would refuse them; nothing is changed."""
         before = self.configuration()
         scene = self._scene()
-        operation, _ = self._planned_configure(before, before.changed(changes_said(settings)), scene, host)
+        operation, _ = self._planned_configure(before, _with(before, settings), scene, host)
         return Run().engine().preview(operation.plan)
 
     def configure(
@@ -84,7 +84,7 @@ class Configuring(Judging):
         if fresh:
             raise RuleError.of_all(f"guest {self.name}", fresh)
         operation = planned(new_intent(VERB, str(self.name), request.as_json()), self.datastore, scene)
-        operation = replace(operation, plan=configure_plan(request, self.datastore, scene, after))
+        operation = replace(operation, plan=configure_plan(request, self.datastore, scene, (before, after)))
         return operation, (*found, *oddities(after))
 
     def _reasons_against(self, record: GuestRecord, text: ConfText, host: str, scene: SiteScene) -> tuple[Problem, ...]:
@@ -96,3 +96,8 @@ class Configuring(Judging):
         except ConflictError as another:
             return (Problem("disks", another.message.removeprefix(f"guest {self.name}: "), another.hint),)
         return self._problems(request, scene)
+
+
+def _with(text: ConfText, settings: Mapping[str, str]) -> ConfText:
+    """The text with these settings; what it says already stays as it is written."""
+    return text.changed({key: value for key, value in changes_said(settings).items() if text.get(key) != value})
