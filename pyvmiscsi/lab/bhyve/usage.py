@@ -12,35 +12,33 @@ FIRST_WITH_FILES = 1400000
 FIRST_14 = 1400097
 FIRST_15 = 1500000
 COM_PORTS = ("com1", "com2", "com3", "com4")
-_COMMON = (
-    ("C", "include guest memory in core file"),
-    ("c", "number of CPUs and/or topology specification"),
-    ("D", "destroy on power-off"),
-    ("G", "start a debug server"),
-    ("h", "help"),
-    ("k", "key=value flat config file"),
-    ("m", "memory size"),
-    ("o", "set config 'var' to 'value'"),
-    ("p", "pin 'vcpu' to 'hostcpu'"),
-    ("S", "guest memory cannot be swapped"),
-    ("s", "<slot,driver,configinfo> PCI slot config"),
-    ("U", "UUID"),
-    ("W", "force virtio to use single-vector MSI"),
-)
-_AMD64 = (
-    ("A", "create ACPI tables"),
-    ("a", "local apic is in xAPIC mode (deprecated)"),
-    ("e", "exit on unhandled I/O access"),
-    ("H", "vmexit from the guest on HLT"),
-    ("K", "PS2 keyboard layout"),
-    ("l", "LPC device configuration"),
-    ("P", "vmexit from the guest on pause"),
-    ("u", "RTC keeps UTC time"),
-    ("w", "ignore unimplemented MSRs"),
-    ("x", "local APIC is in x2APIC mode"),
-    ("Y", "disable MPtable generation"),
-)
-_WITH_FILES = "kKo"
+_MEANINGS = {
+    "A": "create ACPI tables",
+    "a": "local apic is in xAPIC mode (deprecated)",
+    "C": "include guest memory in core file",
+    "c": "number of CPUs and/or topology specification",
+    "D": "destroy on power-off",
+    "e": "exit on unhandled I/O access",
+    "G": "start a debug server",
+    "H": "vmexit from the guest on HLT",
+    "h": "help",
+    "k": "key=value flat config file",
+    "K": "PS2 keyboard layout",
+    "l": "LPC device configuration",
+    "m": "memory size",
+    "o": "set config 'var' to 'value'",
+    "P": "vmexit from the guest on pause",
+    "p": "pin 'vcpu' to 'hostcpu'",
+    "S": "guest memory cannot be swapped",
+    "s": "<slot,driver,configinfo> PCI slot config",
+    "U": "UUID",
+    "u": "RTC keeps UTC time",
+    "W": "force virtio to use single-vector MSI",
+    "w": "ignore unimplemented MSRs",
+    "x": "local APIC is in x2APIC mode",
+    "Y": "disable MPtable generation",
+}
+"""In the order of the text; what it does not explain is taken all the same."""
 _EMULATIONS = (
     "ahci",
     "ahci-cd",
@@ -93,36 +91,23 @@ def lpc_devices(facts: HostFacts) -> tuple[str, ...]:
 
 def usage(facts: HostFacts) -> str:
     """The text of `-h`, which goes to standard error."""
-    if facts.machine == "amd64":
-        has_files = facts.osreldate >= FIRST_WITH_FILES
-        newest = facts.osreldate >= FIRST_15
-        head = (
-            f"Usage: bhyve [-{'' if newest else 'A'}aCDeHhPSuWwxY]",
-            "[-c [[cpus=]numcpus][,sockets=n][,cores=n][,threads=n]]",
-            "[-G port] [-k config_file] [-l lpc] [-m mem] [-o var=value]"
-            if has_files
-            else "[-G port] [-l lpc] [-m mem]",
-            "[-p vcpu:hostcpu] [-r file] [-s pci] [-U uuid] vmname",
-        )
-        listed = [one for one in (*_COMMON, *_AMD64) if has_files or one[0] not in _WITH_FILES]
-        listed = [one for one in listed if not (newest and one[0] == "A")]
-    else:
-        newest = True
-        head = (
-            "Usage: bhyve [-CDHhSW]",
-            "[-c [[cpus=]numcpus][,sockets=n][,cores=n][,threads=n]]",
-            "[-k config_file] [-m mem] [-o var=value]",
-            "[-p vcpu:hostcpu] [-r file] [-s pci] [-U uuid] vmname",
-        )
-        listed = list(_COMMON)
-    listed.sort(key=lambda one: _place(one[0]))
-    lines = (f"       -{letter}: {_meaning(letter, said, newest)}\n" for letter, said in listed)
-    return head[0] + "\n" + "".join(f"             {line}\n" for line in head[1:]) + "".join(lines)
+    is_new = facts.machine != "amd64" or facts.osreldate >= FIRST_15
+    meanings = _MEANINGS if is_new else _MEANINGS | {"m": "memory size in MB"}
+    told = {letter for letter in flags(facts) + with_argument(facts) if not (is_new and letter == "A")}
+    synopsis = f"Usage: bhyve {_synopsis(facts, is_new=is_new)}\n"
+    return synopsis + "".join(f"       -{letter}: {said}\n" for letter, said in meanings.items() if letter in told)
 
 
-def _place(letter: str) -> int:
-    return "AaCcDeGHhkKlmoPpSsUuWwxY".index(letter)
-
-
-def _meaning(letter: str, said: str, newest: bool) -> str:
-    return "memory size in MB" if letter == "m" and not newest else said
+def _synopsis(facts: HostFacts, *, is_new: bool) -> str:
+    switches, arguments = "-aCDeHhPSuWwxY" if is_new else "-AaCDeHhPSuWwxY", "[-G port] [-l lpc] [-m mem]"
+    if facts.machine != "amd64":
+        switches, arguments = "-CDHhSW", "[-k config_file] [-m mem] [-o var=value]"
+    elif facts.osreldate >= FIRST_WITH_FILES:
+        arguments = "[-G port] [-k config_file] [-l lpc] [-m mem] [-o var=value]"
+    lines = (
+        f"[{switches}]",
+        "[-c [[cpus=]numcpus][,sockets=n][,cores=n][,threads=n]]",
+        arguments,
+        "[-p vcpu:hostcpu] [-r file] [-s pci] [-U uuid] vmname",
+    )
+    return f"\n{' ' * 13}".join(lines)
