@@ -95,7 +95,7 @@ class Configuring(Judging):
             return unreadable.problems
         except ConflictError as another:
             return (Problem("disks", another.message.removeprefix(f"guest {self.name}: "), another.hint),)
-        return self._problems(request, scene)
+        return self._judge(request, scene)[1]
 
 
 def _with(text: ConfText, settings: Mapping[str, str]) -> ConfText:

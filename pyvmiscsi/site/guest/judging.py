@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.network import Networks
 from pyvmiscsi.bhyve.rules import problems
-from pyvmiscsi.bhyve.surroundings import Surroundings, look_around
+from pyvmiscsi.bhyve.surroundings import look_around
 from pyvmiscsi.errors import Problem, RuleError
 from pyvmiscsi.operations.start import StartRequest, supposed_devices
 from pyvmiscsi.operations.switches import system_conf_of
@@ -19,19 +21,16 @@ class Judging(GuestAccess):
 
     def _refuse_unstartable(self, request: StartRequest, scene: SiteScene) -> Capabilities:
         """What its host can do; RuleError with everything that keeps the guest from starting there."""
-        capabilities, around = self._look(request, scene)
-        found = problems(request.config, capabilities, supposed_devices(request), around)
+        capabilities, found = self._judge(request, scene)
         if found:
             raise RuleError.of_all(f"guest {self.name}", found)
         return capabilities
 
-    def _problems(self, request: StartRequest, scene: SiteScene) -> tuple[Problem, ...]:
-        capabilities, around = self._look(request, scene)
-        return problems(request.config, capabilities, supposed_devices(request), around)
-
-    def _look(self, request: StartRequest, scene: SiteScene) -> tuple[Capabilities, Surroundings]:
-        host = scene.host(request.host)
-        capabilities = Hypervisor(host).capabilities(request.config)
-        networks = Networks(host, system_conf_of(self.datastore)).look()
-        devices = supposed_devices(request)
-        return capabilities, look_around(host, request.config, devices, networks, capabilities.machine)
+    def _judge(self, request: StartRequest, scene: SiteScene) -> tuple[Capabilities, tuple[Problem, ...]]:
+        """What the host can do, and everything that keeps the guest from starting there."""
+        host, devices = scene.host(request.host), supposed_devices(request)
+        with ThreadPoolExecutor(1, thread_name_prefix="networks") as pool:
+            networks = pool.submit(Networks(host, system_conf_of(self.datastore)).look)
+            capabilities = Hypervisor(host).capabilities(request.config)
+            around = look_around(host, request.config, devices, networks.result(), capabilities.machine)
+        return capabilities, problems(request.config, capabilities, devices, around)
