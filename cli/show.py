@@ -79,7 +79,7 @@ def _print_json(data: object) -> None:
 
 
 def _cell(value: object) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", {}):
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -114,7 +114,8 @@ def _named_lines(data: object, indent: str) -> Iterable[str]:
         return
     width = max((len(str(key)) for key in data), default=0)
     for key, value in data.items():
-        nested = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Mapping)]
+        items = value if isinstance(value, list) else [value]
+        nested = [item for item in items if item and isinstance(item, Mapping)]
         if not nested:
             yield f"{indent}{key!s:<{width}}  {_cell(value)}"
         for number, item in enumerate(nested):

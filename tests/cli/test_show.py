@@ -110,6 +110,11 @@ def test_one_record_is_a_named_value_a_line(capsys: pytest.CaptureFixture[str]) 
     )  # fmt: skip
 
 
+def test_a_record_with_nothing_in_it_is_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    show.detail(Invocation(), {"autostart": {"hv1": 2}, "settings": {}})
+    assert capsys.readouterr().out == "autostart\n  hv1  2\nsettings   -\n"
+
+
 def test_a_sentence_is_for_people_and_its_record_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     show.text(Invocation(), "guest web1 runs", {"guest": "web1"})
     show.text(Invocation(json=True), "guest web1 runs", {"guest": "web1"})
