@@ -88,12 +88,19 @@ def _read(block: _Block, line: str) -> None:
     elif match := _MEMBER.match(line):
         (block.spans if "SPAN" in match[2].split(",") else block.members).append(match[1])
     elif match := _INET.match(line):
-        bits = bin(int(match[2], 16)).count("1")
-        block.addresses.append(f"{match[1]}/{bits}")
+        block.addresses += _address(match[1], int(match[2], 16).bit_count())
     elif match := _INET6.match(line):
-        block.addresses.append(f"{match[1]}/{match[2]}")
+        block.addresses += _address(match[1], int(match[2]))
     elif match := _VLAN.match(line):
         block.vlan, block.parent = int(match[1]), match[2]
+
+
+def _address(text: str, prefix: int) -> list[str]:
+    """As in `192.0.2.1/24`; none where it is no address."""
+    try:
+        return [str(ipaddress.ip_interface(f"{text}/{prefix}"))]
+    except ValueError:
+        return []
 
 
 def has_address(interface: Interface, address: str) -> bool:

@@ -21,6 +21,8 @@ class SwitchRequest:
     """What a switch was, and what it is to be; None is no such switch."""
 
     name: str
+    hosts: tuple[str, ...]
+    """The hypervisors that have it; the file is changed through the first."""
     before: Switch | None
     after: Switch | None
 
@@ -33,11 +35,12 @@ class SwitchRequest:
 
 def switch_plan(request: SwitchRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """Every step can be undone."""
-    names = scene.host_names(datastore)
-    says = SwitchSays(scene.host(names[0]), system_conf_of(datastore), request.before, request.after)
+    says = SwitchSays(scene.host(request.hosts[0]), system_conf_of(datastore), request.before, request.after)
     known = request.after or request.before
     on_hosts: tuple[Step, ...] = tuple(
-        SwitchOnHost(scene.host(name), request.before, request.after) for name in names if known and known.has_bridge
+        SwitchOnHost(scene.host(name), request.before, request.after)
+        for name in request.hosts
+        if known and known.has_bridge
     )
     steps = (says, *on_hosts) if request.before is None else (*on_hosts, says)
     return Plan(request.verb, request.name, steps)

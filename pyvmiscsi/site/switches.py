@@ -110,11 +110,11 @@ class Switches:
 
     def destroy(self, name: str, run: Run | None = None) -> None:
         """Take a switch away from file and hosts; BusyError while guests, or strangers, are on it on any of them."""
-        self._carry_out(SwitchRequest(name, self._get(name), None), run)
+        self._carry_out(SwitchRequest(name, self._host_names(), self._get(name), None), run)
 
     def preview_destroy(self, name: str) -> Preview:
         """The steps that `destroy` would take; nothing is changed."""
-        return self._preview(SwitchRequest(name, self._get(name), None))
+        return self._preview(SwitchRequest(name, self._host_names(), self._get(name), None))
 
     def _to_create(self, switch: Switch) -> SwitchRequest:
         found = self._read().get(checked(switch).name)
@@ -122,13 +122,13 @@ class Switches:
             raise AlreadyExistsError(
                 f"switch {switch.name}: exists already, and is another", hint=f"pyvmiscsi switch info {switch.name}"
             )
-        return SwitchRequest(switch.name, found, switch)
+        return SwitchRequest(switch.name, self._host_names(), found, switch)
 
     def _to_change(self, name: str, edit: Edit) -> SwitchRequest:
         before = self._get(name)
         if before.mistakes:
             raise ConfigError(f"{self._path}: switch {name}: {before.mistakes[0]}", hint="correct it there")
-        return SwitchRequest(name, before, edit(before))
+        return SwitchRequest(name, self._host_names(), before, edit(before))
 
     def _preview(self, request: SwitchRequest) -> Preview:
         return Run().engine().preview(switch_plan(request, self._datastore, SiteScene(self._connections)))
@@ -158,7 +158,13 @@ class Switches:
             return error
 
     def _host_names(self) -> tuple[str, ...]:
-        return SiteScene(self._connections).host_names(self._datastore)
+        """Those on which guests can run."""
+        hosts = self._connections.record.hosts
+        names = SiteScene(self._connections).host_names(self._datastore)
+        found = tuple(name for name in names if hosts[name].initiator != "linux")
+        if not found:
+            raise NotFoundError(f"datastore {self._datastore.name}: none of its hosts runs FreeBSD")
+        return found
 
     @property
     def _path(self) -> str:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyvmiscsi.bhyve.bridges import differences, is_made, render, to_change, to_make, to_unmake
-from pyvmiscsi.bhyve.interfaces_text import Interface, parse_interfaces
+from pyvmiscsi.bhyve.interfaces_text import Interface, has_address, parse_interfaces
 from pyvmiscsi.bhyve.switches import Switch
 from pyvmiscsi.errors import BusyError, ConfigError, ConflictError, NotFoundError
 
@@ -193,6 +195,19 @@ def test_a_script_is_one_that_a_shell_reads() -> None:
         subprocess.run([shellcheck, "-s", "sh", "-"], input=script.encode(), check=True)
     assert "bridge=$(/sbin/ifconfig bridge create name vm-lan group vm-switch up) || exit 71" in made
     assert gone.splitlines()[1] == "bridge=vm-lan"
+
+
+PIECES = (
+    *("em0: flags=8<UP> metric 0 mtu 1500", "\tinet ", "\tinet6 ", "1.2.3.4", "::1", " netmask 0x", "ffffff00", "%em0"),
+    *(" prefixlen ", "64", "\tmember: ", " flags=8<SPAN>", "\tgroups:", "\tvlan: ", " parent interface: ", "\n"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8)).map("".join))
+def test_reads_anything_and_compares_its_addresses(text: str) -> None:
+    for one in parse_interfaces(text).values():
+        assert one.name
+        assert all(has_address(one, address) for address in one.addresses)
 
 
 def test_reads_what_ifconfig_shows() -> None:

@@ -56,7 +56,7 @@ class World:
         record = SiteRecord(
             source="site.toml",
             nases={},
-            hosts={name: HostRecord(name) for name in self.hosts},
+            hosts={name: HostRecord(name) for name in self.hosts} | {"copier": HostRecord("copier", initiator="linux")},
             datastores={"iscsi1": datastore},
         )
         return Site(Connections(record, connect_host=lambda one: self.hosts[one.name])).switches()
@@ -189,6 +189,11 @@ def test_a_host_that_is_away_is_told_and_keeps_nobody_waiting(world: World) -> N
 
 def _away(_what: str) -> None:
     raise HostUnreachableError("hv2: no route to host")
+
+
+def test_a_linux_host_is_not_asked(world: World) -> None:
+    world.switches().create(Switch("lan"))
+    assert [on.host for on in world.switches().info("lan").hosts] == ["hv1", "hv2"]
 
 
 def test_each_host_is_shown_beside_the_others(world: World) -> None:
