@@ -17,7 +17,7 @@ from pyvmiscsi.images.checksum import Checksum
 from pyvmiscsi.images.web import Download, downloaded
 
 STDIN = "-"
-CHUNK = 512 * 1024
+CHUNK = 1024 * 1024
 """How much is read at a time: one piece of what is written."""
 
 
