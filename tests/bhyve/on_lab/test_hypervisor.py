@@ -21,6 +21,20 @@ from pyvmiscsi.waiting import wait_for
 from tests.bhyve.guests import CONF, guest_of
 from tests.bhyve.on_lab.conftest import OPERATION, QUICK, Start, connected
 
+_MANY_DEVICES = """\
+uefi_vars="yes"
+virt_random="yes"
+xhci_mouse="yes"
+virt_console0="org.qemu.guest_agent.0"
+comports="com1 com2"
+wired_memory="yes"
+cpu_pins="0:0"
+smbios_system_serial_number="SN 1"
+share0_name="data"
+share0_path="/tmp"
+fwcfg="qemu"
+"""
+
 
 def test_says_what_it_can_do(host: Host) -> None:
     hypervisor = Hypervisor(host)
@@ -64,7 +78,7 @@ def test_a_lun_of_4096_bytes_is_refused_because_a_guest_would_see_them(start: St
 
 
 def test_a_guest_that_reboots_is_started_again_on_the_same_disk(host: Host, start: Start) -> None:
-    running = start("reboot", emulation="nvme", by_file=True, more='uefi_vars="yes"\n')
+    running = start("reboot", emulation="nvme", by_file=True, more=_MANY_DEVICES)
     ended = running.hypervisor.wait_stopped(running.guest.name, deadline=150)
     running.until_said(f"GUEST-MARKER {running.guest.name} boot=2")
     assert f"GUEST-MARKER {running.guest.name} boot=1" in running.said()
