@@ -20,6 +20,7 @@ LONGEST_INTERFACE_NAME = 15
 
 TYPES = ("standard", "manual", "vale", "vxlan", "netgraph")
 
+_KEYS = ("type", "bridge", "ports", "vlan", "addr", "addr6", "private", "mtu", "nat")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,30}[a-z0-9]")
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._]*")
 _LARGEST_VLAN = 4094
@@ -112,7 +113,8 @@ def changes(conf: ConfText, before: Switch | None, after: Switch | None) -> dict
     told: dict[str, str | None] = {key: None for key in old if key not in new}
     listed = (conf.get("switch_list") or "").split()
     if after is None:
-        told |= {"switch_list": " ".join(one for one in listed if one != name) or None, f"nat_{name}": None}
+        told = {f"{key}_{name}": None for key in _KEYS}
+        told["switch_list"] = " ".join(one for one in listed if one != name) or None
     elif name not in listed:
         told |= {"switch_list": " ".join((*listed, name))}
     return told | {key: value for key, value in new.items() if old.get(key) != value}

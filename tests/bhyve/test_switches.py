@@ -81,6 +81,11 @@ def test_a_switch_that_goes_takes_its_own_lines_along() -> None:
     )
 
 
+def test_one_with_mistakes_goes_as_well() -> None:
+    wrong = FILE.replace('type_public="standard"', 'type_public="standard"\nvlan_public="ten"')
+    assert "public" not in said(wrong, parse_switches(wrong)["public"], None)
+
+
 INTERFACES = st.from_regex(r"(em|igb|lagg)[0-9]{1,2}", fullmatch=True)
 SWITCHES = st.builds(
     Switch,
