@@ -1,81 +1,42 @@
 """Configure: a guest's configuration, changed by key or in an editor. Pure.
 
-Neither text is in the intent: it may hold a password, and is longer than a mark can be. The intent keeps other
-operations off the guest; what it was written for is one file, put in place whole.
+It leaves no intent. One file is put in place whole, so that after an accident it is what it was or what it was to be;
+and its text may hold a password, which belongs into no record.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
-from uuid import UUID
 
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.keys import KNOWN, is_known
 from pyvmiscsi.errors import InputError, RuleError
 from pyvmiscsi.model import DatastoreRecord
-from pyvmiscsi.names import DatasetPath, GuestName
-from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.networks import conf_path
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan
-from pyvmiscsi.steps.rewriting import ConfigurationRewritten, ConfigurationWhole
+from pyvmiscsi.steps.configuration import PASSWORD
+from pyvmiscsi.steps.rewriting import ConfigurationRewritten
 
 VERB = "configure"
-PASSWORD = "vnc_password"  # noqa: S105 - the key, not a password
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigureRequest:
-    """A configuration to be written anew, and which keys of it change."""
-
-    guest: GuestName
-    anchor: DatasetPath
-    uuid: UUID
-    keys: tuple[str, ...]
-
-    @classmethod
-    def of(cls, record: GuestRecord, before: ConfText, after: ConfText) -> Self:
-        """RuleError when the guest would not be itself any more."""
-        if (after.get("uuid") or "").lower() != (before.get("uuid") or "").lower():
-            raise RuleError(
-                f"guest {record.name}: uuid: by its uuid everything of the guest is known on the nas",
-                hint="leave it; `vm clone` makes a guest with another",
-            )
-        return cls(record.name, record.anchor, record.uuid, tuple(before.changes_to(after)))
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "guest": str(self.guest),
-            "anchor": str(self.anchor),
-            "uuid": str(self.uuid),
-            "keys": list(self.keys),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        anchor = DatasetPath.parse(data["anchor"])
-        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), tuple(data["keys"]))
 
 
 def configure_plan(
-    request: ConfigureRequest,
-    datastore: DatastoreRecord,
-    scene: Scene,
-    texts: tuple[ConfText, ConfText] | None = None,
+    guest: GuestName, before: ConfText, after: ConfText, datastore: DatastoreRecord, scene: Scene
 ) -> Plan:
-    """One step: the second of `texts` in place of the first.
-
-    Without them it is the step of an operation which another process began: it sees that this has ended.
-    """
+    """One step: `after` in place of `before`. RuleError when the guest would not be itself any more."""
+    if (after.get("uuid") or "").lower() != (before.get("uuid") or "").lower():
+        raise RuleError(
+            f"guest {guest}: uuid: by its uuid everything of the guest is known on the nas",
+            hint="leave it; `vm clone` makes a guest with another",
+        )
+    keys = tuple(before.changes_to(after))
+    what = f"with {_listed(keys)}" if keys else "with other comments"
     host = scene.host(scene.host_names(datastore)[0])
-    path = conf_path(request.guest, datastore)
-    if texts is None:
-        return Plan(VERB, str(request.guest), (ConfigurationWhole(host, path),))
-    what = f"with {_listed(request.keys)}" if request.keys else "with other comments"
-    return Plan(VERB, str(request.guest), (ConfigurationRewritten(host, path, what, *texts),))
+    step = ConfigurationRewritten(host, conf_path(guest, datastore), what, before, after)
+    return Plan(VERB, str(guest), (step,))
 
 
 def changes_said(settings: Mapping[str, str]) -> dict[str, str | None]:

@@ -17,8 +17,6 @@ from pyvmiscsi.operations.add_disk import VERB as ADD_DISK
 from pyvmiscsi.operations.add_disk import AddDiskRequest, add_disk_plan
 from pyvmiscsi.operations.anchors import change_journal
 from pyvmiscsi.operations.clone import VERB as CLONE
-from pyvmiscsi.operations.configure import VERB as CONFIGURE
-from pyvmiscsi.operations.configure import ConfigureRequest, configure_plan
 from pyvmiscsi.operations.create import VERB as CREATE
 from pyvmiscsi.operations.create import CreateRequest, create_journal, create_plan
 from pyvmiscsi.operations.destroy import VERB as DESTROY
@@ -177,7 +175,6 @@ VERBS: dict[str, _Build] = {
     ADD_DISK: _signing(AddDiskRequest, add_disk_plan, _on_its_guest),
     REMOVE_DISK: _verb(RemoveDiskRequest, remove_disk_plan, _on_its_guest),
     RESIZE: _verb(ResizeRequest, resize_plan, _on_its_guest),
-    CONFIGURE: _verb(ConfigureRequest, configure_plan, _on_its_guest),
     ADD_NETWORK: _verb(NetworkRequest, add_network_plan, _on_its_guest),
     REMOVE_NETWORK: _verb(NetworkRequest, remove_network_plan, _on_its_guest),
     ROTATE_CHAP: _signing(RotateChapRequest, rotate_chap_plan, _on_its_guest),

@@ -17,7 +17,7 @@ class ConfigurationRewritten:
     host: Host
     path: str
     what: str
-    """In the words of `ops list`: `with memory, cpu`."""
+    """Which keys change: `with memory, cpu`."""
     before: ConfText
     after: ConfText
     signed: ClassVar[bool] = False
@@ -39,29 +39,6 @@ class ConfigurationRewritten:
 
     def undo(self) -> None:
         """It is the only step of its plan: once it holds, nothing is left to fail."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationWhole:
-    """The file at `path` is there: as it was, or as another process was about to write it. There is no third."""
-
-    host: Host
-    path: str
-    signed: ClassVar[bool] = False
-
-    @property
-    def title(self) -> str:
-        return f"configuration {self.path} as it was, or as it was to be"
-
-    def holds(self) -> bool:
-        _read(self.host, self.path)
-        return True
-
-    def make(self) -> None:
-        """What was to be written nobody knows any more."""
-
-    def undo(self) -> None:
-        """Nothing was done."""
 
 
 def _read(host: Host, path: str) -> bytes:

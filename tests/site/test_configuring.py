@@ -10,10 +10,14 @@ from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.network import Networks, Sight
 from pyvmiscsi.errors import BusyError, ConflictError, InputError, RuleError
-from pyvmiscsi.operations.configure import VERB, ConfigureRequest
+from pyvmiscsi.names import SnapshotName
+from pyvmiscsi.operations.pending import planned
+from pyvmiscsi.operations.snapshots import SNAPSHOT, SnapshotRequest
 from pyvmiscsi.site import Guest
 from pyvmiscsi.site.running import new_intent
 from tests.bhyve.guests import HOST
+from tests.fakes.quick_host import QuickHost
+from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
 
 
@@ -133,16 +137,13 @@ def test_what_somebody_else_has_written_meanwhile_is_not_written_over(world: Wor
 
 
 def test_an_unfinished_operation_is_in_the_way(world: World, guest: Guest) -> None:
-    before = guest.configuration()
-    request = ConfigureRequest.of(guest.record(), before, before.changed({"cpu": "2"}))
-    operation = new_intent(VERB, "web1", request.as_json())
-    scene = guest._scene()
-    from pyvmiscsi.operations.pending import planned
-
-    planned(operation, guest.datastore, scene).journal.open(operation)
-    with pytest.raises(BusyError, match="unfinished"):
+    record = guest.record()
+    request = SnapshotRequest(record.name, record.anchor, record.uuid, SnapshotName("monday"))
+    intent = new_intent(SNAPSHOT, "web1", request.as_json())
+    planned(intent, guest.datastore, guest._scene()).journal.open(intent)
+    with pytest.raises(BusyError, match="snapshot begun"):
         guest.set({"memory": "1G"})
-    world.site().operation(operation.id).resume()
+    world.site().operation(intent.id).resume()
     assert guest.set({"memory": "1G"}).keys == ("memory",)
 
 
@@ -153,13 +154,35 @@ def test_what_is_so_already_is_not_written_again(world: World, guest: Guest) -> 
     assert file_of(world).stat() == before
 
 
-def test_no_intent_has_anything_of_a_password(world: World, guest: Guest) -> None:
-    before = guest.configuration()
-    request = ConfigureRequest.of(guest.record(), before, before.changed({"vnc_password": "sesame"}))
-    assert request.keys == ("vnc_password",)
-    assert set(request.as_json()) == {"guest", "anchor", "uuid", "keys"}
+def test_the_nas_hears_nothing_of_it(world: World, guest: Guest) -> None:
+    before, nas = guest.configuration(), world.nas.state()
+    calls = len(world.nas.calls)
     guest.configure(before, before.changed({"vnc_password": "sesame"}))
-    assert "sesame" not in repr(world.nas.state())
+    assert world.nas.state() == nas
+    assert not any(call.writes for call in world.nas.calls[calls:])
+    assert 'vnc_password="sesame"' in file_of(world).read_text()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_accident_leaves_one_text_or_the_other_and_it_can_be_said_again(
+    world: World, guest: Guest, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = guest.configuration().text
+    write = QuickHost.write_file
+
+    def killed(host: QuickHost, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        if moment == "after":
+            write(host, path, data, mode=mode)
+        raise Killed
+
+    monkeypatch.setattr(QuickHost, "write_file", killed)
+    with pytest.raises(Killed):
+        guest.set({"memory": "2G"})
+    assert guest.configuration().text == (old if moment == "before" else old.replace("512M", "2G"))
+    assert world.site().operations() == ()
+    monkeypatch.setattr(QuickHost, "write_file", write)
+    assert guest.set({"memory": "2G"}).keys == (("memory",) if moment == "before" else ())
+    assert guest.configuration().text == old.replace("512M", "2G")
 
 
 def test_a_preview_changes_nothing_and_refuses_the_same(world: World, guest: Guest) -> None:

@@ -9,15 +9,16 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.oddities import oddities
 from pyvmiscsi.errors import ConfigError, ConflictError, Problem, RuleError
-from pyvmiscsi.operations.configure import VERB, ConfigureRequest, changes_said, configure_plan
+from pyvmiscsi.operations.configure import VERB, changes_said, configure_plan
 from pyvmiscsi.operations.guests import GuestRecord
-from pyvmiscsi.operations.pending import PlannedOperation, planned
 from pyvmiscsi.operations.start import StartRequest
 from pyvmiscsi.plan.engine import Preview
+from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.judging import Judging
 from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import survey_hosts
+from pyvmiscsi.steps.lock import NoJournal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +54,38 @@ class Configuring(Judging):
         """The steps that `set` would take, refused as it would refuse them; nothing is changed."""
         before = self.configuration()
         scene = self._scene()
-        operation, _ = self._planned_configure(before, _with(before, settings), scene, host)
-        return Run().engine().preview(operation.plan)
+        plan, _ = self._planned_configure(before, _with(before, settings), scene, host)
+        return Run().engine().preview(plan)
 
     def configure(
         self, before: ConfText, after: ConfText, *, host: str | None = None, run: Run | None = None
     ) -> Configured:
         """Put `after` in place of the text that was read as `before`; a guest that runs goes on as it is.
 
-        ConflictError when the file says something else than `before` by now; other errors as `set`.
+        ConflictError when the file says something else than `before` by now; BusyError while an operation on the guest
+        is unfinished; other errors as `set`.
         """
         if after.text == before.text:
             return Configured(())
-        scene = self._scene()
-        operation, warnings = self._planned_configure(before, after, scene, host)
-        self._execute(operation, run)
+        plan, warnings = self._planned_configure(before, after, self._scene(), host)
+        self._refuse_unfinished(self.record())
+        intent = replace(new_intent(VERB, str(self.name), {}), kept=False)
+        (run or Run()).engine().execute(plan, NoJournal(), intent)
         _, runs_on = survey_hosts(self.datastore, self._connections).state_of(str(self.name))
         return Configured(tuple(before.changes_to(after)), runs_on, warnings)
 
     def _planned_configure(
         self, before: ConfText, after: ConfText, scene: SiteScene, host: str | None
-    ) -> tuple[PlannedOperation, tuple[Problem, ...]]:
-        record = self.record()
-        self._refuse_unfinished(record)
-        request = ConfigureRequest.of(record, before, after)
-        where = host or scene.host_names(self.datastore)[0]
+    ) -> tuple[Plan, tuple[Problem, ...]]:
+        """The plan, and what is to be told; RuleError with what would keep the guest from starting."""
+        plan = configure_plan(self.name, before, after, self.datastore, scene)
+        record, where = self.record(), host or scene.host_names(self.datastore)[0]
         found = self._reasons_against(record, after, where, scene)
         known = self._reasons_against(record, before, where, scene) if found else ()
         fresh = tuple(problem for problem in found if problem not in known)
         if fresh:
             raise RuleError.of_all(f"guest {self.name}", fresh)
-        operation = planned(new_intent(VERB, str(self.name), request.as_json()), self.datastore, scene)
-        operation = replace(operation, plan=configure_plan(request, self.datastore, scene, (before, after)))
-        return operation, (*found, *oddities(after))
+        return plan, (*found, *oddities(after))
 
     def _reasons_against(self, record: GuestRecord, text: ConfText, host: str, scene: SiteScene) -> tuple[Problem, ...]:
         """Everything that would keep a guest with this configuration from starting."""
