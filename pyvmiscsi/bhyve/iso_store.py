@@ -58,7 +58,11 @@ _APPEND = f"""# append to an installation medium
 # A name that is taken stays its file's: link(2) fails then, over NFS too.
 _KEEP = f"""# name an installation medium
 if command -v fsync >/dev/null; then fsync "$1" || exit 1; fi
-/bin/chmod 644 "$1" && /bin/ln "$1" "$2" || {{ [ ! -e "$2" ] || exit {_TAKEN}; exit 1; }}
+/bin/chmod 644 "$1" || exit 1
+if ! /bin/ln "$1" "$2"; then
+    [ ! -e "$2" ] || exit {_TAKEN}
+    exit 1
+fi
 /bin/rm -f "${{2%/*}}/.${{2##*/}}".*.part
 """
 

@@ -14,13 +14,17 @@ from pyvmiscsi.bhyve import (
     guest_logs,
     hypervisor,
     hypervisor_text,
+    iso_store,
     keeper,
     network,
     run_lock,
     system_conf,
 )
 
-_MODULES = (capabilities, config_path, guest_logs, hypervisor, hypervisor_text, keeper, network, run_lock, system_conf)
+_MODULES = (
+    *(capabilities, config_path, guest_logs, hypervisor, hypervisor_text, iso_store, keeper, network, run_lock),
+    system_conf,
+)
 
 
 def _scripts() -> Iterator[tuple[str, str]]:
@@ -34,7 +38,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 18
+    assert len(_SCRIPTS) == 23
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)
