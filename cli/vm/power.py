@@ -8,13 +8,12 @@ from .. import show
 from ..frame import of
 from ..interruption import run_of
 from .outcomes import conclude, teller
-from .words import Datastore, Deadline, DryRun, Name, OnHosts, show_preview
-from .words import Yes as YesAlone
+from .words import Datastore, Deadline, DryRun, Name, OnHosts, Yes, show_preview
 
 app = typer.Typer()
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", "--force", "-f", help="Do not ask.")]
-"""As vm-bhyve's -f of these verbs."""
+YesOrForce = Annotated[bool, typer.Option("--yes", "-y", "--force", "-f", help="Do not ask.")]
+"""-f as vm-bhyve has it for these verbs."""
 
 
 @app.command("restart")
@@ -38,7 +37,7 @@ def restart(
 
 @app.command("reset")
 def reset(
-    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: YesOrForce = False, dry_run: DryRun = False
 ) -> None:
     """Press a guest's reset button: what it has not written yet is lost, and it runs again at once."""
     invocation = of(ctx)
@@ -54,7 +53,7 @@ def reset(
 
 @app.command("poweroff")
 def poweroff(
-    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: Yes = False, dry_run: DryRun = False
+    ctx: typer.Context, name: Name, datastore: Datastore = None, yes: YesOrForce = False, dry_run: DryRun = False
 ) -> None:
     """Take a guest's power away: what it has not written yet is lost. Its disks are logged out."""
     invocation = of(ctx)
@@ -107,7 +106,7 @@ def stopall(
         bool, typer.Option("--at-once", "-f", help="In no order, as vm-bhyve's -f; it forces nobody off.")
     ] = False,
     poweroff: Annotated[bool, typer.Option("--poweroff", help="Power off who is still there at the deadline.")] = False,
-    yes: YesAlone = False,
+    yes: Yes = False,
 ) -> None:
     """Press the power button of every guest that runs, those of vm_list from its end, and see all disks logged out."""
     invocation = of(ctx)
