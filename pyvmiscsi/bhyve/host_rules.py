@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config import GuestConfig
+from pyvmiscsi.bhyve.keys import smbios_key
 from pyvmiscsi.errors import Problem
 
 _FIRST_ON_ARM64 = 1500000
@@ -19,10 +20,12 @@ _NEWER = "choose a host with a newer FreeBSD, or remove it"
 
 def asks_bhyve(guest: GuestConfig) -> bool:
     """Whether the guest wants more than every bhyve from 13.0 on has, so that the host's must be asked."""
-    return bool(_variables(guest) or guest.tpm or guest.shares or _scsi(guest))
+    has_scsi = any(disk.emulation == "virtio-scsi" for disk in guest.disks)
+    return bool(_variables(guest) or guest.tpm or guest.shares or has_scsi)
 
 
 def host(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem]:
+    """Everything that the host's bhyve lacks for the guest, by the key that wants it."""
     if capabilities.machine not in ("amd64", "arm64"):
         yield Problem("host", f"it is a {capabilities.machine} machine", "choose an amd64 or arm64 host")
     if capabilities.machine == "arm64":
@@ -39,12 +42,8 @@ def host(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem]:
 def _variables(guest: GuestConfig) -> list[str]:
     """The keys that bhyve must be told by variables."""
     password = guest.graphics is not None and guest.graphics.password is not None
-    said = [f"smbios_{name.replace('.', '_')}" for name in guest.smbios]
-    return [*(["vnc_password"] if password else []), *(["fwcfg"] if guest.fwcfg else []), *said]
-
-
-def _scsi(guest: GuestConfig) -> list[str]:
-    return [disk.key for disk in guest.disks if disk.emulation == "virtio-scsi"]
+    wanted = {"vnc_password": password, "fwcfg": bool(guest.fwcfg)} | dict.fromkeys(map(smbios_key, guest.smbios), True)
+    return [key for key, is_wanted in wanted.items() if is_wanted]
 
 
 def _arm64(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem]:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pyvmiscsi.lab.bhyve.beside_pci import start_arm64, start_tpm
 from pyvmiscsi.lab.bhyve.board import Board
-from pyvmiscsi.lab.bhyve.boards import start_arm64, start_tpm
 from pyvmiscsi.lab.bhyve.devices import bring_up
 from pyvmiscsi.lab.bhyve.errno_text import EBUSY, EINVAL
 from pyvmiscsi.lab.bhyve.facts import HostFacts, Trouble, Vm
