@@ -59,8 +59,7 @@ def poweroff(
     invocation = of(ctx)
     guest = invocation.site().configured_guest(str(name), datastore)
     if dry_run:
-        for preview in guest.preview_poweroff():
-            show_preview(invocation, preview)
+        show_preview(invocation, guest.preview_poweroff())
         return
     invocation.confirm(f"Take the power from guest {name}, and lose what it has not written yet?", yes=yes)
     with run_of(invocation) as run:

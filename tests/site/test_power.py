@@ -80,8 +80,7 @@ def test_one_that_does_not_run_has_no_buttons(
 def test_previews_press_nothing(world: MemoryWorld, guest: Guest) -> None:
     assert guest.preview_restart().steps == (("guest web1 restarted", False),)
     assert guest.preview_reset().steps == (("guest web1 reset", False),)
-    (preview,) = guest.preview_poweroff()
-    assert preview.steps[0] == ("guest web1 stopped", False)
+    assert guest.preview_poweroff().steps[0] == ("guest web1 stopped", False)
     assert (process(world), guest.info().state) == (4201, "Running")
 
 

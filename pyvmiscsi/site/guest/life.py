@@ -75,10 +75,11 @@ class Life(Judging):
         """The same without asking the guest: its power goes off now, and what it had not written yet is lost."""
         self._see_off(self._where_it_may_be(), deadline=None, force=True, run=run)
 
-    def preview_poweroff(self) -> tuple[Preview, ...]:
-        """The steps that `poweroff` would take, for each host on which the guest may be; nothing is changed."""
+    def preview_poweroff(self) -> Preview:
+        """The steps that `poweroff` would take, on every host on which the guest may be; nothing is changed."""
         plans = self._off_plans(self._where_it_may_be(), deadline=None, force=True)
-        return tuple(Run().engine().preview(plan) for plan in plans)
+        previews = [Run().engine().preview(plan) for plan in plans]
+        return Preview(tuple(step for preview in previews for step in preview.steps), no_return=None)
 
     def _see_off(self, hosts: Sequence[str], *, deadline: float | None, force: bool, run: Run | None) -> None:
         intent = replace(new_intent("stop", str(self.name), {}), kept=False)
