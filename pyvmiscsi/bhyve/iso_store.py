@@ -33,7 +33,7 @@ _HASHING = 3600.0
 
 _LIST = """# list installation media
 for directory do
-    [ ! -d "$directory" ] || /usr/bin/find "$directory" -maxdepth 1 -type f -exec /bin/ls -ln {} + || exit 1
+    [ ! -d "$directory" ] || /usr/bin/find -L "$directory" -maxdepth 1 -type f -exec /bin/ls -lLn {} + || exit 1
 done
 """
 

@@ -75,7 +75,7 @@ def iso_name(text: str) -> str:
 
 
 def parse_listing(text: str, stores: tuple[IsoStore, ...]) -> tuple[IsoFile, ...]:
-    """The files of `ls -ln PATH…`, by store and name; those that are being fetched begin with a dot, and are left out.
+    """The files of `ls -lLn PATH…`, by store and name; those that are being fetched begin with a dot, and are left out.
 
     The fifth of nine columns is the size (ls(1), POSIX).
     """

@@ -93,7 +93,7 @@ class ParkedGuest:
 
     def _has_seed(self, scene: SiteScene) -> bool:
         parked, host = self.record.parked, scene.host(scene.host_names(self.datastore)[0])
-        return parked.configured and bool(Seed(host, put_away(parked, self.datastore).path).content())
+        return parked.configured and Seed(host, put_away(parked, self.datastore).path).tells_name()
 
     def _planned_empty(self) -> PlannedOperation:
         record, scene = self.record, SiteScene(self._connections)

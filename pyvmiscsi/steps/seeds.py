@@ -22,7 +22,7 @@ from pyvmiscsi.bhyve.cloud_init import (
     USER_DATA,
 )
 from pyvmiscsi.bhyve.seed import build_seed, read_seed
-from pyvmiscsi.errors import BusyError, ConflictError, NotFoundError
+from pyvmiscsi.errors import BusyError, ConflictError, InputError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.first_boot import CloudInit, sha256_of
 
@@ -54,6 +54,13 @@ class Seed:
             return files
         read = {name: self.host.read_file(f"{self._source_directory}/{name}") for name in FILES}
         return {name: data for name, data in read.items() if data is not None}
+
+    def tells_name(self) -> bool:
+        """Whether there is one, or is to be, and it is cloud-init's: others call a file so, too."""
+        try:
+            return bool(cloud_init.read_meta_data(self.content().get(META_DATA, b"").decode(errors="replace")))
+        except (ConflictError, InputError):
+            return False
 
     def write(self, files: Mapping[str, bytes]) -> None:
         """The sources first: what is on the CD is always among them."""

@@ -195,6 +195,14 @@ def test_a_renamed_guest_is_the_same_instance_under_its_new_name(world: MemoryWo
     assert meta_data_of(world, "www") == before | {"local-hostname": "www"}
 
 
+def test_another_file_of_that_name_keeps_no_guest_from_its_new_name(world: MemoryWorld) -> None:
+    guest = world.site().datastore().create(request(CloudInit()))
+    for path in [path for path in world.shared.files if "/web1/" in path and not path.endswith(".conf")]:
+        world.shared.files[path] = b"something else"
+    guest.rename("www")
+    assert world.shared.files[f"{CONFIG_PATH}/www/seed.iso"] == b"something else"
+
+
 def test_so_is_one_that_comes_back_from_the_trash_under_another(world: MemoryWorld, given: CloudInit) -> None:
     guest = world.site().datastore().create(request(given))
     before = meta_data_of(world, "web1")

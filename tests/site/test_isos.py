@@ -232,6 +232,15 @@ def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(
         isos.remove_store("shelf")
 
 
+def test_a_link_to_a_medium_is_one_and_a_broken_link_is_none(isos: Isos, store: Path, tmp_path: Path) -> None:
+    given(tmp_path)
+    store.mkdir()
+    (store / "os.iso").symlink_to(tmp_path / "os-1.0.iso")
+    (store / "gone.iso").symlink_to(tmp_path / "nothing")
+    (found,) = isos.list()
+    assert (found.name, found.size) == ("os.iso", len(MEDIUM))
+
+
 @pytest.mark.parametrize("name", ["x", "default", "Shelf", "a-b", "a b"])
 def test_a_store_has_a_name_that_vm_bhyve_takes(isos: Isos, tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="ISO store"):

@@ -53,7 +53,7 @@ class Naming(GuestAccess):
             place=place,
             account=_account_of(record, nas),
             configured=conf is not None,
-            seeded=conf is not None and SEED.encode() in conf and bool(Seed(host, directory).content()),
+            seeded=conf is not None and SEED.encode() in conf and Seed(host, directory).tells_name(),
         )
         self._refuse_taken(request, scene)
         return planned(new_intent(RENAME, str(self.name), request.as_json()), self.datastore, scene)
