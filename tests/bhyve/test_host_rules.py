@@ -8,11 +8,14 @@ import pytest
 
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.host_rules import asks_bhyve, host
+from pyvmiscsi.lab.bhyve import usage
 from tests.bhyve.guests import CONF, HOST, guest_of
+from tests.bhyve.our_guests import OUR_GUESTS, OurGuest, paper_host
 
 ARM64 = replace(HOST, machine="arm64", release=1500000)
 FIRST_14 = replace(HOST, release=1400097)
 FREEBSD_13 = replace(HOST, release=1302001)
+_SCSI = "disk1_type=virtio-scsi\ndisk1_name=/dev/cam/ctl1.0\n"
 TELLING = replace(HOST, emulations=frozenset({"virtio-blk", "virtio-net", "hostbridge", "lpc"}))
 
 
@@ -69,7 +72,19 @@ def test_what_bhyve_says_of_itself_goes_before_its_release() -> None:
     assert told(CONF + "fwcfg=qemu\ntpm_type=passthru\n", patched) == []
 
 
-@pytest.mark.parametrize("more", ["tpm_type=passthru\n", "fwcfg=qemu\n", "share0_name=a\nshare0_path=/a\n"])
+@pytest.mark.parametrize("our", OUR_GUESTS, ids=lambda our: our.case)
+def test_a_bhyve_that_was_asked_has_what_its_guests_want(our: OurGuest) -> None:
+    asked = paper_host(our)
+    said = replace(
+        our.host,
+        options=frozenset(usage.flags(asked) + usage.with_argument(asked)),
+        emulations=frozenset(usage.emulations(asked)),
+        lpc_devices=frozenset(usage.lpc_devices(asked) if asked.machine == "amd64" else ()),
+    )
+    assert list(host(our.guest, said)) == []
+
+
+@pytest.mark.parametrize("more", ["tpm_type=passthru\n", "fwcfg=qemu\n", "share0_name=a\nshare0_path=/a\n", _SCSI])
 def test_bhyve_is_asked_only_for_guests_that_want_more_than_all_have(more: str) -> None:
     assert asks_bhyve(guest_of("web1", CONF + more))
     assert not asks_bhyve(guest_of("web1", CONF))
