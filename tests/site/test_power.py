@@ -148,6 +148,23 @@ def test_power_off_asks_nobody_and_leaves_nothing(world: MemoryWorld, guest: Gue
     guest.poweroff()
 
 
+@pytest.mark.parametrize("press", [Guest.stop, Guest.poweroff])
+@pytest.mark.parametrize(("broken", "why"), [(True, "memory"), (False, "no /vmconfig/web1/web1.conf on hv2")])
+def test_a_configuration_that_is_broken_or_gone_by_now_keeps_no_guest_running(
+    world: MemoryWorld, guest: Guest, press: Callable[[Guest], None], broken: bool, why: str
+) -> None:
+    conf = "/vmconfig/web1/web1.conf"
+    text = world.shared.files.pop(conf)
+    if broken:
+        world.shared.files[conf] = text.replace(b'memory="', b'memory="lots of ')
+    said: list[str] = []
+    guest._connections.warn = said.append
+    press(guest)
+    assert world.hosts["hv2"].running == {}
+    assert world.census().sessions == 0
+    assert [why in line and "is stopped all the same" in line for line in said] == [True]
+
+
 # crashes: each call of each verb x what can go wrong there; done again, all is as it should be
 
 VERBS: dict[str, Callable[[Guest], object]] = {

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.errors import HostUnreachableError, NotFoundError
+from pyvmiscsi.errors import ConfigError, HostUnreachableError, NotFoundError
+from pyvmiscsi.names import Iqn
 from pyvmiscsi.operations.pairing import configured_targets
 from pyvmiscsi.operations.pending import PlannedOperation
 from pyvmiscsi.operations.start import StartRequest, start_intent, start_journal, start_plan
@@ -88,12 +89,20 @@ class Life(Judging):
 
     def _off_plans(self, hosts: Sequence[str], *, deadline: float | None, force: bool) -> list[Plan]:
         scene = self._scene()
-        conf = self._config_text(hosts[0], scene)
-        targets = configured_targets(parse_guest(self.name, conf), conf, self.datastore)
+        targets = self._targets_to_leave(hosts[0], scene)
         return [
             stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
             for host in hosts
         ]
+
+    def _targets_to_leave(self, host: str, scene: SiteScene) -> tuple[Iqn, ...]:
+        """Those in its configuration; none if that is broken or gone by now: its supervisor knows them by itself."""
+        try:
+            conf = self._config_text(host, scene)
+            return configured_targets(parse_guest(self.name, conf), conf, self.datastore)
+        except (ConfigError, NotFoundError) as error:
+            self._connections.warn(f"{error.message}: it is stopped all the same, see `session list` for what is left")
+            return ()
 
     def _where_it_runs(self) -> str:
         """The host on which it runs; NotFoundError when it does not, HostUnreachableError when nobody can tell."""
