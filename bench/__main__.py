@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import building, life, logins, performance, startup, transfer, verbs
+from bench import building, life, logins, performance, start, startup, transfer, verbs
 
 SITE = """\
 [nas.nas1]
@@ -24,7 +24,7 @@ parent = "tank/vm"
 portal = "10.0.0.10:3260"
 """
 
-TABLES = ("startup", "building", "transfer", "logins", "life", "verbs")
+TABLES = ("startup", "building", "transfer", "logins", "life", "verbs", "start")
 
 
 def main() -> None:
@@ -42,6 +42,7 @@ def main() -> None:
         "logins": lambda: logins.report(rounds=given.rounds),
         "life": lambda: life.report(rounds=min(given.rounds, 3)),
         "verbs": lambda: verbs.report(rounds=min(given.rounds, 3)),
+        "start": lambda: start.report(rounds=given.rounds),
     }
     for name in given.tables or TABLES:
         lines = []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-SECTIONS = ("transfer", "logins", "building")
+SECTIONS = ("transfer", "logins", "building", "start")
 
 
 def put(page: Path, name: str, lines: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""`pyvmiscsi vm start -f` on a real terminal: a guest whose loader talks, so that no system has to boot."""
+"""Guests whose loader runs on their console, and `pyvmiscsi vm start -f` on a real terminal: no system has to boot."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.site import Site
+from pyvmiscsi.waiting import wait_for
 from tests.e2e.command import Command
 
 _CTRL_C = b"\x03"
@@ -28,7 +29,9 @@ class Terminal:
 
     def until(self, words: bytes) -> None:
         while words not in self.shown:
-            self.shown += self._read()
+            piece = self._read()
+            assert piece, f"it ended without {words!r}: {self.shown!r}"
+            self.shown += piece
         self.shown = self.shown.partition(words)[2]
 
     def type(self, keys: bytes) -> None:
@@ -57,6 +60,13 @@ def on_terminal(command: Command, *words: str) -> Iterator[Terminal]:
         finally:
             process.kill()
             os.close(ours)
+
+
+def wait_until_hung_up(lab: Lab, guest: str) -> None:
+    with Site.load(lab.site_file) as site:
+        host = site.host("hv1")
+        words = ["/bin/pgrep", "-f", f"cu -l /dev/nmdm-{guest}[.]"]
+        wait_for(lambda: host.run(words, ok=(0, 1)).status == 1, what="cu hears of it", deadline=60)
 
 
 @pytest.fixture
@@ -88,16 +98,27 @@ def test_every_key_goes_to_the_guest_from_its_first_line_on_and_its_end_is_told(
 
 
 @pytest.mark.timeout(200)
-def test_who_leaves_the_terminal_or_loses_it_leaves_the_guest_running(command: Command, guest: str) -> None:
+def test_who_leaves_the_terminal_or_loses_it_leaves_the_guest_running(lab: Lab, command: Command, guest: str) -> None:
     with on_terminal(command, "vm", "start", "-f", guest) as terminal:
         terminal.until(b"any other key for command prompt.")
         terminal.type(_CTRL_C)
         terminal.until(b"OK ")
         terminal.process.kill()
+    wait_until_hung_up(lab, guest)
     with on_terminal(command, "vm", "console", guest) as terminal:
         terminal.until(b"Connected")
         terminal.type(b"\r")
         terminal.until(b"OK ")
         terminal.type(b"~.")
         assert terminal.status() == 0
+    assert next(row for row in command.json("vm", "list") if row["name"] == guest)["state"] == "Running"
+
+
+def test_a_guest_of_a_loader_is_loaded_again_when_it_reboots(lab: Lab, command: Command, guest: str) -> None:
+    command.ok("vm", "set", guest, "loader_timeout=0")
+    command.ok("vm", "start", guest)
+    command.ok("vm", "reset", guest, "--yes")
+    with Site.load(lab.site_file) as site:
+        log = site.host("hv1").script("/bin/cat /var/log/pyvmiscsi/$1.log", guest).text
+    assert "guest rebooted: starting it again" in log
     assert next(row for row in command.json("vm", "list") if row["name"] == guest)["state"] == "Running"
