@@ -10,6 +10,8 @@ from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
+_LOOK_SECONDS = 60.0
+
 
 class Ahead(Generic[T]):
     """The items of `source`, up to `depth` of them read ahead as long as the context lasts.
@@ -89,3 +91,11 @@ class Ahead(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
             return True
+
+
+def in_a_thread(source: Iterator[T], *, depth: int) -> Iterator[T]:
+    """The items of `source`, which runs in a thread of its own, up to `depth` items ahead."""
+    with Ahead(source, depth=depth) as ahead:
+        while not ahead.is_over:
+            if ahead.wait(_LOOK_SECONDS):
+                yield from ahead.ready()

@@ -10,6 +10,7 @@ from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 from pyvmiscsi.errors import InputError
+from pyvmiscsi.images.ahead import in_a_thread
 from pyvmiscsi.images.content import Content, Piece
 from pyvmiscsi.images.extents import extents_of
 from pyvmiscsi.images.formats import HEAD, PACKED, Kind, refuse_packed
@@ -23,7 +24,11 @@ from pyvmiscsi.images.unpacking import unpacked
 from pyvmiscsi.images.vhd import FOOTER, VhdHeader, another_size
 from pyvmiscsi.images.xz import unpacked_at_once
 from pyvmiscsi.plan.step import Progress, silent
+from pyvmiscsi.ports import Again
 from pyvmiscsi.units import SECTOR
+
+_AHEAD = 4
+"""How many pieces are unpacked, or held against a checksum, before they are asked for."""
 
 
 @contextmanager
@@ -46,20 +51,22 @@ def image_of(given: Given, progress: Progress = silent) -> Iterator[Content]:
     if what.header is not None:
         with _known_to_qemu(given, what.header, progress) as content:
             yield content
-    elif what.kind in PACKED or given.local is None or what.length is None or given.is_hashed:
+    elif what.kind in PACKED or given.local is None or what.length is None:
         yield StreamedImage(given, what)
     else:
         name = f"image {given.name}"
-        extents = extents_in(given.local, what.length, name)
-        yield MappedImage(name, what.length, given.local, extents, again=again_from(given.local, name))
+        again = again_from(given.local, name)
+        if given.is_hashed:
+            yield StreamedImage(given, what, again)
+        else:
+            yield MappedImage(name, what.length, given.local, extents_in(given.local, what.length, name), again=again)
 
 
 class StreamedImage:
     """A raw disk, compressed or not, read from its beginning to its end."""
 
-    again = None
-
-    def __init__(self, given: Given, what: Found) -> None:
+    def __init__(self, given: Given, what: Found, again: Again | None = None) -> None:
+        self.again = again
         self._given = given
         self._what = what
 
@@ -87,8 +94,13 @@ class StreamedImage:
         chunks = self._chunks()
         if self._what.has_footer:
             chunks = _without_footer(chunks, self._given.name)
+        cut = pieces(chunks, length)
+        if self.kind in PACKED or self._given.is_hashed:
+            cut = in_a_thread(
+                cut, depth=_AHEAD
+            )  # whoever takes the pieces hashes them, and is not to keep this waiting
         count = 0
-        for piece in _one_behind(pieces(chunks, length)):
+        for piece in _one_behind(cut):
             count += len(piece)
             if len(piece) % SECTOR.bytes:
                 raise not_whole_sectors(self.name, count)

@@ -84,6 +84,13 @@ def test_gives_any_of_its_bytes_again_while_it_is_read(folder: Path, name: str) 
         assert content.again(MIB - 512, 2 * MIB) == DISK[MIB - 512 : 3 * MIB - 512]
 
 
+def test_a_raw_image_with_a_checksum_gives_its_bytes_again(folder: Path) -> None:
+    with open_image(str(folder / "disk.raw"), sha256=hashlib.sha256(DISK).hexdigest()) as content:
+        assert spelt_out(content.pieces(MIB)) == DISK
+        assert content.again is not None
+        assert content.again(512, MIB) == DISK[512 : MIB + 512]
+
+
 def test_gives_nothing_again_once_it_was_changed(folder: Path, tmp_path: Path) -> None:
     place = tmp_path / "disk.qcow2"
     place.write_bytes((folder / "disk.qcow2").read_bytes())
