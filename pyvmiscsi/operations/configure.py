@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 
 from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
 from pyvmiscsi.bhyve.keys import KNOWN, is_known
 from pyvmiscsi.errors import InputError, RuleError
 from pyvmiscsi.model import DatastoreRecord
@@ -37,6 +38,24 @@ def configure_plan(
     host = scene.host(scene.host_names(datastore)[0])
     step = ConfigurationRewritten(host, conf_path(guest, datastore), what, before, after)
     return Plan(VERB, str(guest), (step,))
+
+
+def with_settings(guest: GuestName, text: ConfText, settings: Mapping[str, str]) -> ConfText:
+    """The text with these settings; an empty one takes its key out, and what is said already stays as it is written.
+
+    When a device comes or goes by it, the slots of all are written down: else it would move those that follow it.
+    Raises as `changes_said`, and InputError for a value that the file cannot hold.
+    """
+    changes = {key: value for key, value in changes_said(settings).items() if text.get(key) != value}
+    after = text.changed(changes)
+    try:
+        before, then = parse_guest(guest, text), parse_guest(guest, after)
+        if before.layout().keys() == then.layout().keys() or before.ahci_device_limit != then.ahci_device_limit:
+            return after
+        kept = write_guest(before.pinned(), text).changed(changes)
+        return write_guest(parse_guest(guest, kept).pinned(), kept)
+    except InputError:
+        return after  # which is refused for what is wrong with it
 
 
 def changes_said(settings: Mapping[str, str]) -> dict[str, str | None]:

@@ -51,7 +51,7 @@ def test_a_key_is_set_and_nothing_else_of_the_text_changes(world: World, guest: 
 
     done = guest.set({"memory": "2G", "cpu": "4", "virt_random": ""})
 
-    assert done.keys == ("virt_random", "cpu", "memory")
+    assert done.keys == ("virt_random", "virt_random_slot", "cpu", "memory")
     after = ConfText(file_of(world).read_text())
     assert {"memory": "2G", "cpu": "4", "foo": "bar"}.items() <= after.pairs().items()
     assert after.get("virt_random") is None

@@ -9,7 +9,7 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.oddities import oddities
 from pyvmiscsi.errors import ConfigError, ConflictError, Problem, RuleError
-from pyvmiscsi.operations.configure import VERB, changes_said, configure_plan
+from pyvmiscsi.operations.configure import VERB, configure_plan, with_settings
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.start import StartRequest
 from pyvmiscsi.plan.engine import Preview
@@ -30,7 +30,7 @@ class Configured:
     runs_on: str | None = None
     """Where the guest runs, which shows nothing of it until it has been stopped and started."""
     warnings: tuple[Problem, ...] = ()
-    """What is odd about the text, or would keep the guest from starting as it would have before."""
+    """What is odd about the text, or keeps the guest from starting and did so before."""
 
 
 class Configuring(Judging):
@@ -44,17 +44,19 @@ class Configuring(Judging):
     def set(self, settings: Mapping[str, str], *, host: str | None = None, run: Run | None = None) -> Configured:
         """Change these keys of the configuration, and nothing else of its text; an empty value takes a key out.
 
+        When a device comes or goes by it, the slots of the guest's devices are written down, so that none moves.
+
         InputError for a key that nobody reads, or a value that the file cannot hold. ConfigError and RuleError with
         everything that would keep the guest from starting, on `host` or the first of the datastore, and did not before.
         """
         before = self.configuration()
-        return self.configure(before, _with(before, settings), host=host, run=run)
+        return self.configure(before, with_settings(self.name, before, settings), host=host, run=run)
 
     def preview_set(self, settings: Mapping[str, str], *, host: str | None = None) -> Preview:
         """The steps that `set` would take, refused as it would refuse them; nothing is changed."""
         before = self.configuration()
         scene = self._scene()
-        plan, _ = self._planned_configure(before, _with(before, settings), scene, host)
+        plan, _ = self._planned_configure(before, with_settings(self.name, before, settings), scene, host)
         return Run().engine().preview(plan)
 
     def configure(
@@ -96,8 +98,3 @@ class Configuring(Judging):
         except ConflictError as another:
             return (Problem("disks", another.message.removeprefix(f"guest {self.name}: "), another.hint),)
         return self._judge(request, scene)[1]
-
-
-def _with(text: ConfText, settings: Mapping[str, str]) -> ConfText:
-    """The text with these settings; what it says already stays as it is written."""
-    return text.changed({key: value for key, value in changes_said(settings).items() if text.get(key) != value})
