@@ -93,7 +93,7 @@ class Ahead(Generic[T]):
             return True
 
 
-def in_a_thread(source: Iterator[T], *, depth: int) -> Iterator[T]:
+def in_a_thread(source: Iterator[T], *, depth: int) -> Generator[T, None, None]:
     """The items of `source`, which runs in a thread of its own, up to `depth` items ahead."""
     with Ahead(source, depth=depth) as ahead:
         while not ahead.is_over:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyvmiscsi.images.ahead import Ahead
+from pyvmiscsi.images.ahead import Ahead, in_a_thread
 
 
 def taken(ahead: Ahead[int]) -> list[int]:
@@ -78,3 +78,30 @@ def test_says_when_nothing_has_come() -> None:
         assert not ahead.wait(0)
         go.set()
         assert taken(ahead) == [1]
+
+
+def test_one_that_runs_in_a_thread_gives_the_same_items_and_error() -> None:
+    def source() -> Iterator[int]:
+        yield from range(100)
+        raise ZeroDivisionError
+
+    items: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        for item in in_a_thread(source(), depth=3):
+            items.append(item)
+    assert items == list(range(100))
+
+
+def test_one_that_runs_in_a_thread_ends_with_whoever_takes_its_items() -> None:
+    ended = threading.Event()
+
+    def source() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            ended.set()
+
+    items = in_a_thread(source(), depth=1)
+    assert next(items) == 0
+    items.close()
+    assert ended.wait(30)
