@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
 from pyvmiscsi.bhyve.keys import KNOWN, is_known
-from pyvmiscsi.errors import InputError, RuleError
+from pyvmiscsi.errors import InputError, Problem, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.networks import conf_path
@@ -56,6 +56,19 @@ def with_settings(guest: GuestName, text: ConfText, settings: Mapping[str, str])
         return write_guest(parse_guest(guest, kept).pinned(), kept)
     except InputError:
         return after  # which is refused for what is wrong with it
+
+
+def moved_devices(guest: GuestName, before: ConfText, after: ConfText) -> tuple[Problem, ...]:
+    """The devices that the guest would find at another place: it may well call them by another name then."""
+    try:
+        old, new = parse_guest(guest, before).layout(), parse_guest(guest, after).layout()
+    except InputError:
+        return ()
+    return tuple(
+        Problem(key, f"moves from PCI slot {slot} to {new[key]}", f'write {key}_slot="{slot}" to keep it where it is')
+        for key, slot in old.items()
+        if new.get(key, slot) != slot
+    )
 
 
 def changes_said(settings: Mapping[str, str]) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from pyvmiscsi.bhyve.config import UNNUMBERED
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.slots import Slot
 from pyvmiscsi.names import GuestName
-from pyvmiscsi.operations.configure import with_settings
+from pyvmiscsi.operations.configure import moved_devices, with_settings
 from tests.bhyve.guests import CONF
 
 WEB1 = GuestName.parse("web1")
@@ -33,6 +33,15 @@ def test_a_device_that_goes_moves_none() -> None:
     before = ConfText(CONF + "virt_random=yes\nsound=yes\n")
     after = with_settings(WEB1, before, {"virt_random": ""})
     assert layout_of(after).items() < layout_of(before).items()
+
+
+def test_a_device_that_moves_by_an_editors_hand_is_told() -> None:
+    before = ConfText(CONF)
+    (moved,) = moved_devices(WEB1, before, ConfText(CONF + 'disk1_type="nvme"\ndisk1_name="b"\n'))
+    assert str(moved) == "network0: moves from PCI slot 0:5:0 to 0:6:0"
+    assert 'network0_slot="0:5:0"' in moved.remedy
+    assert moved_devices(WEB1, before, ConfText(CONF + "sound=yes\n")) == ()
+    assert moved_devices(WEB1, before, ConfText("cpu=many\n")) == ()
 
 
 def test_what_is_no_device_writes_no_slots() -> None:

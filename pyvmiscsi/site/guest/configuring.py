@@ -9,7 +9,7 @@ from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config_text import parse_guest
 from pyvmiscsi.bhyve.oddities import oddities
 from pyvmiscsi.errors import ConfigError, ConflictError, Problem, RuleError
-from pyvmiscsi.operations.configure import VERB, configure_plan, with_settings
+from pyvmiscsi.operations.configure import VERB, configure_plan, moved_devices, with_settings
 from pyvmiscsi.operations.guests import GuestRecord
 from pyvmiscsi.operations.start import StartRequest
 from pyvmiscsi.plan.engine import Preview
@@ -30,7 +30,7 @@ class Configured:
     runs_on: str | None = None
     """Where the guest runs, which shows nothing of it until it has been stopped and started."""
     warnings: tuple[Problem, ...] = ()
-    """What is odd about the text, or keeps the guest from starting and did so before."""
+    """What is odd about the text, which devices move, and what keeps the guest from starting and did so before."""
 
 
 class Configuring(Judging):
@@ -87,7 +87,7 @@ class Configuring(Judging):
         fresh = tuple(problem for problem in found if problem not in known)
         if fresh:
             raise RuleError.of_all(f"guest {self.name}", fresh)
-        return plan, (*found, *oddities(after))
+        return plan, (*found, *moved_devices(self.name, before, after), *oddities(after))
 
     def _reasons_against(self, record: GuestRecord, text: ConfText, host: str, scene: SiteScene) -> tuple[Problem, ...]:
         """Everything that would keep a guest with this configuration from starting."""
