@@ -172,7 +172,7 @@ class MendedSession:
         A target may have dropped what it could not write, and say of the next flush that it ended well: Linux does.
         """
         is_unknown = sense.is_unknown(error.key, error.asc, error.ascq)
-        if not is_unknown or self._synchronize != cdb.synchronize_cache():
+        if not is_unknown or sent[0].cdb != cdb.synchronize_cache():
             self._doubted = session
             raise error
         self._synchronize = cdb.synchronize_cache16()
