@@ -81,9 +81,10 @@ class Many:
     def start(self, names: Iterable[str], find: Callable[[str], Guest], host: str | None) -> tuple[OutcomeView, ...]:
         """Start these in this order, on one host or each where it is usually, and the host's `vm_delay` apart."""
         outcomes: list[OutcomeView] = []
+        begun: OutcomeView | PyvmiscsiError | None = None
         for name in names:
-            if outcomes:
-                self._rest(self._order_on(outcomes[-1].host).delay)
+            if isinstance(begun, OutcomeView):
+                self._rest(self._order_on(begun.host).delay)
             begun = self._begun(name, partial(find, name), host)
             outcomes.append(begun if isinstance(begun, OutcomeView) else self._failed(name, host, begun))
         return tuple(outcomes)
