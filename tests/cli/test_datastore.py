@@ -108,3 +108,11 @@ def test_bad_input_gets_one_line_and_changes_nothing(
 def test_a_spec_that_is_none_is_refused_with_its_form(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert datastore(path, "add", "flash", "iscsi:nas1", "--parent", "tank/x") == 64
     assert "write iscsi:<nas>:<iqn basename>[:<config path>]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["shelf"], ["shelf", "/shelf", "--remove"]])
+def test_a_store_of_media_is_either_told_or_forgotten(
+    path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert datastore(path, "iso", *words) == 64
+    assert capsys.readouterr().err == "pyvmiscsi: PATH and --remove: one of them\n"

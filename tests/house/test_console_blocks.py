@@ -86,8 +86,12 @@ def downloads(lab: Lab, tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "id_ed25519.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.net\n")
     (tmp_path / "user-data").write_text("#cloud-config\npackage_update: true\n")
     (tmp_path / "network-config").write_text("version: 2\nethernets: {id0: {addresses: [192.0.2.3/24]}}\n")
+    with Site.load(lab.site_file) as site:
+        site.host("hv1").make_directory("/vmconfig/shelf")
+        site.host("hv1").write_file("/vmconfig/shelf/old.iso", b"a medium")
     yield tmp_path
     with Site.load(lab.site_file) as site:
+        site.host("hv1").script("rm -R /vmconfig/shelf")
         for name in ("web3", "web2", "web1"):
             guest = site.datastore().guest(name)
             if guest.exists():
@@ -109,7 +113,7 @@ def boots(host: Host, console: str) -> list[str] | None:
 def test_the_page_of_installing(lab: Lab, downloads: Path) -> None:
     """Its guest web1 boots from the CD, which resets it, and then from its disk, which switches it off."""
     fetch, media, create, install, listing, stop, remove, *rest = commands_of("docs/installing.md")
-    image, provision, start, stop_again, clone, tell = rest
+    tell_of, listing_of, forget, image, provision, start, stop_again, clone, tell = rest
     person = Person(downloads, PYVMISCSI_SITE=str(lab.site_file))
     assert "SHA-256" in person.types(fetch)
     assert "bootonly.iso" in person.types(media)
@@ -126,7 +130,10 @@ def test_the_page_of_installing(lab: Lab, downloads: Path) -> None:
         first, second = wait_for(lambda: boots(host, said), what="both boots on the console", deadline=150)
     assert first.startswith("PciRoot(0x0)/Pci(0x3,0x0)/Sata(0x0"), "not from the CD in slot 3"
     assert second.startswith("PciRoot(0x0)/Pci(0x4,0x0)"), "not from the disk in slot 4"
-    for line in (stop, remove, image, provision, start, stop_again, clone, tell):
+    for line in (stop, remove, tell_of):
+        person.types(line)
+    assert re.search(r"old\.iso +shelf", person.types(listing_of))
+    for line in (forget, image, provision, start, stop_again, clone, tell):
         person.types(line)
     with Site.load(lab.site_file) as site:
         config_path = site.datastore().record.config_path
