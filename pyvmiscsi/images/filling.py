@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from pyvmiscsi.errors import ImageError, InputError, IscsiError, ProofError
 from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Piece, Written, Zeros
+from pyvmiscsi.images.content import Content, Written, Zeros
 from pyvmiscsi.images.digest import DiskHash, hashed_by
 from pyvmiscsi.images.pieces import is_zero
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice
 from pyvmiscsi.units import GIB, MIB, Size
 from pyvmiscsi.waiting import heeding
+
+_Data: TypeAlias = tuple[int, bytes | bytearray]
+"""Where it belongs, and what it is."""
 
 _TEND_SECONDS = 1.0
 """How long the session is left alone while the source has nothing: targets ping every few seconds."""
@@ -61,8 +65,7 @@ class _Filling:
         """How far all of it was written."""
 
     def run(self) -> Written:
-        pieces = hashed_by(self._digest, self._content.pieces(self._device.longest_piece))
-        with Ahead(pieces, depth=_AHEAD) as ahead:
+        with Ahead(self._data(), depth=_AHEAD) as ahead:
             while not ahead.is_over:
                 if ahead.wait(_TEND_SECONDS):
                     for _ in self._device.write_stream(self._burst(ahead), again=self._content.again):
@@ -89,15 +92,20 @@ class _Filling:
             error.hint = f"{error.hint}; {told}" if error.hint else told
             raise
 
-    def _burst(self, ahead: Ahead[Piece]) -> Iterator[tuple[int, bytes | bytearray]]:
-        """What there is to be written now; it does not wait, for nobody answers the target's pings meanwhile."""
-        for piece in ahead.ready():
+    def _data(self) -> Iterator[_Data]:
+        """All that is to be written, as it is read by a thread of its own, which hashes it and passes over zeros."""
+        for piece in hashed_by(self._digest, self._content.pieces(self._device.longest_piece)):
             _refuse_larger(self._content, self._length + len(piece), self._device)
-            self._progress(self._content.done, self._content.total)
             offset, self._length = self._length, self._length + len(piece)
             if not isinstance(piece, Zeros):
-                self._ends.append(self._length)
                 yield offset, piece
+
+    def _burst(self, ahead: Ahead[_Data]) -> Iterator[_Data]:
+        """What there is to be written now; it does not wait, for nobody answers the target's pings meanwhile."""
+        for offset, piece in ahead.ready():
+            self._progress(self._content.done, self._content.total)
+            self._ends.append(offset + len(piece))
+            yield offset, piece
 
 
 def read_back(device: BlockDevice, written: Written, *, progress: Progress = silent) -> None:
