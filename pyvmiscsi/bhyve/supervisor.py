@@ -1,6 +1,6 @@
 """The script that runs a guest on its hypervisor, from its start until nothing of it is left there.
 
-It is one text for `/bin/sh`: the guest's values as assignments, and the fixed story in `supervisor.sh`. daemon(8)
+It is one text for `/bin/sh`: the guest's values as assignments, and the fixed story in `supervisor*.sh`. daemon(8)
 detaches it, and from then on it needs no control host: it starts bhyve again when the guest reboots, and on any other
 end it destroys the virtual machine and its taps, logs out of its targets and releases `run.lock`.
 A guest has one supervisor, however often its start is resumed.
@@ -26,6 +26,7 @@ every few seconds."""
 MOST_COMPLAINTS = 65_536
 """Bytes of what one run of bhyve says on standard error, and of what it said before them."""
 
+_PARTS = ("supervisor_records.sh", "supervisor_sessions.sh", "supervisor.sh")
 _NOTHING = ("/usr/bin/true",)
 
 # A supervisor killed by -9 leaves its number in its status file, and one day the number is another process's.
@@ -189,7 +190,7 @@ def render_supervisor(supervision: Supervision) -> str:
             f'prestart() {{ cd "$DIRECTORY" && exec {_command(supervision.prestart or _NOTHING)}; }}\n',
             IS_SUPERVISOR,
             "\n",
-            _story(),
+            story(),
         )
     )
 
@@ -214,8 +215,10 @@ def _first_commands(supervision: Supervision) -> Iterator[str]:
 
 
 @cache
-def _story() -> str:
-    return resources.files(__package__).joinpath("supervisor.sh").read_text(encoding="utf-8")
+def story() -> str:
+    """The part of the script that is the same for all guests."""
+    parts = (resources.files(__package__).joinpath(name) for name in _PARTS)
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 def _command(argv: Sequence[str]) -> str:

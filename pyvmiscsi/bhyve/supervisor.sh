@@ -1,5 +1,6 @@
 # Keeps one guest running and cleans up after it. It needs FreeBSD's base system and no control host.
-# The values it works with stand above this line; see supervisor.py for what each of them is.
+# Above this line stand the values it works with, which supervisor.py explains, and what is in supervisor_records.sh and
+# supervisor_sessions.sh.
 #
 #   TERM, INT  the guest is asked to power off (ACPI), each time again; no deadline, but see LOST_DEADLINE
 #   USR1       the guest is ended now
@@ -32,53 +33,6 @@ whose=         # the operation of the one that was there before
 complaints=    # the file with what the process says
 console=       # the process id of what writes the console log
 
-now() { "$DATE" +%s; }
-
-say() { echo "$("$DATE" -u +%Y-%m-%dT%H:%M:%SZ) $*"; }
-
-# tell PHASE [EXIT [REASON]]: the status file, replaced whole
-tell() {
-    phase=$1 supervisor=$$
-    case $phase in stopped | failed) supervisor= ;; esac # the number will be another process's one day
-    printf '%s\n' "state=$phase" "operation=$OPERATION" "supervisor=$supervisor" "bhyve=$child" "exit=${2:-}" \
-        "reason=${3:-}" "lost_since=$lost_since" "at=$(now)" >"$RUN/status.new" &&
-        "$MV" -f "$RUN/status.new" "$RUN/status"
-}
-
-# The status is the living one's: a start that is not to be tells its reason beside it.
-refuse() {
-    say "refused: $1"
-    printf '%s\n' "operation=$OPERATION" "reason=$1" >"$RUN/refused.new" &&
-        "$MV" -f "$RUN/refused.new" "$RUN/refused"
-    exit 75
-}
-
-# take_place: become the guest's supervisor; false when another process is. Whoever comes takes the number after the
-# last one, and none is taken away, so that of two that find the last one dead only one comes after it.
-take_place() {
-    last=0 whose=nobody
-    while [ -e "$RUN/supervisor.$((last + 1))" ]; do last=$((last + 1)); done
-    other=
-    [ "$last" -eq 0 ] || read -r other whose <"$RUN/supervisor.$last"
-    if [ "$other" != $$ ] && is_supervisor "$RUN/supervisor.sh" "$other"; then return 1; fi
-    next=$RUN/supervisor.$((last + 1))
-    echo "$$ $OPERATION" >"$RUN/place.$$" || return 1
-    if "$LN" "$RUN/place.$$" "$next"; then place=$next; fi
-    "$RM" -f "$RUN/place.$$"
-    [ -n "$place" ] || { [ -e "$next" ] && take_place; }
-}
-
-# is_larger FILE BYTES
-is_larger() { [ -n "$("$FIND" "$1" -size +"$2"c 2>/dev/null)" ]; }
-
-# bound FILE BYTES: what is written without end loses its beginning. Its writers append, so it can be emptied.
-bound() {
-    if is_larger "$1" "$2"; then
-        "$CP" "$1" "$1.0"
-        true >"$1"
-    fi
-}
-
 # A signal ends the wait at once, so that no tick delays it.
 pause() {
     heed
@@ -93,63 +47,6 @@ heed() {
     *asked*) stop=asked ;;
     *) stop=$again ;;
     esac
-}
-
-is_ours() {
-    for target in $TARGETS; do
-        [ "$1" = "$target" ] && return 0
-    done
-    return 1
-}
-
-# Whether each of our targets has a connected session. iscsictl answers whatever state a disk is in; nothing here
-# looks at a disk, because opening a dead one stops GEOM on the whole host.
-sessions_are_up() {
-    [ -n "$TARGETS" ] || return 0
-    listing=$("$ISCSICTL" -L) || return 0 # an unanswered question is no reason to take disks away
-    up=
-    while read -r target _portal state; do
-        case $state in Connected:*) up="$up $target " ;; esac
-    done <<END
-$listing
-END
-    for target in $TARGETS; do
-        case $up in *" $target "*) ;; *) return 1 ;; esac
-    done
-}
-
-watch_sessions() {
-    [ -z "$taken_away" ] || return
-    if sessions_are_up; then
-        [ -z "$lost_since" ] && return
-        lost_since=
-        say "all sessions are connected again"
-    else
-        [ -n "$lost_since" ] && return
-        lost_since=$(now)
-        say "a session is not connected: the guest waits for its disk"
-    fi
-    tell "$phase"
-}
-
-is_lost_for() {
-    [ -n "$lost_since" ] && [ $(($(now) - lost_since)) -ge "$1" ]
-}
-
-# Our sessions, each by the portal that the host itself spells.
-take_sessions_away() {
-    [ -n "$TARGETS" ] || return
-    taken_away=yes
-    listing=$("$ISCSICTL" -L) || say "iscsictl gave no list of sessions"
-    while read -r target portal _state; do
-        is_ours "$target" || continue
-        if "$ISCSICTL" -R -p "$portal" -t "$target"; then
-            say "logged out of $target at $portal"
-        fi
-    done <<END
-$listing
-END
-    lost_since=
 }
 
 is_alive() { kill -0 "$child" 2>/dev/null; }
@@ -233,35 +130,9 @@ is_to_end() {
     return 1
 }
 
-# A start must not open a dead disk.
-wait_for_sessions() {
-    end=$(($(now) + READY_DEADLINE))
-    until sessions_are_up; do
-        if is_to_end || [ "$(now)" -ge "$end" ]; then return 1; fi
-        pause
-    done
-}
-
 destroy_vm() {
     [ -e "$VMM/$NAME" ] || return 0
     "$BHYVECTL" --vm="$NAME" --destroy
-}
-
-holds() {
-    operation=
-    [ -e "$1" ] && read -r operation <"$1"
-    [ "$operation" = "$OPERATION" ]
-}
-
-release_lock() {
-    if holds "$LOCK.op"; then
-        "$RM" -f "$LOCK.op" "$LOCK"
-    else
-        say "run.lock belongs to somebody else now, and stays"
-    fi
-    if holds "$RUN/claim"; then
-        "$RM" -f "$RUN/claim"
-    fi
 }
 
 clean_up() {
@@ -272,40 +143,23 @@ clean_up() {
         "$IFCONFIG" "$tap" destroy
     done
     "$RM" -f "$CONSOLE" "$RESTART" # a wish that came too late is not the next run's
-    [ -z "$DEBUG" ] || "$CP" "$complaints" "$DEBUG"
+    if [ -n "$DEBUG" ] && [ -n "$complaints" ]; then "$CP" "$complaints" "$DEBUG"; fi
     release_lock
 }
 
-# A serial port wired to standard output has a console log; the guest hears what is written into `typed`. All who have
-# the fifos have both ends of them: none of them meets an end or a broken pipe, whoever else is killed.
-keep_console() {
-    [ -n "$CONSOLE_LOG" ] || return
-    [ -z "$console" ] || ! kill -0 "$console" 2>/dev/null || return
-    "$RM" -f "$RUN/typed" "$RUN/said"
-    if "$MKFIFO" -m 600 "$RUN/typed" "$RUN/said" && true <>"$RUN/said" >>"$CONSOLE_LOG"; then
-        "$CAT" <>"$RUN/said" >>"$CONSOLE_LOG" &
-        console=$!
-    else
-        console=
-        say "there is no console log"
-    fi
-}
-
-# run COMMAND: with what the guest prints and hears
+# run COMMAND PHASE: with what the guest prints and hears, to its end
 run() {
+    begin_console
     if [ -n "$console" ]; then
         "$1" <>"$RUN/typed" 1<>"$RUN/said" 2>>"$complaints" &
     else
         "$1" 2>>"$complaints" &
     fi
     child=$!
-}
-
-# The log gets what is still on its way.
-end_console() {
-    [ -n "$console" ] || return
-    pause
-    kill "$console"
+    [ "$2" != running ] || limit
+    tell "$2"
+    attend
+    end_console
 }
 
 # Nothing that ran before says anything about this run.
@@ -386,14 +240,15 @@ run_guest() {
     while :; do
         outcome=failed
         destroy_vm
-        wait_for_sessions || { reason="no session to a disk"; return; }
+        if ! wait_for_sessions; then
+            reason="no session to a disk"
+            if is_to_end; then outcome=stopped; fi
+            return
+        fi
         forget_complaints
-        keep_console
         run_prestart
         if [ -n "$LOADER" ] && ! is_to_end; then
-            run "${FIRST}loader"
-            tell loading
-            attend
+            run "${FIRST}loader" loading
         fi
         heed
         if is_to_end; then
@@ -406,10 +261,7 @@ run_guest() {
             return
         fi
         started=$(now)
-        run "${FIRST}bhyve"
-        limit
-        tell running
-        attend
+        run "${FIRST}bhyve" running
         "$CAT" "$complaints"
         say "bhyve exited with status $status"
         starts_again || return
@@ -418,10 +270,6 @@ run_guest() {
         tell rebooting
         keep_log_short
     done
-}
-
-keep_log_short() {
-    if is_larger "$LOG" "$LONGEST_LOG" && "$MV" -f "$LOG" "$LOG.0" && true >>"$LOG"; then exec >>"$LOG" 2>&1; fi
 }
 
 trap 'asked=asked pressed=' TERM INT
@@ -464,7 +312,6 @@ tell starting
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"
 run_guest
-end_console
 clean_up
 say "$outcome: $reason"
 tell "$outcome" "$status" "$reason"

@@ -1,0 +1,93 @@
+# What a supervisor writes: its log, its status, its place, the lock it gives back, the console log.
+
+now() { "$DATE" +%s; }
+
+say() { echo "$("$DATE" -u +%Y-%m-%dT%H:%M:%SZ) $*"; }
+
+# tell PHASE [EXIT [REASON]]: the status file, replaced whole
+tell() {
+    phase=$1 supervisor=$$
+    case $phase in stopped | failed) supervisor= ;; esac # the number will be another process's one day
+    printf '%s\n' "state=$phase" "operation=$OPERATION" "supervisor=$supervisor" "bhyve=$child" "exit=${2:-}" \
+        "reason=${3:-}" "lost_since=$lost_since" "at=$(now)" >"$RUN/status.new" &&
+        "$MV" -f "$RUN/status.new" "$RUN/status"
+}
+
+# The status is the living one's: a start that is not to be tells its reason beside it.
+refuse() {
+    say "refused: $1"
+    printf '%s\n' "operation=$OPERATION" "reason=$1" >"$RUN/refused.new" &&
+        "$MV" -f "$RUN/refused.new" "$RUN/refused"
+    exit 75
+}
+
+# take_place: become the guest's supervisor; false when another process is. Whoever comes takes the number after the
+# last one, and none is taken away, so that of two that find the last one dead only one comes after it.
+take_place() {
+    last=0 whose=nobody
+    while [ -e "$RUN/supervisor.$((last + 1))" ]; do last=$((last + 1)); done
+    other=
+    [ "$last" -eq 0 ] || read -r other whose <"$RUN/supervisor.$last"
+    if [ "$other" != $$ ] && is_supervisor "$RUN/supervisor.sh" "$other"; then return 1; fi
+    next=$RUN/supervisor.$((last + 1))
+    echo "$$ $OPERATION" >"$RUN/place.$$" || return 1
+    if "$LN" "$RUN/place.$$" "$next"; then place=$next; fi
+    "$RM" -f "$RUN/place.$$"
+    [ -n "$place" ] || { [ -e "$next" ] && take_place; }
+}
+
+# is_larger FILE BYTES
+is_larger() { [ -n "$("$FIND" "$1" -size +"$2"c 2>/dev/null)" ]; }
+
+# bound FILE BYTES: what is written without end loses its beginning. Its writers append, so it can be emptied.
+bound() {
+    if is_larger "$1" "$2"; then
+        "$CP" "$1" "$1.0"
+        true >"$1"
+    fi
+}
+
+holds() {
+    operation=
+    [ -e "$1" ] && read -r operation <"$1"
+    [ "$operation" = "$OPERATION" ]
+}
+
+release_lock() {
+    if holds "$LOCK.op"; then
+        "$RM" -f "$LOCK.op" "$LOCK"
+    else
+        say "run.lock belongs to somebody else now, and stays"
+    fi
+    if holds "$RUN/claim"; then
+        "$RM" -f "$RUN/claim"
+    fi
+}
+
+# A serial port wired to standard output has a console log; the guest hears what is written into `typed`. What runs for
+# it has both ends of both fifos, and meets neither an end nor a broken pipe, whoever else is killed; the log's writer
+# meets its end with it.
+begin_console() {
+    [ -n "$CONSOLE_LOG" ] || return
+    "$RM" -f "$RUN/typed" "$RUN/said"
+    if "$MKFIFO" -m 600 "$RUN/typed" "$RUN/said" && true >>"$CONSOLE_LOG"; then
+        "$CAT" <"$RUN/said" >>"$CONSOLE_LOG" &
+        console=$!
+    else
+        say "there is no console log"
+    fi
+}
+
+end_console() {
+    [ -n "$console" ] || return
+    for _ in 1 2 3 4 5; do
+        kill -0 "$console" 2>/dev/null || break
+        "$SLEEP" "$QUICK_TICK"
+    done
+    kill "$console" 2>/dev/null # nobody has opened the other end
+    console=
+}
+
+keep_log_short() {
+    if is_larger "$LOG" "$LONGEST_LOG" && "$MV" -f "$LOG" "$LOG.0" && true >>"$LOG"; then exec >>"$LOG" 2>&1; fi
+}
