@@ -52,7 +52,10 @@ _APPEND = f"""# append to an installation medium
 [ -f "$1" ] || : >"$1" || exit 1
 [ "$(size_of "$1")" -eq "$2" ] || exit {_BUSY}
 /bin/cat >>"$1" || exit 1
-[ "$(size_of "$1")" -eq $(($2 + $3)) ] || exit {_BUSY}
+there=$(size_of "$1")
+[ "$there" -ne $(($2 + $3)) ] || exit 0
+[ "$there" -lt $(($2 + $3)) ] || /bin/rm -f "$1" # two have written at once: what, nobody can tell
+exit {_BUSY}
 """
 
 # A name that is taken stays its file's: link(2) fails then, over NFS too.
@@ -165,7 +168,7 @@ class Incoming:
         return int(self._host.script(_SIZE, self._part).text)
 
     def free(self) -> int:
-        """How many bytes the store's file system has left."""
+        """How many bytes the store's file system has left; its directory is made where it is missing."""
         self._host.make_directory(self._store.path)
         return parse_free(self._host.run(["/bin/df", "-kP", self._store.path]).text)
 

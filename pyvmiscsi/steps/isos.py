@@ -81,7 +81,7 @@ class IsoInStore:
             self.watch.progress(at, source.size)
             if self.watch.interrupted():
                 raise InterruptedOperation(
-                    f"{self.title}: stopped after {Size(at)}", hint="the same command goes on from there"
+                    f"{self.title}: stopped after {Size(at)}", hint="the same command goes on with it"
                 )
             piece = self._checked(source, incoming)
         return at

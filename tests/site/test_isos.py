@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.bhyve import system_conf
+from pyvmiscsi.bhyve.iso_store import Incoming
+from pyvmiscsi.bhyve.iso_store_text import IsoStore
 from pyvmiscsi.errors import (
     AlreadyExistsError,
+    BusyError,
     ConflictError,
     DownloadError,
     ImageError,
@@ -18,6 +21,7 @@ from pyvmiscsi.errors import (
     NotFoundError,
 )
 from pyvmiscsi.images.formats import Format
+from pyvmiscsi.model import HostRecord
 from pyvmiscsi.ports import Completed
 from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.running import Run
@@ -230,6 +234,24 @@ def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(
     assert len(list(shelf.iterdir())) == 2
     with pytest.raises(NotFoundError, match="ISO store shelf"):
         isos.remove_store("shelf")
+
+
+def test_what_two_have_written_at_once_is_not_kept(tmp_path: Path) -> None:
+    """The other's piece comes between the two looks of ours: here it is in the same stream."""
+    store = IsoStore("iscsi1", str(tmp_path))
+    incoming = Incoming(QuickHost(HostRecord("hv1")), store, "os.iso", "5f0c")
+    incoming.append(b"first", 0)
+    with pytest.raises(BusyError, match="not as long"):
+        incoming.append(b"late", 0)
+    assert incoming.size() == 5
+
+    class Doubled(bytes):
+        def __len__(self) -> int:
+            return 3
+
+    with pytest.raises(BusyError, match="not as long"):
+        incoming.append(Doubled(b"second"), 5)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_to_a_medium_is_one_and_a_broken_link_is_none(isos: Isos, store: Path, tmp_path: Path) -> None:
