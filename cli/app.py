@@ -20,7 +20,7 @@ NOUNS = {
     "trash": "Guests that were parked: list, restore, empty.",
     "image": "Images: disks that guests are provisioned from.",
     "datastore": "Datastores of the site: list, show, add, remove, default.",
-    "switch": "Virtual switches: list, create, add, remove, vlan, address, destroy.",
+    "switch": "Virtual switches: list, info, create, change, destroy.",
     "snapshot": "Snapshots of many guests at once: prune.",
     "session": "Who is logged in to what: list, show, attach, detach.",
     "ops": "Operations that were interrupted: list, resume, rewind.",
