@@ -42,9 +42,12 @@ if [ -n "$devices" ]; then
 fi
 [ -d "$config_path" ] || exit 0
 /usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name '*.conf' -type f -exec /usr/bin/awk '
-    /^(network[0-9]+_mac|graphics|graphics_port)=/ {{ print "conf " FILENAME " " $0 }}' {{}} +
-/usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name run.lock -type f -exec /usr/bin/awk '
-    {{ print "lock " FILENAME " " $0 }}' {{}} +
+    /^(network[0-9]+_mac|graphics|graphics_port)=/ {{ print "conf " FILENAME " " $0 }}' {{}} + 2>/dev/null
+# a neighbour that stops meanwhile takes its lock away
+/usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name run.lock -type f 2>/dev/null | while IFS= read -r lock; do
+    if IFS= read -r hostname <"$lock"; then echo "lock $lock $hostname"; fi
+done 2>/dev/null
+exit 0
 """
 
 
