@@ -7,16 +7,23 @@ from dataclasses import dataclass, field
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.ports import Host
 
-# One awk for all files, however many guests: `file PATH` for each, and its lines with a blank before them.
+# One awk for all configurations, however many guests: `file PATH` for each, and its lines with a blank before them. A
+# lock may go at any moment, and awk ends at the first file that is not there: sh reads the locks.
 _QUESTION = r"""# read every guest's directory
-read_all() {
-    /usr/bin/find "$1" -mindepth 2 -maxdepth 2 -name "$2" -type f -exec /usr/bin/awk '
-        BEGIN { for (i = 1; i < ARGC; i++) print "file " ARGV[i] }
-        FNR == 1 { print "file " FILENAME }
-        { print " " $0 }' {} +
-}
 [ -d "$1" ] || exit 0
-read_all "$1" '*.conf' && read_all "$1" run.lock
+/usr/bin/find "$1" -mindepth 2 -maxdepth 2 -name '*.conf' -type f -exec /usr/bin/awk '
+    BEGIN { for (i = 1; i < ARGC; i++) print "file " ARGV[i] }
+    FNR == 1 { print "file " FILENAME }
+    { print " " $0 }' {} + || exit 1
+locks=$(/usr/bin/find "$1" -mindepth 2 -maxdepth 2 -name run.lock -type f) || exit 1
+echo "$locks" | while IFS= read -r lock; do
+    [ -e "$lock" ] || continue
+    line=
+    IFS= read -r line 2>/dev/null <"$lock"
+    echo "file $lock"
+    echo " $line"
+done
+exit 0
 """
 
 

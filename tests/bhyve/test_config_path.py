@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pyvmiscsi.bhyve import config_path
 from pyvmiscsi.bhyve.config_path import guest_directories
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
@@ -51,3 +52,15 @@ def test_without_the_directory_there_are_no_guests(tmp_path: Path) -> None:
 def test_a_line_that_looks_like_the_answers_own_is_no_file(tmp_path: Path) -> None:
     add(tmp_path / "web1/web1.conf", "file /vmconfig/x/x.conf\ncpu=1\n")
     assert guest_directories(HERE, str(tmp_path))["web1"].conf.pairs() == {"cpu": "1"}
+
+
+def test_a_lock_that_goes_while_it_is_read_leaves_the_others(tmp_path: Path) -> None:
+    for name in ("web1", "web2", "web3"):
+        add(tmp_path / f"{name}/{name}.conf", "cpu=1\n")
+    add(tmp_path / "web1/run.lock", "hv1\n")
+    (tmp_path / "web2" / "run.lock").symlink_to(tmp_path / "gone")  # as find saw it, and nobody does any more
+    add(tmp_path / "web3/run.lock", "hv3\n")
+    question = config_path._QUESTION.replace("-name run.lock -type f", "-name run.lock")
+    answer = HERE.script(question, str(tmp_path)).text
+    found = config_path.parse_guest_directories(answer, str(tmp_path))
+    assert {name: one.locked_by for name, one in found.items()} == {"web1": "hv1", "web2": None, "web3": "hv3"}
