@@ -202,10 +202,10 @@ class MemoryHost(FakeHost):
 
     def _look(self, state_directory: str) -> Reply:
         lines: list[str] = []
-        for guest, running in self.running.items():
+        for guest, running in list(self.running.items()):  # others may be at it
             lines += [f"vmm {guest}", f"process {guest} {self.processes.get(guest, 4201)}", f"supervised {guest}"]
             lines += [f"status {guest} state=running", f"status {guest} operation={running.operation}"]
-        for path, data in self.files.items():
+        for path, data in list(self.files.items()):
             if path.startswith(f"{state_directory}/") and path.endswith("/status"):
                 guest = path.split("/")[-2]
                 lines += [f"status {guest} {line}" for line in data.decode().splitlines() if guest not in self.running]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import LoginError, ProofError, SessionLostError
@@ -10,6 +11,8 @@ from pyvmiscsi.names import DatasetPath, Iqn
 from tests.fakes.nas import FakeNas
 
 POOL = DatasetPath("tank")
+_LOCK = threading.Lock()
+"""Guests are stopped in several threads, and to find a session among others takes more than one step."""
 
 
 @dataclass
@@ -31,7 +34,7 @@ class MemoryInitiator:
                 {proof.address.lun.number: f"da{number}"},
                 initiator=self._session(iqn).initiator,
             )
-            for number, (iqn, proof) in enumerate(self.disks.items())
+            for number, (iqn, proof) in enumerate(list(self.disks.items()))
         )
 
     def find(self, proof: DiskProof) -> AttachedDisk | None:
@@ -54,8 +57,9 @@ class MemoryInitiator:
         return _proven(self.disks[proof.address.target], proof)
 
     def detach(self, target: Iqn, *, deadline: float = 30.0) -> None:  # noqa: ARG002 - the port's
-        if self.disks.pop(target, None) is not None:
-            self.nas.sessions_now.remove(self._session(target))
+        with _LOCK:
+            if self.disks.pop(target, None) is not None:
+                self.nas.sessions_now.remove(self._session(target))
 
     def preflight(self) -> tuple[Finding, ...]:
         return ()
