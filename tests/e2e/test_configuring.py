@@ -47,19 +47,15 @@ def test_by_key_and_in_an_editor(
     assert kept.parent.stat().st_mode & 0o777 == 0o700
     assert conf_of(lab, guest) == f"{changed}# by hand\n"
 
-    monkeypatch.setenv("VISUAL", editor(tmp_path, "exit 3"))
-    status, line = command.refused("vm", "configure", guest)
-    assert (status, "exit status 3" in line) == (64, True)
-    assert len(list(tmp_path.glob("pyvmiscsi-*"))) == 1
-
-    command.ok("vm", "set", guest, "graphics=yes", "graphics_listen=127.0.0.1", "memory=128M")
-    command.ok("vm", "start", guest)
     with Site.load(lab.site_file) as site:
+        there = site.guest(guest)
+        there.set({"graphics": "yes", "graphics_listen": "127.0.0.1", "memory": "128M"})
+        there.start("hv1")
         script = (site.host("hv1").read_file(f"/var/run/pyvmiscsi/{guest}/supervisor.sh") or b"").decode()
-    assert re.search(r",fbuf,tcp=127\.0\.0\.1:59\d\d", script)
-    assert f"guest {guest}: changed memory; it runs on hv1" in command.ok("vm", "set", guest, "memory=256M")
-    command.ok("vm", "stop", guest, "--force", "--deadline", "0")
-    command.ok("vm", "destroy", guest, "--yes")
+        assert re.search(r",fbuf,tcp=127\.0\.0\.1:59\d\d", script)
+        assert f"guest {guest}: changed memory; it runs on hv1" in command.ok("vm", "set", guest, "memory=256M")
+        there.stop(deadline=0, force=True)
+        there.destroy()
 
 
 def editor(directory: Path, script: str) -> str:
