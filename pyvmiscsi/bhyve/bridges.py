@@ -19,7 +19,7 @@ from pyvmiscsi.errors import BusyError, ConfigError, ConflictError, NotFoundErro
 from pyvmiscsi.quoting import quote
 
 BUSY = 75
-"""Exit status of a script that found another member in the bridge than was seen before."""
+"""Exit status of a script that found the bridge made, or with another member, since it was looked at."""
 
 PORTS = "vm-port"
 """vm-bhyve's interface group of guests' taps."""
@@ -145,7 +145,10 @@ def to_unmake(switch: Switch, seen: Interfaces, host: str) -> tuple[Command, ...
 
 
 def render(commands: tuple[Command, ...], bridge: Interface | None) -> str:
-    """A sh script that runs them until one fails; where the bridge goes, only if it has no new member, else `BUSY`."""
+    """A sh script that runs them until one fails, one such script at a time.
+
+    It does nothing and ends with `BUSY` when a bridge to be made is there by now, or one to go has a new member.
+    """
     lines = ["# change the bridge of a switch"]
     if bridge is not None:
         lines.append(f"bridge={quote(bridge.name)}")
@@ -154,6 +157,8 @@ def render(commands: tuple[Command, ...], bridge: Interface | None) -> str:
     for command in commands:
         words = " ".join(f'"{word}"' if word == _BRIDGE else quote(word) for word in command)
         if command[1:3] == ("bridge", "create"):
+            group = quote(commands[-1][-1])  # the mark of one that is complete
+            lines.append(f'[ -z "$({_IFCONFIG} -g {group} 2>/dev/null)" ] || exit {BUSY}')
             lines.append(f"bridge=$({words}) || exit 71")
         elif command[0] == _ROUTE:
             lines.append(f"{words} || :")  # as vm-bhyve: it may be there, or gone, already

@@ -9,6 +9,7 @@ sysctl net.link.tap.up_on_open, which `vm init` sets for the whole host. Ours ha
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pyvmiscsi.bhyve import bridges
@@ -33,6 +34,14 @@ LOOK = """# look at the networks of a host
 if [ -f "$1" ]; then /usr/bin/awk '{ print "conf " $0 }' "$1"; fi
 /sbin/ifconfig | /usr/bin/awk '{ print "if " $0 }'
 """
+
+ONE_AT_A_TIME = """# run a change of a switch
+# $1 what to run
+exec /usr/bin/lockf -k -s -t 20 /var/run/pyvmiscsi.switches.lock /bin/sh -c "$1"
+"""
+
+_TRIES = 3
+"""How often a start looks again because another one has made a switch meanwhile."""
 
 DESTROY_TAPS = r"""# destroy the taps of a guest
 # $1 beginning of the descriptions
@@ -177,23 +186,28 @@ class Networks:
         """Run commands of `bridges` on the bridge they are for; BusyError when somebody else is using it by now."""
         if not commands:
             return
-        done = self._host.script(bridges.render(commands, bridge), ok=(0, bridges.BUSY))
+        done = self._host.script(ONE_AT_A_TIME, bridges.render(commands, bridge), ok=(0, bridges.BUSY))
         if done.status == bridges.BUSY:
-            raise BusyError(
-                f"{self._host.name}: somebody has joined {bridge.name if bridge else 'the switch'} meanwhile"
-            )
+            what = f"joined {bridge.name}" if bridge else "made the switch"
+            raise BusyError(f"{self._host.name}: somebody has {what} meanwhile", hint="try again")
 
     def create_switch(self, name: str) -> None:
         """Make the bridge of a standard switch that no file names."""
         self.make(checked(Switch(name)), self.look().interfaces)
 
     def _with_switches(self, guest: GuestConfig) -> Sight:
-        sight = self.look()
+        """What there is once the guest's switches are made: by us, or by the start of another guest of this moment."""
         named = {network.switch for network in guest.networks}
-        missing = [one for one in sight.switches.values() if one.name in named and not is_made(one, sight.interfaces)]
-        for switch in missing:
-            self.make(switch, sight.interfaces)
-        return self.look() if missing else sight
+        for _ in range(_TRIES):
+            sight = self.look()
+            known = [switch for switch in sight.switches.values() if switch.name in named]
+            missing = [switch for switch in known if not is_made(switch, sight.interfaces)]
+            if not missing:
+                return sight
+            with suppress(BusyError):
+                for switch in missing:
+                    self.make(switch, sight.interfaces)
+        raise BusyError(f"guest {guest.name}: others change its switches on {self._host.name}", hint="try again")
 
     def _refuse_missing_nodes(self, guest: GuestConfig, sight: Sight) -> None:
         """bhyve would end with a guest that cannot be connected, and the reason in its log."""

@@ -38,7 +38,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 23
+    assert len(_SCRIPTS) == 24
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)

@@ -68,8 +68,8 @@ class NetworkHost(FakeHost):
                     return Reply(status=75)
                 self.files[path] = call.stdin[int(length or 0) :]
                 return Reply()
-            case "change the bridge of a switch" | "make the taps of a guest":
-                return self._interpret(call.script)
+            case "run a change of a switch" | "make the taps of a guest":
+                return self._interpret(call.words[0] if call.words else call.script)
             case "destroy the taps of a guest":
                 for one in self.kernel.interfaces.all():
                     if "vm-port" in one.groups and one.description.startswith(call.words[0]):
@@ -85,7 +85,10 @@ class NetworkHost(FakeHost):
         out = ""
         lines = re.sub(r"^for .*?^done$", "", script, flags=re.MULTILINE | re.DOTALL).splitlines()
         for line in filter(None, lines[1:]):
-            if line.startswith("echo"):
+            if line.startswith("[ -z"):
+                if self._command(("/sbin/ifconfig", "-g", line.split(" -g ")[1].split(" ")[0]))[1]:
+                    return Reply(status=75)
+            elif line.startswith("echo"):
                 out += f"{names['tap']}\n"
             elif match := _ASSIGNED.fullmatch(line):
                 self.hook(f"before: {match['command']}")

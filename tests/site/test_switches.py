@@ -339,3 +339,22 @@ def test_a_start_that_was_killed_anywhere_is_resumed_or_taken_back() -> None:
                 assert after(cut) == after(whole), f"killed at call {place}"
             else:
                 assert not [name for name in cut.hosts["hv1"].interfaces() if name.startswith("tap")]
+
+
+def test_two_guests_that_are_started_at_once_make_one_bridge(world: World) -> None:
+    world.switches().create(Switch("lan"))
+    hv1 = world.hosts["hv1"]
+    hv1.ifconfig("vm-lan", "destroy")
+    other = guest_of("web2", CONF.replace("public", "lan"))
+    begun: list[str] = []
+
+    def meanwhile(what: str) -> None:
+        if what == "before: run a change of a switch" and not begun:
+            begun.append(what)
+            GuestPluggedIn(hv1, other, PATH).make()
+
+    hv1.hook = meanwhile
+    GuestPluggedIn(hv1, guest_of("web1", CONF.replace("public", "lan")), PATH).make()
+    assert begun
+    assert [name for name in hv1.interfaces() if "bridge" in name or name.startswith("vm-")] == ["vm-lan"]
+    assert hv1.kernel.interfaces.get("vm-lan").members == ["tap0", "tap1"]
