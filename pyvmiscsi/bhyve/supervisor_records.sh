@@ -80,12 +80,12 @@ begin_console() {
 
 end_console() {
     [ -n "$console" ] || return
+    writer=$console console=
     for _ in 1 2 3 4 5; do
-        kill -0 "$console" 2>/dev/null || break
+        kill -0 "$writer" 2>/dev/null || return
         "$SLEEP" "$QUICK_TICK"
     done
-    kill "$console" 2>/dev/null # nobody has opened the other end
-    console=
+    kill "$writer" # nobody has opened the other end
 }
 
 keep_log_short() {
