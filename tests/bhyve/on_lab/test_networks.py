@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from pyvmiscsi.bhyve.bridges import find_bridge, to_change, to_unmake
+from pyvmiscsi.bhyve.bridges import find_bridge, to_unmake
 from pyvmiscsi.bhyve.conf_text import ConfText
 from pyvmiscsi.bhyve.config import GuestConfig
 from pyvmiscsi.bhyve.network import Networks
 from pyvmiscsi.bhyve.switches import Switch
 from pyvmiscsi.bhyve.system_conf import read_system_conf, replace_system_conf
-from pyvmiscsi.errors import BusyError, CommandError, ConflictError, NotFoundError
+from pyvmiscsi.errors import BusyError, CommandError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from tests.bhyve.guests import web1
@@ -107,28 +107,6 @@ def test_a_switch_is_what_its_file_says_and_again_nothing(host: Host, networks: 
     host.run(["/sbin/ifconfig", "vtnet1", "mtu", "1500"])
 
 
-def test_a_tap_has_the_mtu_of_its_switch_before_it_joins(guest: GuestConfig, networks: Networks) -> None:
-    networks.make(Switch("jumbo", mtu=9000), networks.look().interfaces)
-    tap = networks.plug_in(on(guest, "jumbo"))[0]
-    seen = networks.look().interfaces
-    assert (seen[tap].mtu, seen["vm-jumbo"].mtu) == (9000, 9000)
-
-
-def test_the_ports_of_a_switch_change_under_its_guests(guest: GuestConfig, networks: Networks) -> None:
-    plain = Switch("moving")
-    networks.make(plain, networks.look().interfaces)
-    tap = networks.plug_in(on(guest, "moving"))[0]
-    for before, after, members in (
-        (plain, replace(plain, ports=("vtnet1",)), {tap, "vtnet1"}),
-        (replace(plain, ports=("vtnet1",)), replace(plain, ports=("vtnet1",), vlan=9), {tap, "vtnet1.9"}),
-        (replace(plain, ports=("vtnet1",), vlan=9), plain, {tap}),
-    ):
-        seen = networks.look().interfaces
-        networks.run(to_change(before, after, seen, "hv1"), find_bridge(after, seen))
-        assert set(networks.look().interfaces["vm-moving"].members) == members
-    assert "vtnet1.9" not in networks.look().interfaces
-
-
 def test_a_switch_in_use_stays(guest: GuestConfig, networks: Networks) -> None:
     networks.make(Switch("used"), networks.look().interfaces)
     early = networks.look().interfaces
@@ -149,13 +127,6 @@ def test_a_vxlan_switch_tunnels_from_its_ports_address(networks: Networks, host:
     unmake(networks, wide)
     assert not {"vm-wide", "vxlan42"} & set(networks.look().interfaces)
     assert host.run(["/sbin/route", "delete", "-net", f"{wide.multicast}/32"], ok=(0, 1)).status == 1
-
-
-def test_an_interface_is_in_one_switch(networks: Networks) -> None:
-    networks.make(Switch("first", ports=("vtnet1",)), networks.look().interfaces)
-    with pytest.raises(ConflictError, match="vtnet1 is in vm-first"):
-        networks.make(Switch("second", ports=("vtnet1",)), networks.look().interfaces)
-    assert "vm-second" not in networks.look().interfaces
 
 
 def test_a_tap_of_the_hosts_own_joins_the_switch_and_stays(guest: GuestConfig, networks: Networks, host: Host) -> None:
