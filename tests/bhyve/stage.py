@@ -76,7 +76,7 @@ def running(script: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 _FREEBSD_SH = os.environ.get("PYVMISCSI_FREEBSD_SH")
-"""FreeBSD's own sh, where somebody has built it: CONTRIBUTING.md tells how."""
+"""FreeBSD's own sh, where somebody has built it: docs/supervisor.md tells how."""
 SHELLS = {"dash": ("dash",), "busybox": ("busybox", "sh")} | ({"freebsd": (_FREEBSD_SH,)} if _FREEBSD_SH else {})
 """Shells of the family that FreeBSD's sh belongs to, which began as Almquist's."""
 
