@@ -181,8 +181,10 @@ class Stage:
             self.prepare(), start_new_session=True, stdin=subprocess.DEVNULL, restore_signals=False
         )
 
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(int(self.status()["supervisor"]), number)
+    def signal(self, number: signal.Signals, times: int = 1) -> None:
+        supervisor = int(self.status()["supervisor"])  # the status of one that has ended has none
+        for _ in range(times):
+            os.kill(supervisor, number)
 
     def fill_disk(self) -> None:
         """The supervisor, and what it starts from now on, cannot write a byte to a file any more."""

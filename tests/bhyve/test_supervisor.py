@@ -70,8 +70,7 @@ def test_the_power_button_is_pressed_once_and_the_guest_decides(tmp_path: Path, 
         stage.until_running()
         assert (tmp_path / "guest/console").read_text() == "com1=/dev/nmdm-web1.1B\n"
         stage.until_said("state", "running")
-        stage.signal(signal.SIGTERM)
-        stage.signal(signal.SIGTERM)
+        stage.signal(signal.SIGTERM, times=2)
         status = stage.until_ended()
         assert stage.events() == [_BHYVE, "button", *_CLEAN_UP]
         assert (status["state"], status["reason"]) == ("stopped", "guest powered off")

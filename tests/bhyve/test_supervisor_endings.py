@@ -210,8 +210,8 @@ def test_a_guest_that_reboots_on_a_lost_disk_is_started_once_it_is_back(tmp_path
         patience = replace(stage.supervision.patience, ready=60)
         stage.supervision = replace(stage.supervision, patience=patience)
         (tmp_path / "bin/bhyve").write_text(
-            f"#!/bin/dash\necho bhyve >>{tmp_path}/events\n[ ! -e {tmp_path}/reboot ] || exit 2\n"
-            f"while [ ! -e {tmp_path}/reboot ]; do sleep 0.02; done\n"
+            f"#!/bin/dash\n[ ! -e {tmp_path}/reboot ] || halts=yes\necho bhyve >>{tmp_path}/events\n"
+            f"[ -z $halts ] || exit 2\nwhile [ ! -e {tmp_path}/reboot ]; do sleep 0.02; done\n"
         )
         stage.start()
         stage.until_event("bhyve")
