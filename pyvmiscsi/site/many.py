@@ -9,13 +9,14 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pyvmiscsi.bhyve.autostart import Autostart, autostart_of
 from pyvmiscsi.bhyve.config_path import guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import ConflictError, HostError, InterruptedOperation, LoginError, NasError, PyvmiscsiError
+from pyvmiscsi.plan.step import never
 from pyvmiscsi.ports import Clock
 from pyvmiscsi.site.connections import Connections
 from pyvmiscsi.site.datastore import Datastore
@@ -189,10 +190,10 @@ class Many:
     # one guest
 
     def _begun(self, name: str, find: Callable[[], Guest], host: str | None) -> OutcomeView | PyvmiscsiError:
-        """That it was started, or why not; of a failure nobody is told yet."""
+        """That it was started, or why not; of a failure nobody is told yet. No start is cut short in its middle."""
         self._stop_if_asked()
         try:
-            where = find().start(host, self.run)
+            where = find().start(host, replace(self.run, interrupted=never))
         except InterruptedOperation:
             raise
         except PyvmiscsiError as error:

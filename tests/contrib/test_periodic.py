@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from cli.app import run
 from pyvmiscsi.site import Site
 from tests.bhyve.stage import SHELLS
-from tests.contrib.stage import Stage
+from tests.contrib.stage import CONTRIB, Stage
 from tests.model.worlds import MemoryWorld
 from tests.site.worlds import web1
 
@@ -131,3 +132,10 @@ def test_nothing_is_left_in_the_directory_for_temporary_files(
     monkeypatch.setenv("TMPDIR", str(stage.path / "tmp"))
     assert daily(stage)[0] == 1
     assert list((stage.path / "tmp").iterdir()) == []
+
+
+def test_its_variables_are_told_at_its_head_and_on_the_page() -> None:
+    head, _, code = (CONTRIB / "periodic/daily/470.pyvmiscsi").read_text().partition("\nif ")
+    used = set(re.findall(r"daily_status_pyvmiscsi_\w+", code))
+    page = (CONTRIB.parent / "docs/boot.md").read_text()
+    assert used == set(re.findall(r"daily_status_pyvmiscsi_\w+", head)) == set(re.findall(r"`(daily_\w+)`", page))

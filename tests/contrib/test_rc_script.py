@@ -6,6 +6,8 @@ What they do is as in FreeBSD 14's: ${name}_program there would be the name of a
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from tests.contrib.stage import CONTRIB, Stage
 
 SITE = "/usr/local/etc/pyvmiscsi/site.toml"
 PROGRAM = "/usr/local/bin/pyvmiscsi"
-MOVED = ("/etc/rc.subr", "/usr/sbin/daemon", "/bin/hostname", SITE, PROGRAM)
+STARTING = "/var/run/pyvmiscsi.startall.pid"
+MOVED = ("/etc/rc.subr", "/usr/sbin/daemon", "/bin/hostname", "/bin/pgrep", "/bin/pwait", STARTING, SITE, PROGRAM)
 
 _RC_SUBR = """
 load_rc_config() { rcshutdown_timeout=90; . ./rc.conf; }
@@ -41,6 +44,8 @@ def stage(tmp_path: Path) -> Stage:
     stage = Stage(tmp_path)
     stage.program("/etc/rc.subr", _RC_SUBR)
     stage.program("/bin/hostname", "echo hv1\n")
+    stage.program("/bin/pgrep", 'cat "$3"\n')  # -L -F FILE
+    stage.program("/bin/pwait", f'echo "pwait $*" >>"{tmp_path}/asked"\n')
     stage.program("/usr/sbin/daemon", f'echo "daemon $*" >>"{tmp_path}/asked"\n')
     stage.program(PROGRAM, f'echo "$*" >>"{tmp_path}/asked"\n')
     stage.program(SITE, "")
@@ -60,7 +65,8 @@ def test_a_start_lets_this_hosts_guests_be_started_in_the_background(stage: Stag
     assert (status, said) == (0, "Starting guests of hv1 in the background.\n")
     root = stage.path
     assert stage.asked == [
-        f"daemon -f -S -T pyvmiscsi {root}{PROGRAM} --quiet --site {root}{SITE} vm startall --host hv1 --wait 900"
+        f"daemon -f -S -T pyvmiscsi -p {root}{STARTING} "
+        f"{root}{PROGRAM} --quiet --site {root}{SITE} vm startall --host hv1 --wait 900"
     ]
 
 
@@ -68,6 +74,28 @@ def test_a_start_lets_this_hosts_guests_be_started_in_the_background(stage: Stag
 def test_a_stop_gives_all_of_them_their_time_and_forces_nobody(stage: Stage, shell: tuple[str, ...]) -> None:
     assert service(stage, "stop", shell=shell) == (0, "")
     assert stage.asked == [f"--quiet --site {stage.path}{SITE} vm stopall --host hv1 --at-once --deadline 60"]
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["at once", "not in time"])
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+def test_a_start_that_still_waits_for_its_nas_starts_nothing_after_a_stop(
+    stage: Stage, shell: tuple[str, ...], ends: bool
+) -> None:
+    deaf = [] if ends else ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    with subprocess.Popen([*deaf, "sleep", "60"]) as starting:
+        try:
+            pid_file = stage.path / STARTING.lstrip("/")
+            pid_file.parent.mkdir(parents=True)
+            pid_file.write_text(str(starting.pid))
+            if not ends:
+                stage.program("/bin/pwait", f'echo "pwait $*" >>"{stage.path}/asked"; exit 124\n')
+            assert service(stage, "stop", shell=shell) == (0, "")
+            assert starting.wait(10) == -(signal.SIGINT if ends else signal.SIGTERM)
+        finally:
+            starting.kill()
+    waited, stopped = stage.asked
+    assert waited == f"pwait -t 30 {starting.pid}"
+    assert "vm stopall" in stopped
 
 
 def test_what_rc_conf_says_is_done(stage: Stage) -> None:
@@ -123,3 +151,6 @@ def test_it_comes_after_what_it_needs_and_its_variables_are_told_at_its_head() -
     assert "pyvmiscsi_program" not in text
     used = set(re.findall(r"^: \"\$\{(pyvmiscsi_\w+)", code, re.MULTILINE))
     assert used == set(re.findall(r"^#   (pyvmiscsi_\w+)=", head, re.MULTILINE))
+    assert used == set(
+        re.findall(r"^\| `(pyvmiscsi_\w+)`", (CONTRIB.parent / "docs/boot.md").read_text(), re.MULTILINE)
+    )

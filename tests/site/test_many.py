@@ -222,6 +222,18 @@ def test_ctrl_c_ends_it_between_two_guests(world: MemoryWorld) -> None:
     assert runs(world)["hv1"] == ["web1"]
 
 
+def test_ctrl_c_leaves_no_start_half_made(world: MemoryWorld) -> None:
+    """Else the next one would be refused: an operation is about to start that guest."""
+    lists(world, "hv1", "web1 db1")
+    watched = Watched(world.site())
+    asked = iter([False])  # when its first guest begins
+    watched.run = Run(interrupted=lambda: next(asked, True))
+    with pytest.raises(InterruptedOperation):
+        watched.many.start_all(["hv1"], patience=0)
+    assert runs(world)["hv1"] == ["web1"]
+    assert watched.site.operations() == ()
+
+
 # stop
 
 
