@@ -96,9 +96,8 @@ class StreamedImage:
             chunks = _without_footer(chunks, self._given.name)
         cut = pieces(chunks, length)
         if self.kind in PACKED or self._given.is_hashed:
-            cut = in_a_thread(
-                cut, depth=_AHEAD
-            )  # whoever takes the pieces hashes them, and is not to keep this waiting
+            # Whoever takes the pieces hashes them, and is not to keep this waiting.
+            cut = in_a_thread(cut, depth=_AHEAD)
         count = 0
         for piece in _one_behind(cut):
             count += len(piece)
