@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -75,7 +76,7 @@ def configure(ctx: typer.Context, name: Name, datastore: Datastore = None, host:
         with run_of(invocation) as run:
             done = guest.configure(before, ConfText.from_bytes(copy.read_bytes()), host=host, run=run)
     except (PyvmiscsiError, KeyboardInterrupt):
-        if copy.read_bytes() != before.as_bytes():
+        if copy.exists() and copy.read_bytes() != before.as_bytes():
             invocation.warn(f"nothing was written; your text is kept as {copy}")
         else:
             _forget(copy)
@@ -92,11 +93,13 @@ def _edit(path: Path) -> None:
         raise InputError(f"editor {editor!r}: {error}", hint="name another in EDITOR") from error
     if status:
         raise InputError(f"editor {editor!r}: exit status {status}")
+    if not path.exists():
+        raise InputError(f"editor {editor!r}: it left no {path.name}", hint="nothing was written")
 
 
 def _forget(copy: Path) -> None:
-    copy.unlink()
-    copy.parent.rmdir()
+    """With whatever the editor has put beside it: an older text, say."""
+    shutil.rmtree(copy.parent)
 
 
 def _tell(invocation: Invocation, name: str, done: "Configured") -> None:
