@@ -81,11 +81,15 @@ begin_console() {
 end_console() {
     [ -n "$console" ] || return
     writer=$console console=
-    for _ in 1 2 3 4 5; do
-        kill -0 "$writer" 2>/dev/null || return
+    true <>"$RUN/said" # where nobody else has opened its other end, the writer still waits for that
+    end=$(($(now) + FORCE_DEADLINE))
+    while kill -0 "$writer" 2>/dev/null; do
+        if [ "$(now)" -ge "$end" ]; then
+            kill "$writer"
+            return
+        fi
         "$SLEEP" "$QUICK_TICK"
     done
-    kill "$writer" # nobody has opened the other end
 }
 
 keep_log_short() {

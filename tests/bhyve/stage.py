@@ -108,9 +108,7 @@ class Stage:
             "ps": _PS,
         }
         for name, body in stand_ins.items():
-            path = directory / "bin" / name
-            path.write_text(f"#!/bin/dash\nulimit -S -f unlimited\nSTAGE={directory}\nTARGET={TARGET}\n{body}")
-            path.chmod(0o755)
+            self.program(name, f"ulimit -S -f unlimited\nSTAGE={directory}\nTARGET={TARGET}\n{body}")
         self.take_lock("0a1b")
         self.supervision = Supervision(
             guest=GuestName.parse("web1"),
@@ -146,6 +144,13 @@ class Stage:
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL) if self._process.poll() is None else None
             self._process.wait()
+
+    def program(self, name: str, text: str) -> str:
+        """Where a stand-in of this name is, made of what sh is to do."""
+        path = self.directory / "bin" / name
+        path.write_text(f"#!/bin/dash\n{text}")
+        path.chmod(0o755)
+        return str(path)
 
     def take_lock(self, operation: str) -> None:
         (self.directory / "guest/run.lock").write_text("hv1.example.net\n")

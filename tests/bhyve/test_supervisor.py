@@ -307,18 +307,17 @@ def test_a_start_right_behind_the_last_one_waits_for_its_last_words(tmp_path: Pa
 
 def slow_mover(stage: Stage) -> str:
     """An mv that puts no final status in place before `spoken` is there."""
-    path, here = stage.directory / "bin/mv", stage.directory
-    path.write_text(
-        f"""#!/bin/dash
+    here = stage.directory
+    return stage.program(
+        "mv",
+        f"""
 if grep -q state=stopped "$2"; then
     echo "last words" >>{here}/events
     while [ ! -e {here}/spoken ]; do sleep 0.02; done
 fi
 exec /bin/mv "$@"
-"""
+""",
     )
-    path.chmod(0o755)
-    return str(path)
 
 
 def test_a_start_that_lost_its_lock_runs_nothing(tmp_path: Path, shell: tuple[str, ...]) -> None:

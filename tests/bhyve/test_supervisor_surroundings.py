@@ -164,6 +164,23 @@ def test_what_a_guest_prints_on_its_standard_output_is_kept_and_what_is_typed_it
         assert stage.is_clean()
 
 
+def test_what_a_guest_prints_last_is_kept_however_slow_its_host_is(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell) as stage:
+        (tmp_path / "bin/bhyve").write_text(f"#!/bin/dash\necho bhyve >>{tmp_path}/events\necho panic\nexit 2\n")
+        tools = replace(
+            stage.supervision.tools,
+            sleep=stage.program("sleep", f'echo tick >>{tmp_path}/events\nexec /bin/sleep "$@"\n'),
+            cat=stage.program("cat", f'while [ ! -e {tmp_path}/go ]; do sleep 0.02; done\nexec /bin/cat "$@"\n'),
+        )
+        stage.supervision = replace(stage.supervision, tools=tools, keeps_console=True)
+        stage.start()
+        stage.until_event("bhyve")
+        stage.until_event("tick", stage.events().count("tick") + 10)
+        (tmp_path / "go").touch()
+        stage.until_ended()
+        assert Path(stage.supervision.console_log).read_text() == "panic\n"
+
+
 def test_a_console_log_is_bounded_while_the_guest_prints(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         (tmp_path / "bin/bhyve").write_text(
