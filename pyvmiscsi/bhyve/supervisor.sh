@@ -151,11 +151,11 @@ clean_up() {
 run() {
     begin_console
     if [ -n "$console" ]; then
-        "$1" <>"$RUN/typed" 1<>"$RUN/said" 2>>"$complaints" &
+        with_console "$1"
     else
         "$1" 2>>"$complaints" &
+        child=$!
     fi
-    child=$!
     [ "$2" != running ] || limit
     tell "$2"
     attend

@@ -66,22 +66,33 @@ release_lock() {
 
 # A serial port wired to standard output has a console log; the guest hears what is written into `typed`. What runs for
 # it has both ends of both fifos, and meets neither an end nor a broken pipe, whoever else is killed; the log's writer
-# meets its end with it.
+# meets its end with it. Only root reads it: systems print passwords when they are set up.
 begin_console() {
     [ -n "$CONSOLE_LOG" ] || return
     "$RM" -f "$RUN/typed" "$RUN/said"
-    if "$MKFIFO" -m 600 "$RUN/typed" "$RUN/said" && true >>"$CONSOLE_LOG"; then
-        "$CAT" <"$RUN/said" >>"$CONSOLE_LOG" &
-        console=$!
+    if "$MKFIFO" -m 600 "$RUN/typed" "$RUN/said" && (umask 077 && true >>"$CONSOLE_LOG"); then
+        console=beginning
     else
         say "there is no console log"
     fi
 }
 
+# with_console COMMAND: both ends of `said` are open before either of its two processes is there: however late the
+# writer comes, what the other one says waits for it.
+with_console() {
+    {
+        {
+            "$CAT" <&4 >>"$CONSOLE_LOG" 4<&- 5<&- &
+            console=$!
+        } 4<"$RUN/said"
+        "$1" <>"$RUN/typed" 1<>"$RUN/said" 2>>"$complaints" 5<&- &
+        child=$!
+    } 5<>"$RUN/said"
+}
+
 end_console() {
     [ -n "$console" ] || return
     writer=$console console=
-    true <>"$RUN/said" # where nobody else has opened its other end, the writer still waits for that
     end=$(($(now) + FORCE_DEADLINE))
     while kill -0 "$writer" 2>/dev/null; do
         if [ "$(now)" -ge "$end" ]; then

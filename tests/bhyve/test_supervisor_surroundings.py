@@ -78,8 +78,8 @@ def test_what_bhyve_said_last_is_kept_beside_the_configuration_on_request(tmp_pa
 def test_a_bhyve_that_complains_without_end_fills_no_disk(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         (tmp_path / "bin/bhyve").write_text(
-            "#!/bin/dash\nline=$(printf %01000d 0)\n"
-            f"while [ ! -e {tmp_path}/enough ]; do echo $line >&2; done\nexit 2\n"
+            "#!/bin/dash\nline=$(printf %05000d 0)\n"
+            f"while [ ! -e {tmp_path}/enough ]; do echo $line >&2; sleep 0.01; done\nexit 2\n"
         )
         stage.start()
         stage.until_exists("run/web1/stderr.0")
@@ -181,14 +181,17 @@ def test_what_a_guest_prints_last_is_kept_however_slow_its_host_is(tmp_path: Pat
         assert Path(stage.supervision.console_log).read_text() == "panic\n"
 
 
-def test_a_console_log_is_bounded_while_the_guest_prints(tmp_path: Path) -> None:
+def test_a_console_log_is_bounded_while_the_guest_prints_and_for_root_alone_to_read(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         (tmp_path / "bin/bhyve").write_text(
-            f"#!/bin/dash\nline=$(printf %04000d 0)\nwhile [ ! -e {tmp_path}/enough ]; do echo $line; done\nexit 2\n"
+            "#!/bin/dash\nline=$(printf %050000d 0)\n"
+            f"while [ ! -e {tmp_path}/enough ]; do echo $line; sleep 0.01; done\nexit 2\n"
         )
         stage.supervision = replace(stage.supervision, keeps_console=True)
         stage.start()
         stage.until_exists("log/web1.console.log.0")
+        modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "log").glob("web1.console.*")}
+        assert modes == {"web1.console.log": 0o600, "web1.console.log.0": 0o600}  # passwords are printed, too
         (tmp_path / "enough").touch()
         assert stage.until_ended()["reason"] == "guest halted"
 
