@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.bootdisk import build
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Guest, Site
 from pyvmiscsi.units import Size
-from pyvmiscsi.waiting import wait_for
 from tests.e2e.command import Command
+from tests.e2e.test_guest_life import wait_until_written
 
 
 @pytest.fixture
@@ -66,9 +64,9 @@ def test_all_that_a_hypervisor_lists_starts_in_order_and_ends_at_once(
 
 
 def test_a_restart_and_a_reset_run_a_guest_anew_through_the_session_that_it_has(
-    site: Site, make: Callable[[Size], Guest], tmp_path: Path
+    lab: Lab, site: Site, make: Callable[[Size], Guest], tmp_path: Path
 ) -> None:
-    disk = build(tmp_path / "disk.img", marker="anew", behaviour="stay")
+    disk = build(tmp_path / "disk.img", marker="anew", behaviour="write")
     guest = make(Size(disk.size))
     with guest.open_disk() as lun:
         lun.pwrite(disk.path.read_bytes(), 0)
@@ -76,14 +74,10 @@ def test_a_restart_and_a_reset_run_a_guest_anew_through_the_session_that_it_has(
     guest.start("hv1")
     session = asked(site, "iscsictl -L -v | grep 'Session ID'")
 
-    def restarted() -> bool:
-        with suppress(DeadlineError):  # its system may not know a power button yet: each time it is pressed again
-            return guest.restart(deadline=2.0) == "hv1"
-        return False
-
+    wait_until_written(lab.control.volume_file(f"tank/vm/{guest.name}/disk0"), times=5)  # it knows a power button then
     process = f"pgrep -fx 'bhyve: {guest.name}'"
     processes = [asked(site, process)]
-    wait_for(restarted, what="a restart", deadline=90)
+    assert guest.restart(deadline=90) == "hv1"
     processes.append(asked(site, process))
     assert guest.reset() == "hv1"
     processes.append(asked(site, process))
