@@ -85,9 +85,10 @@ for event in /sys/class/input/event*; do
   read -r name <"$event/device/name"
   [ "$name" = "Power Button" ] && button=/dev/input/${event##*/}
 done
-say "READY button=$button"
+[ -z "${button:-}" ] || exec 3<"$button" # a press before somebody has it open is lost
+say "READY button=${button:-}"
 (
-  dd if="$button" of=/dev/null bs=24 count=1 2>/dev/null
+  dd of=/dev/null bs=24 count=1 <&3 2>/dev/null
   say "BUTTON"
   down poweroff
 ) &
