@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pyvmiscsi.bhyve.broken import listed_as_one_of, twins
 from pyvmiscsi.bhyve.config import Disk, GuestConfig
 from pyvmiscsi.bhyve.devices import Devices
-from pyvmiscsi.bhyve.surroundings import Surroundings
+from pyvmiscsi.bhyve.surroundings import Surroundings, is_writer
 from pyvmiscsi.errors import Problem
 from pyvmiscsi.units import SECTOR
 
@@ -74,6 +74,23 @@ def disks(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
     )
     if not 1 <= guest.ahci_device_limit <= 32:
         yield Problem("ahci_device_limit", f"{guest.ahci_device_limit}", "write 1 to 32")
+
+
+def disks_of_others(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
+    """A file or device that a running neighbour writes to; run.lock and sessions look after LUNs."""
+    shared = f"{devices.directory.rpartition('/')[0]}/"
+    for disk in guest.disks:
+        found = devices.disks.get(disk.number)
+        if found is None or disk.is_lun or not is_writer(disk.emulation, disk.opts):
+            continue
+        for other in around.neighbours:
+            is_there = other.runs_on == around.hostname or found.path.startswith(shared)
+            if other.runs_on and is_there and found.path in other.disks:
+                yield Problem(
+                    disk.key,
+                    f"{found.path} is also a disk of {other.name}, which runs on {other.runs_on}",
+                    "stop that one, or give this one a disk of its own: two that write to one disk ruin it",
+                )
 
 
 def networks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:

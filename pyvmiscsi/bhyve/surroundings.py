@@ -6,7 +6,7 @@ One question to the host, and its answer read. No command here opens a disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pyvmiscsi.bhyve.bridges import find_bridge
@@ -42,7 +42,9 @@ if [ -n "$devices" ]; then
 fi
 [ -d "$config_path" ] || exit 0
 /usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name '*.conf' -type f -exec /usr/bin/awk '
-    /^(network[0-9]+_mac|graphics|graphics_port)=/ {{ print "conf " FILENAME " " $0 }}' {{}} + 2>/dev/null
+    /^(network[0-9]+_mac|graphics|graphics_port)=|^disk[0-9]+_(type|dev|name|opts)=/ {{
+        print "conf " FILENAME " " $0
+    }}' {{}} + 2>/dev/null
 # a neighbour that stops meanwhile takes its lock away
 /usr/bin/find "$config_path" -mindepth 2 -maxdepth 2 -name run.lock -type f 2>/dev/null | while IFS= read -r lock; do
     if IFS= read -r hostname <"$lock"; then echo "lock $lock $hostname"; fi
@@ -60,6 +62,8 @@ class Neighbour:
     vnc_port: int | None = None
     runs_on: str | None = None
     """The hostname in its `run.lock`."""
+    disks: frozenset[str] = frozenset()
+    """The files and devices that it writes to, as its host calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +136,12 @@ def parse_surroundings(text: str, guest: GuestName, variables: str | None = None
     """The host's answer about this guest, whose firmware's variables would be at `variables`."""
     hostname, missing = "", set[str]()
     confs: dict[str, list[str]] = {}
+    directories: dict[str, str] = {}
     locks: dict[str, str] = {}
     sectors: dict[str, Size] = {}
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
-        said = re.fullmatch(r".*/([^/ ]+)/([^/ ]+) (.*)", rest)
+        said = re.fullmatch(r"(?P<directory>.*?/(?P<guest>[^/ ]+))/(?P<file>[^/ ]+) (?P<line>.*)", rest)
         if kind == "hostname":
             hostname = rest
         elif kind == "missing":
@@ -145,11 +150,14 @@ def parse_surroundings(text: str, guest: GuestName, variables: str | None = None
             path, _, size = rest.rpartition(" ")
             sectors[path] = Size(int(size))
         elif kind == "lock" and said:
-            locks[said[1]] = said[3].strip()
-        elif kind == "conf" and said and said[2] == f"{said[1]}.conf":
-            confs.setdefault(said[1], []).append(said[3])
+            locks[said["guest"]] = said["line"].strip()
+        elif kind == "conf" and said and said["file"] == f"{said['guest']}.conf":
+            confs.setdefault(said["guest"], []).append(said["line"])
+            directories[said["guest"]] = said["directory"]
     others = (
-        _neighbour(name, "\n".join(lines), locks.get(name)) for name, lines in confs.items() if name != str(guest)
+        _neighbour(name, "\n".join(lines), locks.get(name), directories[name])
+        for name, lines in confs.items()
+        if name != str(guest)
     )
     return Surroundings(
         hostname,
@@ -160,9 +168,25 @@ def parse_surroundings(text: str, guest: GuestName, variables: str | None = None
     )
 
 
-def _neighbour(name: str, text: str, runs_on: str | None) -> Neighbour:
+def _neighbour(name: str, text: str, runs_on: str | None, directory: str) -> Neighbour:
     pairs = ConfText(text).pairs()
     port = pairs.get("graphics_port", "")
     shown = is_true(pairs.get("graphics")) and port.isdecimal()
     macs = frozenset(value.lower() for key, value in pairs.items() if key.endswith("_mac") and value)
-    return Neighbour(name, macs, int(port) if shown else None, runs_on)
+    return Neighbour(name, macs, int(port) if shown else None, runs_on, frozenset(_written(pairs, directory)))
+
+
+def _written(pairs: Mapping[str, str], directory: str) -> Iterator[str]:
+    """What a guest's disks are, where they are no pool's and no CD's; counted as vm-bhyve counts."""
+    number = 0
+    while (kind := pairs.get(f"disk{number}_type")) and (name := pairs.get(f"disk{number}_name")):
+        dev, opts = pairs.get(f"disk{number}_dev") or "file", (pairs.get(f"disk{number}_opts") or "").split(",")
+        if dev in ("custom", "file") and is_writer(kind, opts):
+            yield name if dev == "custom" else f"{directory}/{name}"
+        number += 1
+
+
+def is_writer(emulation: str, opts: Iterable[str]) -> bool:
+    """Whether a guest with such a disk, and these options of bhyve's, may write to it."""
+    said = dict(option.partition("=")[::2] for option in opts)
+    return emulation != "ahci-cd" and not ("ro" in said and is_true(said["ro"] or "yes"))

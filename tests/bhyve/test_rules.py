@@ -266,6 +266,27 @@ def test_a_running_neighbours_mac_is_not_taken_and_a_stopped_ones_may_be() -> No
     assert problems(web1(), HOST, with_iso(None), Surroundings(neighbours=(stopped,))) == ()
 
 
+def test_a_disk_that_a_running_neighbour_writes_to_is_refused() -> None:
+    """By bhyve it is not: both would write, and neither would know."""
+    guest = guest_of("web1", CONF.replace("/dev/diskid/DISK-3e3e6d4f8a1b-00", "/dev/da0"))
+    around = Surroundings("hv1", neighbours=(Neighbour("db1", runs_on="hv1", disks=frozenset({"/dev/da0"})),))
+    (problem,) = problems(guest, HOST, devices_of(guest), around)
+    assert str(problem) == "disk0: /dev/da0 is also a disk of db1, which runs on hv1"
+    read_only = replace(guest, disks=(replace(guest.disks[0], opts=("ro",)),))
+    assert problems(read_only, HOST, devices_of(read_only), around) == ()
+    assert problems(guest, HOST, devices_of(guest), replace(around, hostname="hv2")) == ()  # its da0 is another
+    stopped = replace(around.neighbours[0], runs_on=None)
+    assert problems(guest, HOST, devices_of(guest), replace(around, neighbours=(stopped,))) == ()
+
+
+def test_a_file_in_the_shared_config_path_is_the_same_on_every_host() -> None:
+    guest = guest_of("web1", CONF.replace("/dev/diskid/DISK-3e3e6d4f8a1b-00", "/vmconfig/db1/disk0.img"))
+    db1 = Neighbour("db1", runs_on="hv2", disks=frozenset({"/vmconfig/db1/disk0.img"}))
+    devices = replace(devices_of(guest), disks={0: FoundDisk("/vmconfig/db1/disk0.img", SECTOR)})
+    (problem,) = problems(guest, HOST, devices, Surroundings("hv1", neighbours=(db1,)))
+    assert str(problem).endswith("is also a disk of db1, which runs on hv2")
+
+
 def test_a_neighbours_vnc_port_is_taken_on_its_own_host_only() -> None:
     guest = guest_of("web1", CONF + 'graphics="yes"\ngraphics_port="5900"\n')
     around = Surroundings("hv1", neighbours=(Neighbour("db1", vnc_port=5900, runs_on="hv1"),))

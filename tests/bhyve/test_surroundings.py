@@ -45,6 +45,31 @@ def test_neighbours_are_seen_with_their_macs_ports_and_hosts(tmp_path: Path) -> 
     ]
 
 
+def test_a_neighbours_disks_are_what_it_may_write_to(tmp_path: Path) -> None:
+    conf = """\
+disk0_type="virtio-blk"
+disk0_name="disk0.img"
+disk1_type="nvme"
+disk1_dev="custom"
+disk1_name="/dev/da7" # was /a/b c
+disk2_type="ahci-cd"
+disk2_name="seed.iso"
+disk3_type="virtio-blk"
+disk3_opts="nocache,ro"
+disk3_name="golden.img"
+disk4_type="virtio-blk"
+disk4_dev="zvol"
+disk4_name="disk4"
+disk6_type="virtio-blk"
+disk6_name="nobody counts so far"
+"""
+    put(tmp_path, "db1", conf, "hv2")
+    around = look_around(QuickHost(HostRecord("hv1")), web1(), Devices(f"{tmp_path}/web1"), Sight({}))
+    assert around.neighbours == (
+        Neighbour("db1", runs_on="hv2", disks=frozenset({f"{tmp_path}/db1/disk0.img", "/dev/da7"})),
+    )
+
+
 def test_files_that_are_missing_are_seen_and_others_are_not_told(tmp_path: Path) -> None:
     (tmp_path / "web1").mkdir()
     guest = guest_of(
