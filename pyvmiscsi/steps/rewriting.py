@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.exchange import exchange_file
 from pyvmiscsi.errors import ConflictError, NotFoundError
 from pyvmiscsi.ports import Host
 
@@ -31,11 +32,11 @@ class ConfigurationRewritten:
 
     def make(self) -> None:
         """Never over a text that nobody has looked at."""
-        if _read(self.host, self.path) != self.before.as_bytes():
+        before, after = self.before.as_bytes(), self.after.as_bytes()
+        if not exchange_file(self.host, self.path, before, after, mode=0o640):
             raise ConflictError(
                 f"{self.path}: somebody has changed it meanwhile", hint="nothing was written: look at it, and try again"
             )
-        self.host.write_file(self.path, self.after.as_bytes(), mode=0o640)
 
     def undo(self) -> None:
         """It is the only step of its plan: once it holds, nothing is left to fail."""

@@ -11,6 +11,7 @@ import pytest
 from pyvmiscsi.bhyve import (
     capabilities,
     config_path,
+    exchange,
     guest_logs,
     hypervisor,
     hypervisor_text,
@@ -18,12 +19,11 @@ from pyvmiscsi.bhyve import (
     keeper,
     network,
     run_lock,
-    system_conf,
 )
 
 _MODULES = (
     *(capabilities, config_path, guest_logs, hypervisor, hypervisor_text, iso_store, keeper, network, run_lock),
-    system_conf,
+    exchange,
 )
 
 

@@ -61,8 +61,8 @@ class NetworkHost(FakeHost):
                 shown = self._command(("/sbin/ifconfig",))[1].splitlines()
                 lines = [*(f"conf {line}" for line in conf), *(f"if {line}" for line in shown)]
                 return Reply("".join(f"{line}\n" for line in lines).encode())
-            case "change system.conf":
-                path, length, _ = call.words
+            case "exchange a file":
+                path, length, *_ = call.words
                 old = call.stdin[: int(length or 0)]
                 if self.files.get(path) != (old if length else None):
                     return Reply(status=75)

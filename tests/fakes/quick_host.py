@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from pyvmiscsi.bhyve import exchange
 from pyvmiscsi.errors import BusyError, CommandError
 from pyvmiscsi.hosts.local import LocalHost
 
@@ -66,3 +69,10 @@ class QuickHost(LocalHost):
             yield
         except OSError as error:
             raise CommandError(f"host {self.name}: {verb} {path}: {error.strerror}") from error
+
+
+def exchange_without_lockf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this machine exchange files, too: lockf(1) is FreeBSD's."""
+    lockf = "/usr/bin/lockf -k -s -t 10 /var/run/pyvmiscsi.exchange.lock "
+    assert lockf in exchange.EXCHANGE
+    monkeypatch.setattr(exchange, "EXCHANGE", exchange.EXCHANGE.replace(lockf, ""))

@@ -94,6 +94,7 @@ class MemoryHost(FakeHost):
             "find the logs of a guest": self._find_logs,
             "bar run.lock": self._bar,
             "unbar run.lock": self._unbar,
+            "exchange a file": self._exchange,
         }
 
     # what it is asked
@@ -103,6 +104,13 @@ class MemoryHost(FakeHost):
     ) -> Completed:
         self.calls.clear()  # nobody looks at them, and a life is long
         return super().run(argv, stdin=stdin, deadline=deadline, ok=ok)
+
+    def _exchange(self, path: str, length: str, _new: str, _mode: str, both: bytes) -> Reply:
+        old = both[: int(length or 0)]
+        if self.read_file(path) != (old if length else None):
+            return Reply(status=75)
+        self.write_file(path, both[len(old) :])
+        return Reply()
 
     def _answer(self, call: Call) -> Reply:
         if call.script:

@@ -8,15 +8,18 @@ import pytest
 
 from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.exchange import exchange_file
 from pyvmiscsi.bhyve.network import Networks, Sight
 from pyvmiscsi.errors import BusyError, ConflictError, InputError, RuleError
 from pyvmiscsi.names import SnapshotName
 from pyvmiscsi.operations.pending import planned
 from pyvmiscsi.operations.snapshots import SNAPSHOT, SnapshotRequest
+from pyvmiscsi.ports import Host
 from pyvmiscsi.site import Guest
 from pyvmiscsi.site.running import new_intent
+from pyvmiscsi.steps import rewriting
 from tests.bhyve.guests import HOST
-from tests.fakes.quick_host import QuickHost
+from tests.fakes.quick_host import exchange_without_lockf
 from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
 
@@ -26,6 +29,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """Its hosts are this machine, which is no FreeBSD: what they can do is told, what is around them is looked at."""
     monkeypatch.setattr("pyvmiscsi.site.guest.judging.Hypervisor", _Hypervisor)
     monkeypatch.setattr(Networks, "look", lambda _self: Sight({}))
+    exchange_without_lockf(monkeypatch)
     return World(tmp_path, request.param)
 
 
@@ -136,6 +140,25 @@ def test_what_somebody_else_has_written_meanwhile_is_not_written_over(world: Wor
     assert world.site().operations() == ()
 
 
+def test_of_two_who_change_it_in_the_same_moment_one_is_refused(
+    world: World, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each would say that it had changed the file, and the word of one would be gone."""
+    old = guest.configuration()
+
+    def late(host: Host, path: str, before: bytes, after: bytes, *, mode: int) -> bool:
+        monkeypatch.setattr(rewriting, "exchange_file", exchange_file)
+        guest.set({"memory": "1G"})  # after the first has looked, and before it writes
+        return exchange_file(host, path, before, after, mode=mode)
+
+    monkeypatch.setattr(rewriting, "exchange_file", late)
+    with pytest.raises(ConflictError, match="somebody has changed it meanwhile"):
+        guest.set({"cpu": "2"})
+    assert guest.configuration() == old.changed({"memory": "1G"})
+    assert file_of(world).stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in file_of(world).parent.iterdir()) == ["web1.conf"]
+
+
 def test_an_unfinished_operation_is_in_the_way(world: World, guest: Guest) -> None:
     record = guest.record()
     request = SnapshotRequest(record.name, record.anchor, record.uuid, SnapshotName("monday"))
@@ -168,19 +191,18 @@ def test_an_accident_leaves_one_text_or_the_other_and_it_can_be_said_again(
     world: World, guest: Guest, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = guest.configuration().text
-    write = QuickHost.write_file
 
-    def killed(host: QuickHost, path: str, data: bytes, *, mode: int = 0o644) -> None:
+    def killed(host: Host, path: str, before: bytes, after: bytes, *, mode: int) -> bool:
         if moment == "after":
-            write(host, path, data, mode=mode)
+            exchange_file(host, path, before, after, mode=mode)
         raise Killed
 
-    monkeypatch.setattr(QuickHost, "write_file", killed)
+    monkeypatch.setattr(rewriting, "exchange_file", killed)
     with pytest.raises(Killed):
         guest.set({"memory": "2G"})
     assert guest.configuration().text == (old if moment == "before" else old.replace("512M", "2G"))
     assert world.site().operations() == ()
-    monkeypatch.setattr(QuickHost, "write_file", write)
+    monkeypatch.setattr(rewriting, "exchange_file", exchange_file)
     assert guest.set({"memory": "2G"}).keys == (("memory",) if moment == "before" else ())
     assert guest.configuration().text == old.replace("512M", "2G")
 

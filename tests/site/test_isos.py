@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve import system_conf
 from pyvmiscsi.bhyve.iso_store import Incoming
 from pyvmiscsi.bhyve.iso_store_text import IsoStore
 from pyvmiscsi.errors import (
@@ -26,7 +25,7 @@ from pyvmiscsi.ports import Completed
 from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.steps import isos as step
-from tests.fakes.quick_host import QuickHost
+from tests.fakes.quick_host import QuickHost, exchange_without_lockf
 from tests.images.packing import packed as packed_as
 from tests.images.web import Answer, serving
 from tests.site.worlds import World
@@ -215,9 +214,7 @@ def test_one_that_is_let_go_of_is_gone_with_what_was_on_its_way(isos: Isos, stor
 def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(
     isos: Isos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lockf = "/usr/bin/lockf -k -s -t 10 /var/run/pyvmiscsi.system_conf.lock "  # FreeBSD's alone
-    assert lockf in system_conf.REPLACE
-    monkeypatch.setattr(system_conf, "REPLACE", system_conf.REPLACE.replace(lockf, ""))
+    exchange_without_lockf(monkeypatch)
     shelf = tmp_path / "shelf"
     with pytest.raises(NotFoundError, match="has no directory"):
         isos.add_store("shelf", str(shelf))

@@ -263,7 +263,7 @@ def test_two_who_change_one_file_at_once_lose_nothing(world: World) -> None:
     told: list[str] = []
 
     def meanwhile(what: str) -> None:
-        if what == "before: change system.conf" and not told:
+        if what == "before: exchange a file" and not told:
             told.append(what)
             world.shared[PATH] += b'switch_list="sdn"\ntype_sdn="vale"\n'
 
@@ -276,7 +276,7 @@ def test_a_switch_that_somebody_else_has_changed_meanwhile_is_left_to_him(world:
     world.switches().create(Switch("lan"))
 
     def meanwhile(what: str) -> None:
-        if what == "before: change system.conf":
+        if what == "before: exchange a file":
             world.shared[PATH] = world.shared[PATH].replace(b'"standard"', b'"standard"\nmtu_lan="1400"')
 
     world.hosts["hv1"].hook = meanwhile
