@@ -72,7 +72,7 @@ def _raw(keyboard: int) -> Iterator[None]:
         return
     before = termios.tcgetattr(keyboard)
     try:
-        tty.setraw(keyboard)
+        tty.setraw(keyboard, termios.TCSADRAIN)  # what was typed ahead is kept
         yield
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

@@ -365,6 +365,19 @@ def test_joins_this_terminal_to_a_command(sshd: Sshd) -> None:
     os.close(ours)
 
 
+def test_what_was_typed_before_the_command_ran_reaches_it(sshd: Sshd) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, b"typed ahead\r")
+    argv = [sys.executable, "-c", CONSOLE, as_json(sshd.record()), 'read -r line; echo "got <$line>"']
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        try:
+            _read_until(ours, b"got <typed ahead>")
+        finally:
+            process.kill()
+    os.close(ours)
+
+
 UNWANTED = """
 import json, os, sys
 from pyvmiscsi.hosts.ssh import SshHost

@@ -44,13 +44,12 @@ def cu(call: Call) -> int:
     for node in (path, end.peer_path):
         if not Path(node).exists():
             call.kernel.make_node(node)
-    call.out("Connected\n")
-    _Talk(call, end).run()
+    Talk(call, end).run()
     call.out("\n[EOT]\n")
     return 0
 
 
-class _Talk:
+class Talk:
     """Both directions, until it is told to stop."""
 
     def __init__(self, call: Call, end: End) -> None:
@@ -60,10 +59,12 @@ class _Talk:
         self._tilde = False
 
     def run(self) -> None:
+        """Whoever has read `Connected` may type: the terminal is raw by then, and loses no key (usr.bin/tip, tip.c)."""
         before = termios.tcgetattr(self._call.stdin) if os.isatty(self._call.stdin) else None
         if before is not None:
-            tty.setraw(self._call.stdin)
+            tty.setraw(self._call.stdin, termios.TCSADRAIN)
         try:
+            self._call.out("Connected\r\n")
             self._carry()
         finally:
             if before is not None:
