@@ -179,7 +179,7 @@ run_prestart() {
     [ "$status" -eq 0 ] || say "$PRESTART ended with status $status"
 }
 
-# As vm-bhyve has it, but at once: the process has its limits before it is bhyve.
+# As vm-bhyve has it, but as soon as the process is there.
 limit() {
     if [ -n "$PRIORITY" ]; then "$RENICE" "$PRIORITY" "$child"; fi
     for rule in $LIMITS; do
