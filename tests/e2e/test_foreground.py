@@ -11,7 +11,10 @@ from contextlib import contextmanager
 import pytest
 
 from pyvmiscsi.lab import Lab
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.site import Site
+from pyvmiscsi.units import Size
 from pyvmiscsi.waiting import wait_for
 from tests.e2e.command import Command
 
@@ -70,17 +73,18 @@ def wait_until_hung_up(lab: Lab, guest: str) -> None:
 
 
 @pytest.fixture
-def guest(lab: Lab, command: Command, new_name: Callable[[], str]) -> Iterator[str]:
+def guest(lab: Lab, new_name: Callable[[], str]) -> Iterator[str]:
     """A guest of bhyveload, which counts down for a minute."""
     name = new_name()
-    command.ok("vm", "create", name, "--size", "64M")
-    command.ok("vm", "set", name, "loader=bhyveload", "loader_timeout=60")
-    with Site.load(lab.site_file) as site, site.guest(name).open_disk() as lun:
-        lun.pwrite(_BOOT_RECORD, 0)
-        lun.flush()
-    yield name
-    command.ok("vm", "stop", name, "--force", "--deadline", "0")
-    command.ok("vm", "destroy", name, "--yes")
+    with Site.load(lab.site_file) as site:
+        made = site.datastore().create(CreateRequest(GuestName.parse(name), (DiskRequest(Size.parse("64M")),)))
+        made.set({"loader": "bhyveload", "loader_timeout": "60"})
+        with made.open_disk() as lun:
+            lun.pwrite(_BOOT_RECORD, 0)
+            lun.flush()
+        yield name
+        made.poweroff()
+        made.destroy()
 
 
 @pytest.mark.timeout(200)
