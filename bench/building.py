@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from pyvmiscsi.bhyve.argv import words_for
-from pyvmiscsi.bhyve.bhyve_conf import conf_pairs
-from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.command.argv import words_for
+from pyvmiscsi.bhyve.command.bhyve_conf import conf_pairs
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.units import SECTOR, Size
 

@@ -86,7 +86,7 @@ def create(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Write a switch into system.conf, and make it on every host."""
-    from pyvmiscsi.bhyve.switches import Switch
+    from pyvmiscsi.bhyve.networks.switches import Switch
 
     is_v6 = address is not None and ":" in address
     switch = Switch(

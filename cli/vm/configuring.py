@@ -64,7 +64,7 @@ def set_(
 @app.command("configure")
 def configure(ctx: typer.Context, name: Name, datastore: Datastore = None, host: Judge = None) -> None:
     """Open a guest's configuration in $EDITOR. What would keep the guest from starting is refused, and kept."""
-    from pyvmiscsi.bhyve.conf_text import ConfText
+    from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 
     invocation = of(ctx)
     guest = invocation.site().guest(str(name), datastore)

@@ -14,7 +14,7 @@ from .. import show
 from ..frame import Invocation, word
 
 if TYPE_CHECKING:
-    from pyvmiscsi.bhyve.templates import Template
+    from pyvmiscsi.bhyve.vm_bhyve.templates import Template
     from pyvmiscsi.plan.engine import Preview
     from pyvmiscsi.site import datastore as place
 
@@ -89,8 +89,8 @@ def template_of(given: str | None, datastore: "place.Datastore") -> "Template | 
         return None
     if "/" not in given and not given.endswith(".conf"):
         return datastore.template(given)
-    from pyvmiscsi.bhyve.conf_text import ConfText
-    from pyvmiscsi.bhyve.templates import Template
+    from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+    from pyvmiscsi.bhyve.vm_bhyve.templates import Template
 
     try:
         return Template(Path(given).stem, given, ConfText.from_bytes(Path(given).read_bytes()))

@@ -1,12 +1,14 @@
-"""Guests on FreeBSD's bhyve(8): their configuration, their command line, and the script that keeps them running.
+"""Guests on FreeBSD's bhyve(8), side by side with vm-bhyve: read down, each folder uses those above it.
 
-| module | what it gives |
+| folder | what it gives |
 |---|---|
-| `conf_text`, `config_text`, `config` | vm-bhyve's `<guest>.conf`: its text, its meaning, the typed guest |
-| `slots`, `devices`, `loader`, `settings` | what bhyve and the loaders must be told of a guest, each thing once |
-| `argv`, `bhyve_conf` | the same as bhyve's words, or as its configuration file |
-| `rules`, `device_rules`, `host_rules`, `capabilities` | everything that must be so before a start, on this host |
-| `network` | taps on vm-bhyve's switches |
-| `supervisor` | the script that runs a guest and cleans up after it, without any control host |
-| `run_lock`, `hypervisor` | who runs a guest; start, stop and look |
+| `configuration` | vm-bhyve's `<guest>.conf`: its text, its meaning, the typed guest |
+| `vm_bhyve` | what a host's vm-bhyve set-up says: datastores, `system.conf`, templates, autostart |
+| `networks` | switches, and a guest's taps on them |
+| `machine` | the devices a guest gets, its loader, what the host's bhyve can do |
+| `rules` | everything that must be so before a start |
+| `command` | the words or the file that bhyve is given |
+| `installation` | the store of ISO images, and cloud-init's seed |
+| `supervision` | the script that runs a guest without any control host; locks, logs, console |
+| `hypervisor` | start, stop and look: the host as the steps use it |
 """

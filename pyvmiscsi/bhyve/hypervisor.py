@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyvmiscsi.bhyve import capabilities, hypervisor_text
-from pyvmiscsi.bhyve.capabilities import Capabilities
-from pyvmiscsi.bhyve.config import GuestConfig, Loader
-from pyvmiscsi.bhyve.devices import Devices
-from pyvmiscsi.bhyve.host_rules import asks_bhyve
+from pyvmiscsi.bhyve import hypervisor_text
+from pyvmiscsi.bhyve.configuration.config import GuestConfig, Loader
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
-from pyvmiscsi.bhyve.keeper import Keeper
-from pyvmiscsi.bhyve.loader import VARS_TEMPLATE, grub_file_after_installation, grub_files, vars_file
-from pyvmiscsi.bhyve.run_lock import RunLock
-from pyvmiscsi.bhyve.supervisor import (
+from pyvmiscsi.bhyve.machine import capabilities
+from pyvmiscsi.bhyve.machine.capabilities import Capabilities
+from pyvmiscsi.bhyve.machine.devices import Devices
+from pyvmiscsi.bhyve.machine.loader import VARS_TEMPLATE, grub_file_after_installation, grub_files, vars_file
+from pyvmiscsi.bhyve.rules.host import asks_bhyve
+from pyvmiscsi.bhyve.supervision.keeper import Keeper
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.supervisor import (
     IS_SUPERVISOR,
     Supervision,
     process_pattern,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyvmiscsi.bhyve.supervisor import IS_SUPERVISOR
+from pyvmiscsi.bhyve.supervision.supervisor import IS_SUPERVISOR
 
 QUESTION = (
     f"# look at the guests of a host\n{IS_SUPERVISOR}"

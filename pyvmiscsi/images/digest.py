@@ -61,6 +61,10 @@ class DiskHash:
             whole.update(part.digest())
         return f"sha256/1M:{whole.hexdigest()}"
 
+    def of_whole_parts(self) -> tuple[int, str]:
+        """How many bytes there are in whole MiBs so far, and the digest of those."""
+        return self.length - (_PART - self._room), f"sha256/1M:{self._whole.hexdigest()}"
+
     def _add_zeros(self, rest: int) -> None:
         while rest:
             if self._room == _PART and rest >= _PART:

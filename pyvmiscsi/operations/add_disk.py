@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import LABEL, Disk
-from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import LABEL, Disk
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
 from pyvmiscsi.errors import ConflictError, RuleError
 from pyvmiscsi.model import DatastoreRecord, Extent, Target
 from pyvmiscsi.model import Mapping as LunMapping

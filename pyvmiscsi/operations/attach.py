@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
 from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import Iqn
 from pyvmiscsi.plan.step import Plan

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from uuid import UUID, uuid4
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import Disk
-from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
-from pyvmiscsi.bhyve.loader import vars_file
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import Disk
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.machine.loader import vars_file
 from pyvmiscsi.errors import ConflictError, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, GuestName, SnapshotName, SnapshotPath

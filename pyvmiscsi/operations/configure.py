@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
-from pyvmiscsi.bhyve.keys import KNOWN, is_known
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.configuration.keys import KNOWN, is_known
 from pyvmiscsi.errors import InputError, Problem, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
-from pyvmiscsi.bhyve.loader import vars_file
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.machine.loader import vars_file
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.model import DatastoreRecord, Extent, Marks, Target, Volume, chap_tag_of
 from pyvmiscsi.model import Mapping as LunMapping

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.bhyve.config import Disk
+from pyvmiscsi.bhyve.configuration.config import Disk
 from pyvmiscsi.names import Mac
 from pyvmiscsi.plan.step import Step
 from pyvmiscsi.ports import Host

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import Network
-from pyvmiscsi.bhyve.config_text import parse_guest, write_guest
-from pyvmiscsi.bhyve.removal import without_device
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import Network
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.configuration.removal import without_device
 from pyvmiscsi.errors import ConflictError, InputError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, GuestName, Mac

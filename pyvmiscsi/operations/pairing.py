@@ -6,8 +6,8 @@ in the configuration, while on the nas every disk keeps its name.
 
 from __future__ import annotations
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import Disk, GuestConfig
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import Disk, GuestConfig
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, Iqn, Serial
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord

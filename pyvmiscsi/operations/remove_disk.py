@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.removal import without_device
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.removal import without_device
 from pyvmiscsi.errors import ConflictError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName

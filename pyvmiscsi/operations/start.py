@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyvmiscsi.bhyve.capabilities import Capabilities
-from pyvmiscsi.bhyve.config import LABEL, GuestConfig
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.configuration.config import LABEL, GuestConfig
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.machine.capabilities import Capabilities
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.errors import ConflictError
 from pyvmiscsi.model import DatastoreRecord, DiskProof
 from pyvmiscsi.names import DatasetPath

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.switches import Switch
+from pyvmiscsi.bhyve.networks.switches import Switch
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan, Step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from pyvmiscsi.bhyve.templates import Template, find_templates, get_template
+from pyvmiscsi.bhyve.vm_bhyve.templates import Template, find_templates, get_template
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName, ImageName

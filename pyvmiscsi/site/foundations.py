@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from concurrent.futures import ThreadPoolExecutor
 
-from pyvmiscsi.bhyve.config_path import guest_directories
+from pyvmiscsi.bhyve.configuration.config_path import guest_directories
 from pyvmiscsi.errors import DeadlineError, HostError, NotFoundError
 from pyvmiscsi.model import AccessGroups, Dataset, DatastoreRecord, Finding, Volume
 from pyvmiscsi.operations.guests import guest_records

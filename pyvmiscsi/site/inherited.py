@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from pyvmiscsi.bhyve.datastores import ixnas_on, vm_bhyve_on
-from pyvmiscsi.bhyve.datastores_text import KnownDatastore, VmBhyve
+from pyvmiscsi.bhyve.vm_bhyve.datastores import ixnas_on, vm_bhyve_on
+from pyvmiscsi.bhyve.vm_bhyve.datastores_text import KnownDatastore, VmBhyve
 from pyvmiscsi.config import DatastoreEntry
 from pyvmiscsi.config.ixnas_ini import IxnasNas
 from pyvmiscsi.errors import ConflictError, InputError, NotFoundError

@@ -6,8 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from pyvmiscsi.bhyve.iso_store import add_iso_store, get_iso, iso_stores, isos, remove_iso, remove_iso_store
-from pyvmiscsi.bhyve.iso_store_text import IsoFile, IsoStore, iso_name
+from pyvmiscsi.bhyve.installation.iso_store import (
+    add_iso_store,
+    get_iso,
+    iso_stores,
+    isos,
+    remove_iso,
+    remove_iso_store,
+)
+from pyvmiscsi.bhyve.installation.iso_store_text import IsoFile, IsoStore, iso_name
 from pyvmiscsi.errors import AlreadyExistsError, InputError, NotFoundError
 from pyvmiscsi.images.checksum import Checksum
 from pyvmiscsi.images.given import STDIN, place_of

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pyvmiscsi.bhyve.autostart import Autostart, autostart_of
-from pyvmiscsi.bhyve.config_path import guest_directories
+from pyvmiscsi.bhyve.configuration.config_path import guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.vm_bhyve.autostart import Autostart, autostart_of
 from pyvmiscsi.errors import ConflictError, HostError, InterruptedOperation, LoginError, NasError, PyvmiscsiError
 from pyvmiscsi.plan.step import never
 from pyvmiscsi.ports import Clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from pyvmiscsi.bhyve.datastores import tell_vm_bhyve, untell_vm_bhyve
+from pyvmiscsi.bhyve.vm_bhyve.datastores import tell_vm_bhyve, untell_vm_bhyve
 from pyvmiscsi.config import (
     DatastoreEntry,
     SiteFile,

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from pyvmiscsi.bhyve.config_path import guest_directories
+from pyvmiscsi.bhyve.configuration.config_path import guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.errors import DeadlineError, HostError, NasError, PyvmiscsiError
 from pyvmiscsi.model import DatastoreRecord, Inventory, NasSession

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.autostart import Autostart, autostart_of
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config_path import GuestDirectory, guest_directories
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
+from pyvmiscsi.bhyve.vm_bhyve.autostart import Autostart, autostart_of
 from pyvmiscsi.errors import (
     CommandError,
     ConfigError,

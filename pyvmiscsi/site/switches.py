@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from pyvmiscsi.bhyve import switches as edits
-from pyvmiscsi.bhyve.bridges import differences, find_bridge, guests_on
-from pyvmiscsi.bhyve.network import Networks, Sight
-from pyvmiscsi.bhyve.switches import Switch, checked, digest, parse_switches
-from pyvmiscsi.bhyve.system_conf import read_system_conf
+from pyvmiscsi.bhyve.networks import switches as edits
+from pyvmiscsi.bhyve.networks.bridges import differences, find_bridge, guests_on
+from pyvmiscsi.bhyve.networks.switches import Switch, checked, digest, parse_switches
+from pyvmiscsi.bhyve.networks.taps import Networks, Sight
+from pyvmiscsi.bhyve.vm_bhyve.system_conf import read_system_conf
 from pyvmiscsi.errors import AlreadyExistsError, ConfigError, DeadlineError, HostError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.operations.switches import SwitchRequest, switch_plan, system_conf_of

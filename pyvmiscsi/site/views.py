@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pyvmiscsi.bhyve.templates import Template
+from pyvmiscsi.bhyve.vm_bhyve.templates import Template
 from pyvmiscsi.model import DatastoreRecord, Finding
 from pyvmiscsi.operations.lineage import Descendant
 from pyvmiscsi.units import Size

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
 from pyvmiscsi.errors import BusyError, ConflictError, PyvmiscsiError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.plan.intent import read_intents

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.difference import refuse_difference

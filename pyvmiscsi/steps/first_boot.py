@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pyvmiscsi.bhyve import cloud_init
-from pyvmiscsi.bhyve.cloud_init import META_DATA, NETWORK_CONFIG, USER_DATA, VENDOR_DATA
+from pyvmiscsi.bhyve.installation import cloud_init
+from pyvmiscsi.bhyve.installation.cloud_init import META_DATA, NETWORK_CONFIG, USER_DATA, VENDOR_DATA
 from pyvmiscsi.errors import ConflictError, InputError
 
 _LARGEST = 1024 * 1024

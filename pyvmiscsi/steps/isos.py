@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from pyvmiscsi.bhyve.iso_store import Incoming
-from pyvmiscsi.bhyve.iso_store_text import IsoStore
+from pyvmiscsi.bhyve.installation.iso_store import Incoming
+from pyvmiscsi.bhyve.installation.iso_store_text import IsoStore
 from pyvmiscsi.errors import ConflictError, ImageError, InterruptedOperation
 from pyvmiscsi.images.checksum import Checksum
 from pyvmiscsi.plan.step import Watch

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
 from pyvmiscsi.errors import PyvmiscsiError
 from pyvmiscsi.plan.intent import Intent, read_intents
 from pyvmiscsi.plan.journal import Anchor, refuse_others

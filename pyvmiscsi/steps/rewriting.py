@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.exchange import exchange_file
 from pyvmiscsi.errors import ConflictError, NotFoundError
 from pyvmiscsi.ports import Host

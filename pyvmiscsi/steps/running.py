@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from pyvmiscsi.bhyve.argv import bhyve_argv
-from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
-from pyvmiscsi.bhyve.capabilities import Capabilities
-from pyvmiscsi.bhyve.config import Afterwards, Disk, GuestConfig
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.command.argv import bhyve_argv
+from pyvmiscsi.bhyve.command.bhyve_conf import bhyve_conf, bhyve_conf_argv
+from pyvmiscsi.bhyve.configuration.config import Afterwards, Disk, GuestConfig
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.limits import rctl_rules
-from pyvmiscsi.bhyve.loader import loader_argv, viewers
-from pyvmiscsi.bhyve.network import Networks, own_taps
-from pyvmiscsi.bhyve.run_lock import LockHolder, RunLock
-from pyvmiscsi.bhyve.supervisor import Supervision
+from pyvmiscsi.bhyve.machine.capabilities import Capabilities
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.machine.loader import loader_argv, viewers
+from pyvmiscsi.bhyve.networks.taps import Networks, own_taps
+from pyvmiscsi.bhyve.supervision.limits import rctl_rules
+from pyvmiscsi.bhyve.supervision.run_lock import LockHolder, RunLock
+from pyvmiscsi.bhyve.supervision.supervisor import Supervision
 from pyvmiscsi.bhyve.vnc import free_vnc_port
 from pyvmiscsi.errors import BusyError, DeadlineError, NotFoundError, ProofError, UnsupportedError
 from pyvmiscsi.model import DiskProof

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pyvmiscsi.bhyve import cloud_init
-from pyvmiscsi.bhyve.cloud_init import (
+from pyvmiscsi.bhyve.installation import cloud_init
+from pyvmiscsi.bhyve.installation.cloud_init import (
     FILES,
     HOSTNAME,
     INSTANCE,
@@ -21,7 +21,7 @@ from pyvmiscsi.bhyve.cloud_init import (
     NETWORK_CONFIG,
     USER_DATA,
 )
-from pyvmiscsi.bhyve.seed import build_seed, read_seed
+from pyvmiscsi.bhyve.installation.seed import build_seed, read_seed
 from pyvmiscsi.errors import BusyError, ConflictError, InputError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.first_boot import CloudInit, sha256_of

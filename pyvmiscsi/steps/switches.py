@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyvmiscsi.bhyve import bridges
-from pyvmiscsi.bhyve.bridges import Command, find_bridge
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import GuestConfig
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import GuestConfig
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.interfaces_text import Interfaces
-from pyvmiscsi.bhyve.network import Networks
-from pyvmiscsi.bhyve.switches import Switch, changes, parse_switches
-from pyvmiscsi.bhyve.system_conf import read_system_conf, replace_system_conf
+from pyvmiscsi.bhyve.networks import bridges
+from pyvmiscsi.bhyve.networks.bridges import Command, find_bridge
+from pyvmiscsi.bhyve.networks.interfaces_text import Interfaces
+from pyvmiscsi.bhyve.networks.switches import Switch, changes, parse_switches
+from pyvmiscsi.bhyve.networks.taps import Networks
+from pyvmiscsi.bhyve.vm_bhyve.system_conf import read_system_conf, replace_system_conf
 from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.ports import Host
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import TypeVar
 
-from pyvmiscsi.bhyve.config import (
+from pyvmiscsi.bhyve.configuration.config import (
     Afterwards,
     Cpu,
     CpuPin,
@@ -24,8 +24,8 @@ from pyvmiscsi.bhyve.config import (
     Share,
     Tpm,
 )
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
-from pyvmiscsi.bhyve.keys import SMBIOS
+from pyvmiscsi.bhyve.configuration.keys import SMBIOS
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.names import GuestName, Mac, Serial
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import MIB, SECTOR, Size

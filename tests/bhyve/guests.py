@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pyvmiscsi.bhyve.capabilities import FIRMWARE_DIRECTORY, Capabilities
-from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.configuration.config import GuestConfig
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.machine.capabilities import FIRMWARE_DIRECTORY, Capabilities
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.units import GIB, SECTOR, Size
 

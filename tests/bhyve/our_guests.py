@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from pyvmiscsi.bhyve.capabilities import FIRMWARE_DIRECTORY, Capabilities
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import GuestConfig
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.machine.capabilities import FIRMWARE_DIRECTORY, Capabilities
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.units import SECTOR, Size
 from tests.bhyve.guests import CONF, HOST

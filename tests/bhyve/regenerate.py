@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pyvmiscsi.bhyve.argv import bhyve_argv
-from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf
+from pyvmiscsi.bhyve.command.argv import bhyve_argv
+from pyvmiscsi.bhyve.command.bhyve_conf import bhyve_conf
+from tests.bhyve.golden_runs import GOLDEN
 from tests.bhyve.our_guests import OUR_GUESTS
-from tests.bhyve.vm_bhyve import GOLDEN
 
 for our in OUR_GUESTS:
     words = bhyve_argv(our.guest, our.host, our.devices)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from pyvmiscsi.bhyve.supervisor import Patience, Supervision, Tools, render_supervisor
+from pyvmiscsi.bhyve.supervision.supervisor import Patience, Supervision, Tools, render_supervisor
 from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.waiting import wait_for
 

@@ -11,7 +11,7 @@ import pytest
 
 from pyvmiscsi.bhyve import hypervisor_text
 from pyvmiscsi.bhyve.hypervisor import START, Hypervisor
-from pyvmiscsi.bhyve.supervisor import Supervision
+from pyvmiscsi.bhyve.supervision.supervisor import Supervision
 from pyvmiscsi.errors import DeadlineError, GuestError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyvmiscsi.bhyve.switches import Switch
+from pyvmiscsi.bhyve.networks.switches import Switch
 from pyvmiscsi.errors import BusyError
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.names import GuestName

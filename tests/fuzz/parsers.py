@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyvmiscsi.bhyve import config_text, hypervisor_text, interfaces_text
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve import hypervisor_text
+from pyvmiscsi.bhyve.configuration import config_text
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.networks import interfaces_text
 from pyvmiscsi.config.rc_conf import read_rc_conf
 from pyvmiscsi.errors import PyvmiscsiError
 from pyvmiscsi.images import checksum, formats, layout, nbd, unpacking, vhd, xz, zstd_frames

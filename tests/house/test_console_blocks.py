@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.seed import read_seed
+from pyvmiscsi.bhyve.installation.seed import read_seed
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site import Site

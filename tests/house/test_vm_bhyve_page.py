@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pyvmiscsi.bhyve.keys import KNOWN
+from pyvmiscsi.bhyve.configuration.keys import KNOWN
 from tests.house.test_commands_page import COMMANDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "vm-bhyve.md").read_text()

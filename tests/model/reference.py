@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.names import DiskName
 from pyvmiscsi.site import Guest as SiteGuest
 from pyvmiscsi.site import GuestView, Site

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import UNNUMBERED
-from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.slots import Slot
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import UNNUMBERED
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.slots import Slot
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.configure import moved_devices, with_settings
 from tests.bhyve.guests import CONF

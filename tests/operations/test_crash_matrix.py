@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import NasUnansweredError, PastNoReturnError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DiskName, GuestName, SnapshotName

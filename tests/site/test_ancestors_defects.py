@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi import config
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
 from pyvmiscsi.errors import BusyError, NasRefusedError, ProofError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.initiator.freebsd import FreebsdInitiator

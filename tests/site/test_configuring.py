@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.capabilities import Capabilities
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.exchange import exchange_file
-from pyvmiscsi.bhyve.network import Networks, Sight
+from pyvmiscsi.bhyve.machine.capabilities import Capabilities
+from pyvmiscsi.bhyve.networks.taps import Networks, Sight
 from pyvmiscsi.errors import BusyError, ConflictError, InputError, RuleError
 from pyvmiscsi.names import SnapshotName
 from pyvmiscsi.operations.pending import planned

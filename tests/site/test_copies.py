@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError, RuleError
 from pyvmiscsi.model import NasSession
 from pyvmiscsi.names import DatasetPath, SnapshotName

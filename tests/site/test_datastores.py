@@ -26,7 +26,7 @@ from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.ports import Host, Nas
 from pyvmiscsi.site import Site
 from pyvmiscsi.units import Size
-from tests.bhyve.test_datastores import VmBhyveHost
+from tests.bhyve.vm_bhyve.test_datastores import VmBhyveHost
 from tests.fakes.calls import Call
 from tests.fakes.nas import FakeNas
 from tests.operations.scenes import RememberingInitiator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import BusyError, ConflictError, NotFoundError, RuleError
 from pyvmiscsi.model import NasSession, Volume
 from pyvmiscsi.names import DatasetPath, Mac, SnapshotName

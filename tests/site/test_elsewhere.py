@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import BusyError, ConflictError, NasUnreachableError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord, HostRecord, NasRecord, NasSession, Target
 from pyvmiscsi.model import Site as SiteRecord

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pyvmiscsi.bhyve.seed import read_seed
+from pyvmiscsi.bhyve.installation.seed import read_seed
 from pyvmiscsi.errors import BusyError, ConflictError, InputError, PyvmiscsiError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.create import CreateRequest, DiskRequest

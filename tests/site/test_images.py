@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     BusyError,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.iso_store import Incoming
-from pyvmiscsi.bhyve.iso_store_text import IsoStore
+from pyvmiscsi.bhyve.installation.iso_store import Incoming
+from pyvmiscsi.bhyve.installation.iso_store_text import IsoStore
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     BusyError,

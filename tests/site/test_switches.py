@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.switches import Switch
+from pyvmiscsi.bhyve.configuration.config import GuestConfig
+from pyvmiscsi.bhyve.networks.switches import Switch
 from pyvmiscsi.errors import (
     AlreadyExistsError,
     BusyError,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
 from pyvmiscsi.errors import BusyError
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import Intent, intent_marks

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from pyvmiscsi.bhyve import capabilities, hypervisor_text
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve import hypervisor_text
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import START
+from pyvmiscsi.bhyve.machine import capabilities
 from pyvmiscsi.errors import ProofError
 from pyvmiscsi.model import AttachedDisk, DiskProof
 from pyvmiscsi.names import GuestName, Iqn, Lun, LunAddress, Portal, Serial

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import GuestConfig
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.errors import BusyError, NotFoundError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName, SnapshotName

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import RunLock
 from pyvmiscsi.errors import BusyError, HostUnreachableError, NotFoundError, SessionLostError
 from pyvmiscsi.model import Volume
 from pyvmiscsi.names import Iqn

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config_text import parse_guest
-from pyvmiscsi.bhyve.oddities import oddities
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.oddities import oddities
 from pyvmiscsi.errors import ConfigError, ConflictError, Problem, RuleError
 from pyvmiscsi.operations.configure import VERB, configure_plan, moved_devices, with_settings
 from pyvmiscsi.operations.guests import GuestRecord

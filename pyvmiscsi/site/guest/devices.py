@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyvmiscsi.bhyve.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.errors import BusyError, NotFoundError
 from pyvmiscsi.names import DiskName, Mac
 from pyvmiscsi.operations.add_disk import VERB as ADD_DISK

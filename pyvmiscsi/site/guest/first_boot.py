@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from secrets import token_hex
 
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.operations.first_boot import is_seed, seed_disk
 from pyvmiscsi.plan.engine import Preview

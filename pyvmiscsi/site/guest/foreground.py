@@ -6,10 +6,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
-from pyvmiscsi.bhyve.console import terminal_argv
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.hypervisor_text import GuestOnHost
-from pyvmiscsi.bhyve.loader import viewers
+from pyvmiscsi.bhyve.machine.loader import viewers
+from pyvmiscsi.bhyve.supervision.console import terminal_argv
 from pyvmiscsi.errors import GuestError, HostUnreachableError
 from pyvmiscsi.operations.pending import PlannedOperation
 from pyvmiscsi.operations.start import StartRequest

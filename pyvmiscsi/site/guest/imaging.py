@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.errors import NotFoundError, RuleError
 from pyvmiscsi.images.formats import Format
 from pyvmiscsi.names import DiskName, ImageName, SnapshotName, SnapshotPath

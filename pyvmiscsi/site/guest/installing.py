@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyvmiscsi.bhyve.iso_store import get_iso, iso_stores
+from pyvmiscsi.bhyve.installation.iso_store import get_iso, iso_stores
 from pyvmiscsi.operations.start import StartRequest, start_plan
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.site.connections import SiteScene

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from pyvmiscsi.bhyve.capabilities import Capabilities
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.network import Networks
-from pyvmiscsi.bhyve.rules import problems
-from pyvmiscsi.bhyve.surroundings import look_around
+from pyvmiscsi.bhyve.machine.capabilities import Capabilities
+from pyvmiscsi.bhyve.networks.taps import Networks
+from pyvmiscsi.bhyve.rules.check import problems
+from pyvmiscsi.bhyve.rules.surroundings import look_around
 from pyvmiscsi.errors import Problem, RuleError
 from pyvmiscsi.operations.start import StartRequest, supposed_devices
 from pyvmiscsi.operations.switches import system_conf_of

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from pyvmiscsi.bhyve.capabilities import Capabilities
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
+from pyvmiscsi.bhyve.machine.capabilities import Capabilities
 from pyvmiscsi.errors import ConfigError, HostUnreachableError, NotFoundError
 from pyvmiscsi.names import Iqn
 from pyvmiscsi.operations.pairing import configured_targets

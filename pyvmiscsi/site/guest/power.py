@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.operations.pairing import configured_targets
 from pyvmiscsi.operations.power import reset_plan, restart_plan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config_text import parse_guest
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.errors import AlreadyExistsError, ConflictError, NotFoundError
 from pyvmiscsi.model import Snapshot
 from pyvmiscsi.names import DatasetPath, SnapshotName

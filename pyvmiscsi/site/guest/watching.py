@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyvmiscsi.bhyve.console import read_ports, terminal_argv
-from pyvmiscsi.bhyve.guest_logs import LogFile, console_logs, find_logs, follow, last_lines, lifelogs
-from pyvmiscsi.bhyve.loader import console
+from pyvmiscsi.bhyve.machine.loader import console
+from pyvmiscsi.bhyve.supervision.console import read_ports, terminal_argv
+from pyvmiscsi.bhyve.supervision.guest_logs import LogFile, console_logs, find_logs, follow, last_lines, lifelogs
 from pyvmiscsi.errors import NotFoundError
 from pyvmiscsi.site.guest.life import Life
 from pyvmiscsi.site.survey import survey_hosts

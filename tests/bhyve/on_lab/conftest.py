@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from pyvmiscsi.bhyve.argv import bhyve_argv, words_for
-from pyvmiscsi.bhyve.bhyve_conf import bhyve_conf, bhyve_conf_argv
-from pyvmiscsi.bhyve.config import Disk, GuestConfig
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.command.argv import bhyve_argv, words_for
+from pyvmiscsi.bhyve.command.bhyve_conf import bhyve_conf, bhyve_conf_argv
+from pyvmiscsi.bhyve.configuration.config import Disk, GuestConfig
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.loader import console
-from pyvmiscsi.bhyve.network import Networks, own_taps
-from pyvmiscsi.bhyve.supervisor import Patience, Supervision
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.machine.loader import console
+from pyvmiscsi.bhyve.networks.taps import Networks, own_taps
+from pyvmiscsi.bhyve.supervision.supervisor import Patience, Supervision
 from pyvmiscsi.hosts import connect
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.bootdisk import DEFAULT_SIZE, Behaviour, build

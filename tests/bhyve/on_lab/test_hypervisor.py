@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.bhyve.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.bhyve.loader import console
-from pyvmiscsi.bhyve.rules import problems
-from pyvmiscsi.bhyve.supervisor import Supervision
+from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
+from pyvmiscsi.bhyve.machine.loader import console
+from pyvmiscsi.bhyve.rules.check import problems
+from pyvmiscsi.bhyve.supervision.supervisor import Supervision
 from pyvmiscsi.errors import BusyError, GuestError, NotFoundError
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.hypervisor.control import Control

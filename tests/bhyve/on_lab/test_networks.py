@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from pyvmiscsi.bhyve.bridges import find_bridge, to_unmake
-from pyvmiscsi.bhyve.conf_text import ConfText
-from pyvmiscsi.bhyve.config import GuestConfig
-from pyvmiscsi.bhyve.network import Networks
-from pyvmiscsi.bhyve.switches import Switch
-from pyvmiscsi.bhyve.system_conf import read_system_conf, replace_system_conf
+from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.config import GuestConfig
+from pyvmiscsi.bhyve.networks.bridges import find_bridge, to_unmake
+from pyvmiscsi.bhyve.networks.switches import Switch
+from pyvmiscsi.bhyve.networks.taps import Networks
+from pyvmiscsi.bhyve.vm_bhyve.system_conf import read_system_conf, replace_system_conf
 from pyvmiscsi.errors import BusyError, CommandError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host

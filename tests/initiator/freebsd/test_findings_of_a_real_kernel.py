@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pyvmiscsi.bhyve import hypervisor, supervisor
+from pyvmiscsi.bhyve import hypervisor
+from pyvmiscsi.bhyve.supervision import supervisor
 from pyvmiscsi.errors import (
     BusyError,
     CommandError,

@@ -1,0 +1,66 @@
+"""Whoever starts a guest again when it ends: our supervisor, or vm-bhyve's own process.
+
+Nothing here is done to a guest that nobody keeps: it would stay off, and its sessions with it.
+"""
+
+from __future__ import annotations
+
+from pyvmiscsi.bhyve.supervision.supervisor import IS_SUPERVISOR, process_pattern, vm_bhyve_pattern
+from pyvmiscsi.errors import NotFoundError
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Host
+
+_NOBODY = 66
+
+# vm-bhyve's process looks for the file `restart` once its guest has powered off (lib/vm-run, `vm::handle_exit`).
+_ASK = (
+    f"# ask for a guest's next run\n{IS_SUPERVISOR}"
+    + """
+run=$1 directory=$2 guest=$3 process=$4 vm_bhyve=$5 how=$6
+/bin/pgrep -fx "$process" >/dev/null || exit 66
+supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$run/status" 2>/dev/null)
+if is_supervisor "$run/supervisor.sh" "$supervisor"; then
+    keeper=supervisor
+elif /bin/pgrep -f "$vm_bhyve" >/dev/null; then
+    keeper=vm-bhyve
+else
+    exit 66
+fi
+case $how-$keeper in
+reset-*) /usr/sbin/bhyvectl --vm="$guest" --force-reset ;;
+restart-supervisor) kill -USR2 "$supervisor" ;;
+restart-vm-bhyve) echo >"$directory/restart" && /bin/pkill -TERM -fx "$process" ;;
+esac
+"""
+)
+
+
+class Keeper:
+    """Who keeps one guest on one host. Safe to use from several threads."""
+
+    def __init__(self, host: Host, guest: GuestName, directory: str, run_directory: str) -> None:
+        self._host = host
+        self._guest = guest
+        self._directory = directory
+        self._run_directory = run_directory
+
+    def ask_to_restart(self) -> None:
+        """Press the guest's power button, and have it started again once it is off: same disks, same sessions.
+
+        NotFoundError when it does not run there, or nobody keeps it.
+        """
+        self._ask("restart")
+
+    def reset(self) -> None:
+        """End its machine as a reset button does, and have it started again at once; NotFoundError likewise."""
+        self._ask("reset")
+
+    def _ask(self, how: str) -> None:
+        guest = self._guest
+        patterns = (process_pattern(guest), vm_bhyve_pattern(guest))
+        words = (self._run_directory, self._directory, str(guest), *patterns, how)
+        if self._host.script(_ASK, *words, ok=(0, _NOBODY)).status != 0:
+            raise NotFoundError(
+                f"guest {guest}: it does not run on {self._host.name}, or nobody there would start it again",
+                hint="stop it, then start it",
+            )

@@ -1,0 +1,104 @@
+"""What is asked of whoever keeps a guest, by the real script under a real sh, with stand-ins for the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyvmiscsi.bhyve.supervision.keeper import Keeper
+from pyvmiscsi.errors import CommandError, NotFoundError
+from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.model import HostRecord
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Completed
+from tests.fakes.quick_host import QuickHost
+
+WEB1 = GuestName.parse("web1")
+
+_PGREP = """
+case "$*" in
+*"bhyve: web1") [ -e "$STAGE/runs" ] ;;
+*_run*) [ -e "$STAGE/vm-bhyve" ] ;;
+esac
+"""
+_PS = '[ -e "$STAGE/supervised" ] && echo "/bin/sh $STAGE/run/supervisor.sh"'
+
+
+class Stage(LocalHost):
+    """This machine, where the programs of the script are stand-ins that write down what they were asked."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(HostRecord("hv1"))
+        self.path = path
+        for name in ("bin", "run", "guest"):
+            (path / name).mkdir()
+        self._program("pgrep", _PGREP)
+        self._program("ps", _PS)
+        for name in ("pkill", "bhyvectl"):
+            self._program(name, f'echo "{name} $*" >>"$STAGE/asked"')
+        (path / "run/status").write_text("state=running\nsupervisor=4711\n")
+
+    def has(self, *facts: str) -> Keeper:
+        """`runs`, `supervised`, `vm-bhyve`."""
+        for fact in facts:
+            (self.path / fact).touch()
+        return Keeper(self, WEB1, str(self.path / "guest"), str(self.path / "run"))
+
+    @property
+    def asked(self) -> str:
+        found = QuickHost(HostRecord("hv1")).read_file(str(self.path / "asked"))
+        return (found or b"").decode().strip()
+
+    def script(self, text: str, *args: str, **options: Any) -> Completed:
+        for place in ("/bin/pgrep", "/bin/pkill", "/usr/sbin/bhyvectl"):
+            text = text.replace(place, f"{self.path}/bin/{place.rpartition('/')[2]}")
+        given = f'STAGE={self.path}; export STAGE; PS=$STAGE/bin/ps\nkill() {{ echo "kill $*" >>"$STAGE/asked"; }}\n'
+        return super().script(given + text, *args, **options)
+
+    def _program(self, name: str, text: str) -> None:
+        path = self.path / "bin" / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_our_supervisor_is_asked_by_its_signal(stage: Stage) -> None:
+    stage.has("runs", "supervised").ask_to_restart()
+    assert stage.asked == "kill -USR2 4711"
+    assert not (stage.path / "guest/restart").exists()
+
+
+def test_vm_bhyve_is_asked_by_its_file_and_the_guest_by_its_button(stage: Stage) -> None:
+    stage.has("runs", "vm-bhyve").ask_to_restart()
+    assert stage.asked == "pkill -TERM -fx bhyve: web1"
+    assert (stage.path / "guest/restart").exists()
+
+
+def test_the_button_is_not_pressed_when_vm_bhyve_cannot_be_told(stage: Stage) -> None:
+    (stage.path / "guest").rmdir()
+    with pytest.raises(CommandError):
+        stage.has("runs", "vm-bhyve").ask_to_restart()
+    assert stage.asked == ""
+
+
+@pytest.mark.parametrize("keeper", ["supervised", "vm-bhyve"])
+def test_a_reset_is_the_same_for_both(stage: Stage, keeper: str) -> None:
+    stage.has("runs", keeper).reset()
+    assert stage.asked == "bhyvectl --vm=web1 --force-reset"
+
+
+@pytest.mark.parametrize("facts", [("runs",), ("supervised",), ("vm-bhyve",), ()])
+@pytest.mark.parametrize("ask", [Keeper.ask_to_restart, Keeper.reset])
+def test_nothing_is_done_to_one_that_does_not_run_or_that_nobody_keeps(
+    stage: Stage, facts: tuple[str, ...], ask: Callable[[Keeper], None]
+) -> None:
+    with pytest.raises(NotFoundError, match="nobody there would start it again"):
+        ask(stage.has(*facts))
+    assert stage.asked == ""
