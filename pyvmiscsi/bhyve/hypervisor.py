@@ -150,8 +150,9 @@ class Hypervisor:
         return self._host.run(["/bin/hostname"]).text.strip()
 
     def running(self) -> tuple[str, ...]:
-        """Names of the guests whose bhyve runs, ours and others, and of ours whose loader does."""
-        return tuple(sorted(name for name, guest in self.guests().items() if guest.is_running or guest.is_loading))
+        """Names of the guests whose bhyve runs, ours and others, and of ours whose loader does or that reboot."""
+        found = self.guests().items()
+        return tuple(sorted(name for name, one in found if one.is_running or one.is_loading or one.is_coming_back))
 
     def guests(self) -> dict[str, GuestOnHost]:
         """Every guest the host knows anything of, by its name, in one call: ours, vm-bhyve's, and remains."""

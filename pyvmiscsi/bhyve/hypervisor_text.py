@@ -89,7 +89,12 @@ class GuestOnHost:
     @property
     def is_loading(self) -> bool:
         """Its loader runs, or stands at its prompt: bhyve comes after it."""
-        return self.is_supervised and self.status is not None and self.status.phase == "loading"
+        return self._is_in("loading")
+
+    @property
+    def is_coming_back(self) -> bool:
+        """It is between two runs: its last bhyve has ended, and its loader or its next bhyve is about to be started."""
+        return self._is_in("rebooting")
 
     def is_made_by(self, operation: str) -> bool:
         """Whether this start brought about what runs."""
@@ -99,6 +104,9 @@ class GuestOnHost:
     def is_gone(self) -> bool:
         """Nothing of it is left: no process, no virtual machine, nobody who would start it again."""
         return self.process is None and not self.has_vm and not self.is_supervised
+
+    def _is_in(self, phase: str) -> bool:
+        return self.is_supervised and self.status is not None and self.status.phase == phase
 
 
 @dataclass

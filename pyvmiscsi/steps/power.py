@@ -68,7 +68,7 @@ class GuestRestarted:
 
     def make(self) -> None:
         guest = self.run.guest
-        self.run.hypervisor.keeper(guest, self.directory).ask_to_restart()
+        self.run.hypervisor.keeper(guest, self.directory).ask_to_restart(self.run.before.process)
         try:
             self.run.wait(self.deadline, self.watch.interrupted)
         except DeadlineError as late:
@@ -106,7 +106,7 @@ class GuestReset:
                     "and a bhyve that ends now would hold up the disks of the whole host",
                     hint=f"wait for the nas, or pyvmiscsi vm poweroff {guest}, which takes the disks away first",
                 )
-        self.run.hypervisor.keeper(guest, self.directory).reset()
+        self.run.hypervisor.keeper(guest, self.directory).reset(self.run.before.process)
         self.run.wait(_AT_ONCE)
 
     def undo(self) -> None:

@@ -191,6 +191,11 @@ class Stage:
         for _ in range(times):
             os.kill(supervisor, number)
 
+    def ask_to_restart(self, process: str = "") -> None:
+        """Wish for another run after the one with this process id, or after the one that there is."""
+        (self.directory / "run/web1/again").write_text(f"{process or self.status()['bhyve']}\n")
+        self.signal(signal.SIGUSR2)
+
     def fill_disk(self) -> None:
         """The supervisor, and what it starts from now on, cannot write a byte to a file any more."""
         assert self._process is not None

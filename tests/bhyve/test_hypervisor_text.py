@@ -47,6 +47,11 @@ def test_a_guest_is_gone_when_nothing_of_it_is_left() -> None:
     assert [name for name, guest in found.items() if guest.is_running] == ["web1", "db1"]
 
 
+def test_a_guest_between_two_runs_comes_back() -> None:
+    text = "supervised web1\nstatus web1 state=rebooting\nstatus old1 state=rebooting\n"
+    assert [name for name, guest in parse_guests(text).items() if guest.is_coming_back] == ["web1"]
+
+
 def test_a_final_status_is_told_from_one_on_the_way() -> None:
     status = parse_guests(ANSWER)["gone1"].status
     assert status is not None

@@ -84,4 +84,6 @@ def test_a_restart_and_a_reset_run_a_guest_anew_through_the_session_that_it_has(
     assert "" not in processes
     assert len(set(processes)) == 3
     assert asked(site, "iscsictl -L -v | grep 'Session ID'") == session
-    assert asked(site, f"grep -c 'starting it again' /var/log/pyvmiscsi/{guest.name}.log") == "2"
+    log = asked(site, f"cat /var/log/pyvmiscsi/{guest.name}.log").splitlines()
+    again = [said.partition(" ")[2] for said in log if said.endswith(": starting it again")]
+    assert again == ["guest powered off: starting it again", "guest rebooted: starting it again"], log

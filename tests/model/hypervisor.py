@@ -63,6 +63,8 @@ class MemoryHost(FakeHost):
     """The bhyve of a guest that was run anew; all others have 4201."""
     deaf: set[str] = field(default_factory=set)
     """Guests that do not hear their power button."""
+    rebooting: set[str] = field(default_factory=set)
+    """Guests that are between two runs until somebody asks for anything."""
     comes_back: bool = True
     interacted: list[tuple[str, ...]] = field(default_factory=list)
     """Commands that were joined to a terminal."""
@@ -105,7 +107,7 @@ class MemoryHost(FakeHost):
         self.calls.clear()  # nobody looks at them, and a life is long
         return super().run(argv, stdin=stdin, deadline=deadline, ok=ok)
 
-    def _exchange(self, path: str, length: str, _new: str, _mode: str, both: bytes) -> Reply:
+    def _exchange(self, path: str, length: str, _new: str, _mode: str, _then: str, both: bytes) -> Reply:
         old = both[: int(length or 0)]
         if self.read_file(path) != (old if length else None):
             return Reply(status=75)
@@ -211,8 +213,12 @@ class MemoryHost(FakeHost):
     def _look(self, state_directory: str) -> Reply:
         lines: list[str] = []
         for guest, running in list(self.running.items()):  # others may be at it
-            lines += [f"vmm {guest}", f"process {guest} {self.processes.get(guest, 4201)}", f"supervised {guest}"]
-            lines += [f"status {guest} state=running", f"status {guest} operation={running.operation}"]
+            lines += [f"supervised {guest}", f"status {guest} operation={running.operation}"]
+            if guest in self.rebooting:
+                lines += [f"status {guest} state=rebooting"]
+                continue
+            lines += [f"vmm {guest}", f"process {guest} {self.processes.get(guest, 4201)}"]
+            lines += [f"status {guest} state=running"]
         for path, data in list(self.files.items()):
             if path.startswith(f"{state_directory}/") and path.endswith("/status"):
                 guest = path.split("/")[-2]
@@ -265,11 +271,18 @@ class MemoryHost(FakeHost):
         self.files[f"{run}/status"] = f"state=stopped\noperation={running.operation}\nexit=1\n".encode()
         return Reply()
 
-    def _run_anew(self, run: str, directory: str, guest: str, _process: str, _vm_bhyve: str, how: str) -> Reply:
+    def _run_anew(
+        self, run: str, directory: str, guest: str, _process: str, _vm_bhyve: str, how: str, seen: str
+    ) -> Reply:
         """Whoever keeps it starts it again, or ends it when it does not come back."""
         if guest not in self.running:
             return Reply(status=66)
         assert f"{directory}/" in self.running[guest].lock
+        if guest in self.rebooting:
+            self.rebooting.discard(guest)
+            return Reply()
+        if seen != str(self.processes.get(guest, 4201)):
+            return Reply()
         if how == "restart" and guest in self.deaf:
             return Reply()
         if not self.comes_back:

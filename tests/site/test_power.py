@@ -77,6 +77,22 @@ def test_one_that_does_not_run_has_no_buttons(
     assert world.census().sessions == 0
 
 
+@pytest.mark.parametrize("press", [Guest.restart, Guest.reset])
+def test_one_that_is_between_two_runs_runs(world: MemoryWorld, guest: Guest, press: Callable[[Guest], str]) -> None:
+    world.hosts["hv2"].rebooting.add("web1")
+    assert (guest.info().state, guest.info().host) == ("Running", "hv2")
+    assert press(guest) == "hv2"
+    assert process(world) == 4201
+
+
+def test_a_restart_is_that_of_the_run_which_was_seen(world: MemoryWorld, guest: Guest) -> None:
+    """Two people want it at the same moment: it goes down once."""
+    plans = [guest._restart_plan("hv2", 120.0) for _ in range(2)]
+    for plan in plans:
+        guest._carry_out(plan, None)
+    assert process(world) == 4202
+
+
 def test_previews_press_nothing(world: MemoryWorld, guest: Guest) -> None:
     assert guest.preview_restart().steps == (("guest web1 restarted", False),)
     assert guest.preview_reset().steps == (("guest web1 reset", False),)

@@ -16,8 +16,7 @@ _NOBODY = 66
 _ASK = (
     f"# ask for a guest's next run\n{IS_SUPERVISOR}"
     + """
-run=$1 directory=$2 guest=$3 process=$4 vm_bhyve=$5 how=$6
-/bin/pgrep -fx "$process" >/dev/null || exit 66
+run=$1 directory=$2 guest=$3 process=$4 vm_bhyve=$5 how=$6 seen=$7
 supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$run/status" 2>/dev/null)
 if is_supervisor "$run/supervisor.sh" "$supervisor"; then
     keeper=supervisor
@@ -26,10 +25,16 @@ elif /bin/pgrep -f "$vm_bhyve" >/dev/null; then
 else
     exit 66
 fi
+/bin/pgrep -fx "$process" | /usr/bin/grep -qx "$seen" || exit 0 # it runs anew by now, or is about to
 case $how-$keeper in
 reset-*) /usr/sbin/bhyvectl --vm="$guest" --force-reset ;;
-restart-supervisor) kill -USR2 "$supervisor" ;;
-restart-vm-bhyve) echo >"$directory/restart" && /bin/pkill -TERM -fx "$process" ;;
+restart-supervisor)
+    echo "$seen" >"$run/again.$$" && /bin/mv "$run/again.$$" "$run/again" && kill -USR2 "$supervisor"
+    ;;
+restart-vm-bhyve)
+    echo >"$directory/restart" || exit 73
+    kill -TERM "$seen" || /bin/rm -f "$directory/restart"
+    ;;
 esac
 """
 )
@@ -44,21 +49,22 @@ class Keeper:
         self._directory = directory
         self._run_directory = run_directory
 
-    def ask_to_restart(self) -> None:
+    def ask_to_restart(self, seen: int | None) -> None:
         """Press the guest's power button, and have it started again once it is off: same disks, same sessions.
 
-        NotFoundError when it does not run there, or nobody keeps it.
+        `seen` is the process id of the bhyve that is meant: when that one has ended by now, nothing is done.
+        NotFoundError when nobody keeps it there.
         """
-        self._ask("restart")
+        self._ask("restart", seen)
 
-    def reset(self) -> None:
-        """End its machine as a reset button does, and have it started again at once; NotFoundError likewise."""
-        self._ask("reset")
+    def reset(self, seen: int | None) -> None:
+        """End its machine as a reset button does, and have it started again at once; `seen` and errors likewise."""
+        self._ask("reset", seen)
 
-    def _ask(self, how: str) -> None:
+    def _ask(self, how: str, seen: int | None) -> None:
         guest = self._guest
         patterns = (process_pattern(guest), vm_bhyve_pattern(guest))
-        words = (self._run_directory, self._directory, str(guest), *patterns, how)
+        words = (self._run_directory, self._directory, str(guest), *patterns, how, str(seen or ""))
         if self._host.script(_ASK, *words, ok=(0, _NOBODY)).status != 0:
             raise NotFoundError(
                 f"guest {guest}: it does not run on {self._host.name}, or nobody there would start it again",

@@ -4,7 +4,7 @@
 #
 #   TERM, INT  the guest is asked to power off (ACPI), each time again; no deadline, but see LOST_DEADLINE
 #   USR1       the guest is ended now
-#   USR2       the guest is asked to power off, and started again then; each time again, too
+#   USR2       the run of bhyve whose process id is in `again` is asked to power off, and started again then
 #
 # Run as `supervisor.sh end PID` it ends a bhyve whose supervisor is gone, and cleans up after both.
 #
@@ -19,11 +19,12 @@ exec >>"$LOG" 2>&1
 
 asked=         # `asked`, once somebody wants the guest to power off
 forced=        # `forced`, once it is to be ended
-again=         # `again`, once it is to power off and come back
+again=         # `again`, once it is to power off and come back; `wished`, until it is known which run was meant
 stop=          # the gravest of these three, which traps set without a look: they interrupt each other
 pressed=       # yes, once its power button was pressed for that
 phase=starting # what the status file says meanwhile
 child=         # the process id of what runs for the guest: its prestart program, its loader, bhyve
+this_run=      # that of bhyve, from its start until it is known whether there is another
 lost_since=    # when a session was first seen to be down
 taken_away=    # yes, once the guest has no session any more
 status=        # of that process, once it has ended
@@ -42,11 +43,23 @@ pause() {
 }
 
 heed() {
+    [ "$again" != wished ] || weigh_wish
     case $forced$asked$again in
     *forced*) stop=forced ;;
     *asked*) stop=asked ;;
     *) stop=$again ;;
     esac
+}
+
+# Somebody has seen a run and wants another. By now there may be one: it is not asked to go for that.
+weigh_wish() {
+    again='' meant=
+    read -r meant <"$RUN/again"
+    if [ -n "$this_run" ] && [ "$meant" = "$this_run" ]; then
+        again=again pressed=
+    else
+        say "asked to restart process $meant, which has ended by now"
+    fi
 }
 
 is_alive() { kill -0 "$child" 2>/dev/null; }
@@ -110,7 +123,7 @@ attend() {
                 end_by_force
             fi
             ;;
-        again) [ "$phase" != running ] || press_button ;;
+        again) press_button ;;
         *)
             if [ -n "$lost_since" ] && is_stuck_exiting; then
                 say "bhyve has ended and cannot close a lost disk"
@@ -156,7 +169,10 @@ run() {
         "$1" 2>>"$complaints" &
         child=$!
     fi
-    [ "$2" != running ] || limit
+    if [ "$2" = running ]; then
+        this_run=$child
+        limit
+    fi
     tell "$2"
     attend
     end_console
@@ -255,7 +271,6 @@ run_guest() {
             outcome=stopped reason="ended before it started"
             return
         fi
-        again= # it is about to start
         if [ -n "$LOADER" ] && [ "$status" -ne 0 ]; then
             reason="the loader failed"
             return
@@ -265,7 +280,7 @@ run_guest() {
         "$CAT" "$complaints"
         say "bhyve exited with status $status"
         starts_again || return
-        again='' pressed='' FIRST=''
+        this_run='' again='' pressed='' FIRST=''
         say "$reason: starting it again"
         tell rebooting
         keep_log_short
@@ -274,7 +289,7 @@ run_guest() {
 
 trap 'asked=asked pressed=' TERM INT
 trap 'forced=forced' USR1
-trap 'again=again pressed=' USR2
+trap 'again=wished' USR2
 trap '' HUP
 
 waited_until=$(($(now) + FORCE_DEADLINE))

@@ -20,7 +20,7 @@ WEB1 = GuestName.parse("web1")
 
 _PGREP = """
 case "$*" in
-*"bhyve: web1") [ -e "$STAGE/runs" ] ;;
+*"bhyve: web1") [ -e "$STAGE/runs" ] && echo 17 ;;
 *_run*) [ -e "$STAGE/vm-bhyve" ] ;;
 esac
 """
@@ -37,8 +37,7 @@ class Stage(LocalHost):
             (path / name).mkdir()
         self._program("pgrep", _PGREP)
         self._program("ps", _PS)
-        for name in ("pkill", "bhyvectl"):
-            self._program(name, f'echo "{name} $*" >>"$STAGE/asked"')
+        self._program("bhyvectl", 'echo "bhyvectl $*" >>"$STAGE/asked"')
         (path / "run/status").write_text("state=running\nsupervisor=4711\n")
 
     def has(self, *facts: str) -> Keeper:
@@ -53,9 +52,9 @@ class Stage(LocalHost):
         return (found or b"").decode().strip()
 
     def script(self, text: str, *args: str, **options: Any) -> Completed:
-        for place in ("/bin/pgrep", "/bin/pkill", "/usr/sbin/bhyvectl"):
+        for place in ("/bin/pgrep", "/usr/sbin/bhyvectl"):
             text = text.replace(place, f"{self.path}/bin/{place.rpartition('/')[2]}")
-        given = f'STAGE={self.path}; export STAGE; PS=$STAGE/bin/ps\nkill() {{ echo "kill $*" >>"$STAGE/asked"; }}\n'
+        given = f'STAGE={self.path}; export STAGE; PS=$STAGE/bin/ps\nkill() {{ echo "kill $*" >>"$STAGE/asked"; [ ! -e "$STAGE/ended" ]; }}\n'
         return super().script(given + text, *args, **options)
 
     def _program(self, name: str, text: str) -> None:
@@ -70,35 +69,63 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def test_our_supervisor_is_asked_by_its_signal(stage: Stage) -> None:
-    stage.has("runs", "supervised").ask_to_restart()
+    stage.has("runs", "supervised").ask_to_restart(17)
     assert stage.asked == "kill -USR2 4711"
+    assert (stage.path / "run/again").read_text() == "17\n"
     assert not (stage.path / "guest/restart").exists()
 
 
 def test_vm_bhyve_is_asked_by_its_file_and_the_guest_by_its_button(stage: Stage) -> None:
-    stage.has("runs", "vm-bhyve").ask_to_restart()
-    assert stage.asked == "pkill -TERM -fx bhyve: web1"
+    stage.has("runs", "vm-bhyve").ask_to_restart(17)
+    assert stage.asked == "kill -TERM 17"
     assert (stage.path / "guest/restart").exists()
+
+
+def test_a_guest_of_vm_bhyve_that_has_just_ended_is_not_to_come_back_another_time(stage: Stage) -> None:
+    (stage.path / "ended").touch()
+    stage.has("runs", "vm-bhyve").ask_to_restart(17)
+    assert not (stage.path / "guest/restart").exists()
+
+
+@pytest.mark.parametrize("keeper", ["supervised", "vm-bhyve"])
+@pytest.mark.parametrize("ask", [Keeper.ask_to_restart, Keeper.reset])
+@pytest.mark.parametrize("seen", [16, 1, None])
+def test_a_guest_that_runs_anew_by_now_is_left_alone(
+    stage: Stage, keeper: str, ask: Callable[[Keeper, int | None], None], seen: int | None
+) -> None:
+    ask(stage.has("runs", keeper), seen)
+    assert stage.asked == ""
+    assert not (stage.path / "guest/restart").exists()
 
 
 def test_the_button_is_not_pressed_when_vm_bhyve_cannot_be_told(stage: Stage) -> None:
     (stage.path / "guest").rmdir()
     with pytest.raises(CommandError):
-        stage.has("runs", "vm-bhyve").ask_to_restart()
+        stage.has("runs", "vm-bhyve").ask_to_restart(17)
     assert stage.asked == ""
 
 
 @pytest.mark.parametrize("keeper", ["supervised", "vm-bhyve"])
 def test_a_reset_is_the_same_for_both(stage: Stage, keeper: str) -> None:
-    stage.has("runs", keeper).reset()
+    stage.has("runs", keeper).reset(17)
     assert stage.asked == "bhyvectl --vm=web1 --force-reset"
 
 
-@pytest.mark.parametrize("facts", [("runs",), ("supervised",), ("vm-bhyve",), ()])
+@pytest.mark.parametrize("keeper", ["supervised", "vm-bhyve"])
 @pytest.mark.parametrize("ask", [Keeper.ask_to_restart, Keeper.reset])
-def test_nothing_is_done_to_one_that_does_not_run_or_that_nobody_keeps(
-    stage: Stage, facts: tuple[str, ...], ask: Callable[[Keeper], None]
+def test_a_guest_between_two_runs_is_left_alone_too(
+    stage: Stage, keeper: str, ask: Callable[[Keeper, int | None], None]
+) -> None:
+    ask(stage.has(keeper), 17)
+    assert stage.asked == ""
+    assert not (stage.path / "guest/restart").exists()
+
+
+@pytest.mark.parametrize("facts", [("runs",), ()])
+@pytest.mark.parametrize("ask", [Keeper.ask_to_restart, Keeper.reset])
+def test_nothing_is_done_to_one_that_nobody_keeps(
+    stage: Stage, facts: tuple[str, ...], ask: Callable[[Keeper, int | None], None]
 ) -> None:
     with pytest.raises(NotFoundError, match="nobody there would start it again"):
-        ask(stage.has(*facts))
+        ask(stage.has(*facts), 17)
     assert stage.asked == ""

@@ -75,7 +75,7 @@ def test_a_guest_told_to_restart_powers_off_and_comes_back(tmp_path: Path, shell
         stage.start()
         stage.until_running()
         stage.until_said("state", "running")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         assert stage.until_ended()["reason"] == "guest halted"
         assert stage.events()[:4] == [_BHYVE, "button", _AGAIN, _BHYVE]
         assert stage.is_clean()
@@ -86,7 +86,7 @@ def test_a_guest_told_to_restart_and_then_to_stop_stays_off(tmp_path: Path) -> N
         stage.start()
         stage.until_running()
         stage.until_said("state", "running")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         stage.until_event("button")
         stage.signal(signal.SIGTERM)
         stage.signal(signal.SIGUSR1)
@@ -100,7 +100,7 @@ def test_a_guest_told_to_restart_that_reboots_comes_back_whatever_a_reboot_means
         stage.start()
         stage.until_running()
         stage.until_said("state", "running")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         assert stage.until_ended()["reason"] == "guest halted"
         assert stage.events().count(_BHYVE) == 2
 
@@ -110,12 +110,46 @@ def test_each_wish_to_restart_presses_the_button_again(tmp_path: Path) -> None:
         stage.start()
         stage.until_running()
         stage.until_said("state", "running")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         stage.until_event("button")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         wait_for(lambda: stage.events().count("button") == 2, what="a second press", deadline=30)
         stage.signal(signal.SIGUSR1)
         stage.until_ended()
+
+
+def test_a_wish_to_restart_that_comes_late_leaves_the_next_run_alone(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="run run") as stage:
+        stage.start()
+        stage.until_running()
+        stage.until_said("state", "running")
+        first = stage.status()["bhyve"]
+        stage.ask_to_restart()
+        stage.until_event("bhyve ", times=2)
+        wait_for(lambda: stage.status()["bhyve"] not in ("", first), what="a second run", deadline=30)
+        stage.until_said("state", "running")
+        stage.ask_to_restart(first)
+        stage.until_logged(f"asked to restart process {first}, which has ended by now")
+        stage.signal(signal.SIGUSR1)
+        stage.until_ended()
+        assert stage.events().count("button") == 1
+        assert stage.events().count(_BHYVE) == 2
+
+
+def test_a_wish_to_restart_while_the_guest_powers_off_is_heard(tmp_path: Path) -> None:
+    """The button was pressed by somebody else, or in the guest: it was seen running, and is to run."""
+    with Stage(tmp_path) as stage:
+        (tmp_path / "bin/bhyve").write_text(
+            f"#!/bin/dash\necho bhyve >>{tmp_path}/events\n[ ! -e {tmp_path}/once ] || exit 2\n: >{tmp_path}/once\n"
+            f"trap '' TERM\nwhile [ ! -e {tmp_path}/off ]; do sleep 0.02; done\nexit 1\n"
+        )
+        stage.start()
+        stage.until_event("bhyve")
+        stage.until_said("state", "running")
+        stage.ask_to_restart()
+        (tmp_path / "off").touch()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert stage.events().count("bhyve") == 2
 
 
 def test_a_wish_to_restart_is_not_the_next_runs(tmp_path: Path) -> None:
@@ -184,7 +218,7 @@ def test_told_to_restart_while_the_loader_runs_it_just_goes_on(tmp_path: Path) -
         (tmp_path / "bin/loader").write_text(f"#!/bin/dash\nwhile [ ! -e {tmp_path}/loaded ]; do sleep 0.02; done\n")
         stage.start()
         stage.until_said("state", "loading")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         (tmp_path / "loaded").touch()
         assert stage.until_ended()["reason"] == "guest halted"
         assert stage.events().count(_BHYVE) == 1
@@ -199,7 +233,7 @@ def test_told_to_restart_before_its_loader_ran_the_guest_is_loaded_all_the_same(
         stage.supervision = replace(stage.supervision, prestart=(str(tmp_path / "bin/prestart"),))
         stage.start()
         stage.until_event("prestart")
-        stage.signal(signal.SIGUSR2)
+        stage.ask_to_restart()
         (tmp_path / "go").touch()
         stage.until_ended()
         assert stage.events()[:3] == ["prestart", "loader -m 512M web1", _BHYVE]
