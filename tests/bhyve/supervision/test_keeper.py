@@ -54,7 +54,10 @@ class Stage(LocalHost):
     def script(self, text: str, *args: str, **options: Any) -> Completed:
         for place in ("/bin/pgrep", "/usr/sbin/bhyvectl"):
             text = text.replace(place, f"{self.path}/bin/{place.rpartition('/')[2]}")
-        given = f'STAGE={self.path}; export STAGE; PS=$STAGE/bin/ps\nkill() {{ echo "kill $*" >>"$STAGE/asked"; [ ! -e "$STAGE/ended" ]; }}\n'
+        given = (
+            f"STAGE={self.path}; export STAGE; PS=$STAGE/bin/ps\n"
+            'kill() { echo "kill $*" >>"$STAGE/asked"; [ ! -e "$STAGE/ended" ]; }\n'
+        )
         return super().script(given + text, *args, **options)
 
     def _program(self, name: str, text: str) -> None:
