@@ -61,7 +61,14 @@ def fill(
         raise InputError("a copy goes on only where a digest tells that it is of the same")
     begun = after.length if after else 0
     with (
-        _Filling(device, content, DiskHash() if hashed else None, progress, milestone, after).watched() as filling,
+        _Filling(
+            device,
+            content,
+            digest=DiskHash() if hashed else None,
+            progress=progress,
+            milestone=milestone,
+            after=after,
+        ).watched() as filling,
         heeding(lambda: progress(content.done, content.total)),
     ):
         if not fresh:
@@ -76,6 +83,7 @@ class _Filling:
         self,
         device: BlockDevice,
         content: Content,
+        *,
         digest: DiskHash | None,
         progress: Progress,
         milestone: Milestone,

@@ -132,6 +132,11 @@ def place_of(text: str) -> str:
     return str(Path(text).absolute())
 
 
+def comes_once(place: str) -> bool:
+    """Whether what is there cannot be had again by opening it once more: a pipe, a device."""
+    return place == STDIN or ("://" not in place and not Path(place).is_file())
+
+
 @contextmanager
 def opened(place: str, *, sha256: str | None = None) -> Iterator[Given]:
     """The file at this place; NotFoundError, DownloadError, or InputError for a SHA-256 that is none.

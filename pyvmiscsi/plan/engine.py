@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pyvmiscsi.errors import (
     AlreadyExistsError,
@@ -138,14 +139,14 @@ class Engine:
             self._tell(intent, Phase.MAKING, step.title, number, plan)
             made.append(step.title)
             try:
-                _make(self._watched(step), fresh=fresh)
+                _make(self._watched(step, partial(self._note, intent, number, plan)), fresh=fresh)
             except AlreadyExistsError:
                 if not step.signed and _taken(step):
                     made.pop()  # all of it is there, and was not when we looked: somebody else's
                 raise
             self._tell(intent, Phase.MADE, step.title, number, plan)
 
-    def _watched(self, step: Step) -> Step:
+    def _watched(self, step: Step, say: Callable[[str], None]) -> Step:
         if not isinstance(step, LongStep):
             return step
         title = step.title
@@ -153,6 +154,7 @@ class Engine:
             progress=lambda done, total: self.meter(title, done, total),
             interrupted=self.interrupted,
             learnt=lambda learnt: self.note(title, learnt),
+            say=say,
         )
         return step.watched(watch)
 
@@ -181,6 +183,9 @@ class Engine:
                 f"stopped: {intent.verb} {intent.subject} is unfinished",
                 hint=intent.way_on,
             )
+
+    def _note(self, intent: Intent, number: int, plan: Plan, what: str) -> None:
+        self._tell(intent, Phase.NOTED, what, number, plan)
 
     def _tell(self, intent: Intent, phase: Phase, title: str, number: int, plan: Plan) -> None:
         self.listen(Event(intent.id, phase, title, number, len(plan.steps)))

@@ -14,6 +14,8 @@ class Phase(StrEnum):
     FOUND = "found"
     MAKING = "making"
     MADE = "made"
+    NOTED = "noted"
+    """Not a step's title: what a person should know of the one that is being made."""
     UNDOING = "undoing"
     UNDONE = "undone"
     DONE = "done"

@@ -51,6 +51,10 @@ def unheard(_learnt: Learnt) -> None:
     """Nobody is told."""
 
 
+def unsaid(_what: str) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Who follows a step that takes long: how far it is, whether to stop in its middle, what it found out."""
@@ -58,6 +62,8 @@ class Watch:
     progress: Progress = silent
     interrupted: Callable[[], bool] = never
     learnt: Callable[[Learnt], None] = unheard
+    say: Callable[[str], None] = unsaid
+    """Told what a person should know who waits for it, such as where it goes on."""
 
 
 @runtime_checkable

@@ -4,8 +4,8 @@ Two marks tell how far it is: `org.pyvmiscsi:filling` from before the first byte
 its place once all of it is on stable storage and nothing that was made for the transfer is left. A volume that this
 operation made and that has neither reads as zeros, so zeros are not written to it.
 
-Plans put these steps before the guest's own extent of the volume. They may be made again after whatever cut them short,
-and begin from the start.
+Plans put these steps before the guest's own extent of the volume. They may be made again after whatever cut them short:
+they go on where the last one came to (`steps.headway`), if the source still begins with the same bytes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from typing import Any, ClassVar, Self
 from pyvmiscsi.errors import InterruptedOperation, NotFoundError
 from pyvmiscsi.images.content import Content, Written
 from pyvmiscsi.images.filling import fill, read_back
+from pyvmiscsi.images.given import comes_once
 from pyvmiscsi.images.image import open_image
+from pyvmiscsi.images.reached import AnotherSourceError
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath
-from pyvmiscsi.plan.intent import PREFIX, mark, read_mark
+from pyvmiscsi.plan.intent import mark, read_mark
 from pyvmiscsi.plan.step import Progress, Watch
 from pyvmiscsi.ports import BlockAccess, Nas
+from pyvmiscsi.steps.headway import DONE, NOWHERE, Headway, reached_on
 from pyvmiscsi.steps.offers import Offer, exported
 from pyvmiscsi.steps.reading import SnapshotReading, SnapshotSource
 from pyvmiscsi.steps.signature import Signature
+from pyvmiscsi.units import Size
 
 __all__ = ["LunCopied", "SnapshotSource", "Transport", "VolumeFilled", "filling_of"]
 
@@ -44,7 +48,7 @@ class Transport:
             if self.watch.interrupted():
                 raise InterruptedOperation(
                     f"stopped: {what} is unfinished",
-                    hint=f"pyvmiscsi ops resume {operation} begins it again, ops rewind {operation} takes it back",
+                    hint=f"pyvmiscsi ops resume {operation} goes on with it, ops rewind {operation} takes it back",
                 )
 
         return tell
@@ -58,6 +62,7 @@ class VolumeFilled:
     """The volume holds an image, and zeros behind it; with `verify` all of it was read back, too.
 
     `image` is what `images.given.place_of` answers; to go on with one from standard input it has to be piped in again.
+    One that is not the same any more is written from its beginning.
     """
 
     nas: Nas
@@ -79,9 +84,14 @@ class VolumeFilled:
         return _is_filled(self.nas, self.volume, self.signature)
 
     def make(self) -> None:
-        tell = self.transport.progress(self.title, self.signature.operation)
-        with open_image(self.image, sha256=self.sha256, progress=tell) as content:
-            written = _fill(self._offer, content, self.transport, self.title, verify=self.verify)
+        try:
+            written = self._fill()
+        except AnotherSourceError as error:
+            if comes_once(self.image):
+                error.hint = f"pipe it in again, and it is written from its beginning; {error.hint}"
+                raise
+            self.transport.watch.say(f"{error.message}: begins again")
+            written = self._fill()
         _say_filled(self._offer, written)
         self.transport.watch.learnt(asdict(written))
 
@@ -90,6 +100,11 @@ class VolumeFilled:
 
     def undo(self) -> None:
         self._offer.withdraw()
+
+    def _fill(self) -> Written:
+        tell = self.transport.progress(self.title, self.signature.operation)
+        with open_image(self.image, sha256=self.sha256, progress=tell) as content:
+            return _fill(self._offer, content, self.transport, self.title, verify=self.verify)
 
     @property
     def _offer(self) -> Offer:
@@ -156,15 +171,31 @@ def filling_of(volume: Volume) -> dict[str, Any] | None:
 def _fill(
     offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool, hashed: bool = True
 ) -> Written:
-    """Fill the offered volume; from before the first byte on it bears a mark that says so."""
-    volume = offer.nas.find_volume(offer.volume)
-    if volume is None:
-        raise NotFoundError(f"volume {offer.volume}: is not on the nas")
-    tell = transport.progress(title, offer.signature.operation)
-    fresh = _is_fresh(volume, offer.signature)
-    offer.nas.change_marks(offer.volume, mark(offer.volume, "filling", {"op": offer.signature.operation}))
+    """Fill the offered volume, from where the last run has come to; marks tell of it from before the first byte on."""
+    operation = offer.signature.operation
+    tell, headway = transport.progress(title, operation), Headway(offer.nas, offer.volume, operation)
     with exported(offer, transport.access) as device:
-        written = fill(device, content, fresh=fresh, hashed=hashed, progress=tell)
+        volume = offer.nas.find_volume(offer.volume)
+        if volume is None:
+            raise NotFoundError(f"volume {offer.volume}: is not on the nas any more")
+        reached = reached_on(volume, operation) if hashed else NOWHERE
+        headway.begin(reached)
+        if reached != NOWHERE:
+            transport.watch.say(f"{title}: the first {Size(reached.length)} are there, if the source is the same still")
+        try:
+            with headway.kept() as milestone:
+                written = fill(
+                    device,
+                    content,
+                    fresh=_is_fresh(volume, offer.signature),
+                    hashed=hashed,
+                    progress=tell,
+                    milestone=milestone,
+                    after=reached if reached != NOWHERE else None,
+                )
+        except AnotherSourceError:
+            headway.forget()
+            raise
         if verify:
             read_back(device, written, progress=tell)
     return written
@@ -173,7 +204,7 @@ def _fill(
 def _say_filled(offer: Offer, written: Written) -> None:
     """The last thing of all, once everything made for the transfer is gone: whoever reads it has nothing left to do."""
     note = {"op": offer.signature.operation, "length": written.length, "digest": written.digest}
-    offer.nas.change_marks(offer.volume, {**mark(offer.volume, "filled", note), f"{PREFIX}filling": None})
+    offer.nas.change_marks(offer.volume, {**mark(offer.volume, "filled", note), **DONE})
 
 
 def _is_filled(nas: Nas, path: DatasetPath, signature: Signature) -> bool:
