@@ -77,7 +77,6 @@ class Dispatcher:
         self.jobs = Jobs(self._announce_job)
         self._changed = changed
         self._worker = ThreadPoolExecutor(1, "appliance")
-        self._callers: set[int] = set()
         self._listeners: dict[int, Caller] = {}
 
     # who listens

@@ -25,10 +25,6 @@ class Release:
         return self.version.removeprefix("TrueNAS-").removeprefix("SCALE-")
 
     @property
-    def newest_api(self) -> str | None:
-        return self.apis[-1] if self.apis else None
-
-    @property
     def strict_models(self) -> bool:
         """iSCSI calls are checked by strict models (25.04+); before, schemas cast `"5"` to 5."""
         return self.number >= (25, 4)

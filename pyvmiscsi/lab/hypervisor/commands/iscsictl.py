@@ -99,7 +99,7 @@ def _checked_words(given: dict[str, str]) -> tuple[bool | None, int | None, int 
     return enable, number, patience
 
 
-ADD, MODIFY, REMOVE, LIST = "A", "M", "R", "L"
+ADD, MODIFY, REMOVE = "A", "M", "R"
 
 
 def _check(verb: str, given: dict[str, str]) -> None:

@@ -26,7 +26,6 @@ class Lun:
     lunname: str = ""
     rotation: int = 0
     unmap: bool = False
-    is_t10: bool = True
 
     @property
     def is_disk(self) -> bool:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOGIN_SECONDS = 60.0  # iscsid -t
-COMMAND_SECONDS = 10.0
 
 
 class Host(Protocol):
