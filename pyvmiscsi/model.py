@@ -274,9 +274,6 @@ class DatastoreRecord:
     def target_of(self, guest: GuestName, disk: DiskName) -> Iqn:
         return self.basename.child(disk.of(guest))
 
-    def address_of(self, guest: GuestName, disk: DiskName) -> LunAddress:
-        return LunAddress(self.portal, self.target_of(guest, disk), self.lun)
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
