@@ -22,7 +22,7 @@ from pyvmiscsi.model import (
 from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, Iqn, SnapshotName
 from pyvmiscsi.nas.together import together
-from pyvmiscsi.plan.intent import read_intents
+from pyvmiscsi.plan.intent import PREFIX, read_intents
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
@@ -128,10 +128,10 @@ class RecallingNas:
             learnt["dataset", path] = None
 
     def find_volume(self, path: DatasetPath) -> Volume | None:
-        """Always asked while it carries an intent (flat layout): others may end the operation."""
+        """Always asked while it carries an intent (flat layout), or is being filled: others may be at it, too."""
         with self._lock:
             known = self._known.get(("volume", path))
-            if isinstance(known, Volume) and read_intents(path, known.marks):
+            if isinstance(known, Volume) and (read_intents(path, known.marks) or f"{PREFIX}filling" in known.marks):
                 del self._known["volume", path]
         return self._recall(("volume", path), lambda: self._nas.find_volume(path), empty=("below", path.parent))
 

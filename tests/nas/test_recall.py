@@ -11,7 +11,7 @@ from pyvmiscsi.errors import AlreadyExistsError, NasUnansweredError
 from pyvmiscsi.model import Mapping, Target
 from pyvmiscsi.names import Lun, SnapshotName
 from pyvmiscsi.nas.recall import RecallingNas
-from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents
+from pyvmiscsi.plan.intent import Intent, intent_marks, mark, read_intents
 from tests.contracts.nas_clone_contract import NasCloneContract
 from tests.contracts.nas_contract import CREDENTIAL, DISK, EXTENT, GUEST, MARK, PARENT, VOLUME, NasContract
 from tests.contracts.nas_snapshot_contract import NasSnapshotContract
@@ -91,6 +91,19 @@ def test_a_volume_that_carries_an_intent_is_always_asked_for(fake: FakeNas, nas:
 
     assert found is not None
     assert read_intents(DISK, found.marks) == ()
+
+
+def test_a_volume_that_is_being_filled_is_always_asked_for(fake: FakeNas, nas: RecallingNas) -> None:
+    """Who goes on with it has to know how far another has come, who may be at it, too."""
+    filling, reached = (mark(DISK, name, {"run": "9a1b3e77"}) for name in ("filling", "reached"))
+    nas.create_dataset(GUEST, {})
+    nas.create_volume(replace(VOLUME, marks=filling))
+    fake.change_marks(DISK, reached)
+
+    found = nas.find_volume(DISK)
+
+    assert found is not None
+    assert found.marks.items() >= reached.items()
 
 
 def test_taking_a_disk_away_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
