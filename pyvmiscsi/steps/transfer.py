@@ -10,10 +10,12 @@ they go on where the last one came to (`steps.headway`), if the source still beg
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from pyvmiscsi.errors import InterruptedOperation, NotFoundError
+from pyvmiscsi.errors import InterruptedOperation, NotFoundError, SessionLostError
 from pyvmiscsi.images.content import Content, Written
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.given import comes_once
@@ -46,10 +48,7 @@ class Transport:
         def tell(done: int, total: int | None) -> None:
             self.watch.progress(done, total)
             if self.watch.interrupted():
-                raise InterruptedOperation(
-                    f"stopped: {what} is unfinished",
-                    hint=f"pyvmiscsi ops resume {operation} goes on with it, ops rewind {operation} takes it back",
-                )
+                raise InterruptedOperation(f"stopped: {what} is unfinished", hint=_way_on(operation))
 
         return tell
 
@@ -174,7 +173,7 @@ def _fill(
     """Fill the offered volume, from where the last run has come to; marks tell of it from before the first byte on."""
     operation = offer.signature.operation
     tell, headway = transport.progress(title, operation), Headway(offer.nas, offer.volume, operation)
-    with exported(offer, transport.access) as device:
+    with _resumable(operation), exported(offer, transport.access) as device:
         volume = offer.nas.find_volume(offer.volume)
         if volume is None:
             raise NotFoundError(f"volume {offer.volume}: is not on the nas any more")
@@ -199,6 +198,20 @@ def _fill(
         if verify:
             read_back(device, written, progress=tell)
     return written
+
+
+@contextmanager
+def _resumable(operation: str) -> Iterator[None]:
+    """A session that is lost for good may be had again later: what was copied is kept until then."""
+    try:
+        yield
+    except SessionLostError as lost:
+        hint = f"{lost.hint}; {_way_on(operation)}" if lost.hint else _way_on(operation)
+        raise InterruptedOperation(lost.message, hint=hint) from lost
+
+
+def _way_on(operation: str) -> str:
+    return f"pyvmiscsi ops resume {operation} goes on with it, ops rewind {operation} takes it back"
 
 
 def _say_filled(offer: Offer, written: Written) -> None:

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from pyvmiscsi.errors import ImageError, InterruptedOperation, NasUnansweredError
+from pyvmiscsi.errors import ImageError, InterruptedOperation, NasUnansweredError, SessionLostError
 from pyvmiscsi.images import filling
 from pyvmiscsi.images.reached import AnotherSourceError, Reached
 from pyvmiscsi.model import Volume
-from pyvmiscsi.plan.step import Watch
+from pyvmiscsi.plan.engine import Engine
+from pyvmiscsi.plan.intent import Intent
+from pyvmiscsi.plan.journal import ChangeJournal, DatasetAnchor
+from pyvmiscsi.plan.step import Plan, Watch
 from pyvmiscsi.steps import headway
 from pyvmiscsi.steps.headway import NOWHERE, Headway, reached_on
 from pyvmiscsi.steps.transfer import Transport, VolumeFilled
@@ -172,6 +175,25 @@ def test_a_stop_says_how_to_go_on_and_keeps_what_is_there(world: World) -> None:
     with pytest.raises(InterruptedOperation, match="ops resume aa01 goes on with it"):
         filled(world, stop).make()
     assert reached(world) == REACHED
+
+
+def test_a_target_that_is_gone_for_good_leaves_what_was_copied_to_be_gone_on_with(world: World) -> None:
+    """It may be back tomorrow. An error that will not pass, such as a full pool, takes it back as any does."""
+    journal = ChangeJournal(DatasetAnchor(world.nas, PARENT))
+    intent = Intent("aa01", "fill", "web1", {}, "root@control", "2026-11-22T10:00Z")
+
+    def lose(_title: str, _done: int, _total: int | None) -> None:
+        if len(world.luns.last.written) * PIECE > MIB.bytes + 5 * PIECE:
+            raise SessionLostError("the target closed the connection")
+
+    with pytest.raises(
+        InterruptedOperation, match=r"1 MiB of 1 MiB are on stable storage, .*; pyvmiscsi ops resume aa01"
+    ):
+        Engine(meter=lose).execute(Plan("fill", "web1", (filled(world),)), journal, intent)
+    assert reached(world) == REACHED
+    Engine().resume(Plan("fill", "web1", (filled(world),)), journal, intent)
+    assert min(world.luns.last.written) == REACHED.length
+    assert world.luns.bytes_of(PATH) == DISK.ljust(SIZE.bytes, b"\0")
 
 
 def test_an_image_that_became_too_large_meanwhile_is_refused(world: World) -> None:
