@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyvmiscsi.errors import BusyError
 from pyvmiscsi.names import DatasetPath
 
 PREFIX = "org.pyvmiscsi:"
@@ -50,6 +51,10 @@ class Intent:
     def way_on(self) -> str:
         """How to go on when it was cut short."""
         return f"pyvmiscsi ops resume {self.id}, or ops rewind {self.id}" if self.kept else f"{self.verb} it again"
+
+    def in_the_way_of(self, what: str) -> BusyError:
+        """The error for whoever wants to do something else with `what` (`guest web1`) while it is unfinished."""
+        return BusyError(f"{what}: {self.verb} begun {self.since} by {self.by} is unfinished", hint=self.way_on)
 
 
 def mark(

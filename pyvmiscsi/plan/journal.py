@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Protocol
 
-from pyvmiscsi.errors import BusyError, ConflictError, NasUnansweredError
+from pyvmiscsi.errors import ConflictError, NasUnansweredError
 from pyvmiscsi.model import Marks, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import Intent, intent_marks, read_intents, read_mark
@@ -204,11 +204,7 @@ def refuse_others(intent: Intent, others: Sequence[Intent]) -> NoReturn:
             f"{intent.subject}: was renamed, parked, destroyed or made anew just now",
             hint="nothing was changed; look again",
         )
-    first = others[0]
-    raise BusyError(
-        f"{intent.subject}: {first.verb} begun {first.since} by {first.by} is unfinished",
-        hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
-    )
+    raise others[0].in_the_way_of(intent.subject)
 
 
 def _is_missing(intent: Intent, pending: tuple[Intent, ...]) -> bool:

@@ -204,10 +204,7 @@ class Image:
 
     def _refuse_unfinished(self, pending: tuple[Intent, ...]) -> None:
         for intent in pending:
-            raise BusyError(
-                f"image {self.name}: {intent.verb} begun {intent.since} by {intent.by} is unfinished",
-                hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
-            )
+            raise intent.in_the_way_of(f"image {self.name}")
 
     def _request(
         self,

@@ -84,10 +84,7 @@ def _refuse_found_clones(request: CreateRequest, datastore: DatastoreRecord, sce
     """No dataset of the guest's own keeps others out here, and a clone without marks could be anybody's."""
     nas = scene.nas(datastore)
     for intent in SharedJournal(DatasetAnchor(nas, datastore.parent), str(request.guest)).pending():
-        raise BusyError(
-            f"guest {request.guest}: {intent.verb} begun {intent.since} by {intent.by} is unfinished",
-            hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
-        )
+        raise intent.in_the_way_of(f"guest {request.guest}")
     for name, disk in request.numbered_disks:
         path = datastore.volume_of(request.place, name)
         if isinstance(disk, CopiedDisk) and nas.find_volume(path) is not None:

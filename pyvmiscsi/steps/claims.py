@@ -54,10 +54,7 @@ class NothingBegun:
         if marks is None:
             return ConflictError(f"guest {self.guest}: was renamed, parked or destroyed just now", hint="look again")
         for intent in read_intents(self.anchor.path, marks):
-            return BusyError(
-                f"guest {self.guest}: {intent.verb} begun {intent.since} by {intent.by} is unfinished",
-                hint=f"pyvmiscsi ops resume {intent.id}, or ops rewind {intent.id}",
-            )
+            return intent.in_the_way_of(f"guest {self.guest}")
         return None
 
 

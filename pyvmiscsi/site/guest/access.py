@@ -117,7 +117,4 @@ class GuestAccess:
 
 def _refuse_any(guest: GuestName, intents: tuple[Intent, ...]) -> None:
     for first in intents:
-        raise BusyError(
-            f"guest {guest}: {first.verb} begun {first.since} by {first.by} is unfinished",
-            hint=f"pyvmiscsi ops resume {first.id}, or ops rewind {first.id}",
-        )
+        raise first.in_the_way_of(f"guest {guest}")
