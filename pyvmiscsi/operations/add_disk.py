@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from pyvmiscsi.model import Mapping as LunMapping
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Serial
 from pyvmiscsi.operations.create import DiskRequest
 from pyvmiscsi.operations.guests import GuestRecord
+from pyvmiscsi.operations.networks import said_of
 from pyvmiscsi.operations.pairing import paired_disks, target_key
 from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.plan.step import Plan, Step
@@ -43,6 +44,8 @@ class AddDiskRequest:
     settings: Mapping[str, str]
     account: bool = False
     """Whether the guest may have no CHAP account yet on the nas that the disk is to be on."""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """What the configuration says of the settings' keys: something may be left of an earlier disk."""
 
     @classmethod
     def of(
@@ -83,7 +86,8 @@ class AddDiskRequest:
         target = next((found.target for found in record.disks if found.target), None)
         tag, mutual = (target.chap_tag, target.mutual) if target else (None, False)
         account = tag is not None and all(found.datastore(home).nas != where.nas for found in record.disks)
-        return cls(record.name, record.anchor, record.uuid, name, disk, tag, mutual, settings, account)
+        said = said_of(settings, conf)
+        return cls(record.name, record.anchor, record.uuid, name, disk, tag, mutual, settings, account, said)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -96,6 +100,7 @@ class AddDiskRequest:
             "mutual": self.mutual,
             "settings": [list(pair) for pair in self.settings.items()],  # in this order they are written
             "account": self.account,
+            "before": dict(self.before),
         }
 
     @classmethod
@@ -110,6 +115,7 @@ class AddDiskRequest:
             mutual=bool(data["mutual"]),
             settings=dict(data["settings"]),
             account=bool(data.get("account")),
+            before=dict(data.get("before", {})),
         )
 
 
@@ -138,6 +144,6 @@ def add_disk_plan(request: AddDiskRequest, datastore: DatastoreRecord, scene: Sc
         TargetExists(nas, target, extent),
         ExtentExists(nas, Extent(extent, path, Serial.of_disk(request.uuid, name)), signature),
         MappingExists(nas, LunMapping(iqn, extent, where.lun), request.uuid),
-        ConfigurationSays(host, conf, request.settings),
+        ConfigurationSays(host, conf, request.settings, request.before),
     ]
     return Plan(VERB, str(request.guest), tuple(steps))

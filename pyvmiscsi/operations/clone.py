@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.configuration.config import Disk
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
+from pyvmiscsi.bhyve.configuration.keys import PASSWORD
 from pyvmiscsi.bhyve.machine.loader import vars_file
 from pyvmiscsi.errors import ConflictError, RuleError
 from pyvmiscsi.model import DatastoreRecord
@@ -18,7 +19,6 @@ from pyvmiscsi.operations.first_boot import SeedToCopy, is_seed
 from pyvmiscsi.operations.guests import GuestDisk, GuestRecord, refuse_elsewhere
 from pyvmiscsi.operations.pairing import paired_disks
 from pyvmiscsi.operations.snapshots import refuse_several_moments
-from pyvmiscsi.steps.configuration import PASSWORD
 
 VERB = "clone"
 

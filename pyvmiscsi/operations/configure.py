@@ -11,14 +11,13 @@ from collections.abc import Mapping
 
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
-from pyvmiscsi.bhyve.configuration.keys import KNOWN, is_known
+from pyvmiscsi.bhyve.configuration.keys import KNOWN, PASSWORD, is_known
 from pyvmiscsi.errors import InputError, Problem, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.operations.networks import conf_path
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan
-from pyvmiscsi.steps.configuration import PASSWORD
 from pyvmiscsi.steps.rewriting import ConfigurationRewritten
 
 VERB = "configure"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.configuration.config import Network
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
-from pyvmiscsi.bhyve.configuration.removal import without_device
+from pyvmiscsi.bhyve.configuration.removal import numbering_in, without_device
 from pyvmiscsi.errors import ConflictError, InputError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, GuestName, Mac
@@ -34,6 +34,10 @@ class NetworkRequest:
     uuid: UUID
     name: str
     changes: Mapping[str, str | None]
+    before: Mapping[str, str] = field(default_factory=dict)
+    """What it says of the keys of a network to add: something may be left of an earlier one."""
+    numbering: str = ""
+    """What it says of those that a removal moves, by `numbering_in`."""
 
     @classmethod
     def to_add(
@@ -58,7 +62,8 @@ class NetworkRequest:
         number = len(config.networks)
         added = Network(number, emulation, switch, mac or _unlike(taken, record, number))
         after = write_guest(config.pinned().with_network(added).pinned(), conf)
-        return cls(record.name, record.anchor, record.uuid, added.key, conf.changes_to(after))
+        changes = conf.changes_to(after)
+        return cls(record.name, record.anchor, record.uuid, added.key, changes, said_of(changes, conf))
 
     @classmethod
     def to_remove(cls, record: GuestRecord, conf: ConfText, number: int) -> Self:
@@ -66,7 +71,9 @@ class NetworkRequest:
         if number >= len(parse_guest(record.name, conf).networks):
             raise NotFoundError(f"guest {record.name}: has no network{number}")
         after = without_device(record.name, conf, "network", number)
-        return cls(record.name, record.anchor, record.uuid, f"network{number}", conf.changes_to(after))
+        changes = conf.changes_to(after)
+        numbering = numbering_in(conf, changes)
+        return cls(record.name, record.anchor, record.uuid, f"network{number}", changes, numbering=numbering)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -75,26 +82,36 @@ class NetworkRequest:
             "uuid": str(self.uuid),
             "name": self.name,
             "changes": [list(change) for change in self.changes.items()],
+            "before": dict(self.before),
+            "numbering": self.numbering,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        anchor = DatasetPath.parse(data["anchor"])
-        return cls(GuestName.parse(data["guest"]), anchor, UUID(data["uuid"]), data["name"], dict(data["changes"]))
+        return cls(
+            guest=GuestName.parse(data["guest"]),
+            anchor=DatasetPath.parse(data["anchor"]),
+            uuid=UUID(data["uuid"]),
+            name=data["name"],
+            changes=dict(data["changes"]),
+            before=dict(data.get("before", {})),
+            numbering=data.get("numbering", ""),
+        )
 
 
 def add_network_plan(request: NetworkRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """One step, which can be undone."""
     settings = {key: value for key, value in request.changes.items() if value is not None}
     host = scene.host(scene.host_names(datastore)[0])
-    return Plan(ADD, str(request.guest), (ConfigurationSays(host, conf_path(request.guest, datastore), settings),))
+    says = ConfigurationSays(host, conf_path(request.guest, datastore), settings, request.before)
+    return Plan(ADD, str(request.guest), (says,))
 
 
 def remove_network_plan(request: NetworkRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     """One step, which has no way back: what a line said is nowhere else."""
     host = scene.host(scene.host_names(datastore)[0])
     path = conf_path(request.guest, datastore)
-    gone = ConfigurationChanged(host, path, f"without {request.name}", request.changes)
+    gone = ConfigurationChanged(host, path, f"without {request.name}", request.changes, request.numbering)
     return Plan(REMOVE, str(request.guest), (gone,), no_return=0)
 
 
@@ -109,6 +126,12 @@ def network_number(name: str) -> int:
 def conf_path(guest: GuestName, datastore: DatastoreRecord) -> str:
     """Where the guest's configuration is, on every host of the datastore."""
     return f"{datastore.config_path}/{guest}/{guest}.conf"
+
+
+def said_of(keys: Iterable[str], conf: ConfText) -> dict[str, str]:
+    """What the text says of these keys; those of which it says nothing are left out."""
+    said = conf.pairs()
+    return {key: said[key] for key in keys if said.get(key)}
 
 
 def _unlike(taken: Mapping[Mac, str], record: GuestRecord, number: int) -> Mac:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest
-from pyvmiscsi.bhyve.configuration.removal import without_device
+from pyvmiscsi.bhyve.configuration.removal import numbering_in, without_device
 from pyvmiscsi.errors import ConflictError, NotFoundError, RuleError
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath, DiskName, GuestName
@@ -47,6 +47,8 @@ class RemoveDiskRequest:
     """The CHAP account, by tag and user, that no other disk of the guest needs on that nas."""
     lost: bool = False
     """Whether it is not there at all: then nothing is taken but what tells of it."""
+    numbering: str = ""
+    """What the configuration says of the disks whose numbers change, by `numbering_in`."""
 
     @classmethod
     def of(
@@ -92,7 +94,10 @@ class RemoveDiskRequest:
         disk = DoomedDisk.of(record.name, found, datastore)
         changes = conf.changes_to(after)
         account = _account_of_its_own(record, found, datastore)
-        return cls(record.name, record.anchor, record.uuid, disk, changes, keep, snapshots, account)
+        numbering = numbering_in(conf, changes)
+        return cls(
+            record.name, record.anchor, record.uuid, disk, changes, keep, snapshots, account, numbering=numbering
+        )
 
     @classmethod
     def of_lost(cls, record: GuestRecord, conf: ConfText, name: DiskName, where: DatastoreRecord) -> Self:
@@ -102,7 +107,9 @@ class RemoveDiskRequest:
         place = next(numbers, None)
         after = conf if place is None else without_device(record.name, conf, "disk", place)
         disk = DoomedDisk.of(record.name, GuestDisk(name, Volume(path, Size(0)), elsewhere=where), where)
-        return cls(record.name, record.anchor, record.uuid, disk, conf.changes_to(after), lost=True)
+        changes = conf.changes_to(after)
+        numbering = numbering_in(conf, changes)
+        return cls(record.name, record.anchor, record.uuid, disk, changes, lost=True, numbering=numbering)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -115,6 +122,7 @@ class RemoveDiskRequest:
             "snapshots": self.snapshots,
             "account": list(self.account) if self.account else None,
             "lost": self.lost,
+            "numbering": self.numbering,
         }
 
     @classmethod
@@ -129,6 +137,7 @@ class RemoveDiskRequest:
             snapshots=bool(data["snapshots"]),
             account=(int(data["account"][0]), str(data["account"][1])) if data.get("account") else None,
             lost=bool(data.get("lost")),
+            numbering=data.get("numbering", ""),
         )
 
 
@@ -144,7 +153,7 @@ def remove_disk_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, sce
     path = conf_path(request.guest, datastore)
     rest: list[Step] = [
         ExtentGone(nas, disk.extent, disk.volume),
-        ConfigurationChanged(host, path, f"without {disk.name}", request.changes),
+        ConfigurationChanged(host, path, f"without {disk.name}", request.changes, request.numbering),
     ]
     if request.keep:
         whose = {"guest": str(request.guest), "uuid": str(request.uuid), "datastore": datastore.name}
@@ -169,8 +178,9 @@ def _account_of_its_own(record: GuestRecord, disk: GuestDisk, home: DatastoreRec
 def _forgetting_plan(request: RemoveDiskRequest, datastore: DatastoreRecord, scene: Scene) -> Plan:
     name = request.disk.name
     host = scene.host(scene.host_names(datastore)[0])
+    path = conf_path(request.guest, datastore)
     steps = (
-        ConfigurationChanged(host, conf_path(request.guest, datastore), f"without {name}", request.changes),
+        ConfigurationChanged(host, path, f"without {name}", request.changes, request.numbering),
         DiskUntold(scene.nas(datastore), request.anchor, name),
     )
     return Plan(VERB, f"{request.guest} {name}", steps, no_return=0)

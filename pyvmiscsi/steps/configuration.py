@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from pyvmiscsi.bhyve.configuration.conf_file import MODE, change_conf, read_conf
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.configuration.keys import PASSWORD
+from pyvmiscsi.bhyve.configuration.removal import numbering_in
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.difference import refuse_difference
-
-PASSWORD = "vnc_password"  # noqa: S105 - the key, not a password
-"""The one setting that is secret: it stands in a guest's configuration, and in no intent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ConfigurationWritten:
         """Never over a file that is there: it may be the configuration of a guest that is no concern of ours."""
         text = str(self._with_password())
         self.host.make_directory(self.directory)
-        if not self.host.create_file(self.path, text.encode(), mode=0o640):
+        if not self.host.create_file(self.path, text.encode(), mode=MODE):
             raise AlreadyExistsError(f"{self.title}: is there already")
 
     def _with_password(self) -> ConfText:
@@ -101,11 +101,13 @@ class VariablesCopied:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationSays:
-    """A guest's configuration has these settings, none of which it had before; everything else in it stays."""
+    """A guest's configuration has these settings; everything else in it stays."""
 
     host: Host
     path: str
     settings: Mapping[str, str]
+    before: Mapping[str, str] = field(default_factory=dict)
+    """What it said of some of them before; nothing of the others."""
     signed: ClassVar[bool] = False
 
     @property
@@ -113,21 +115,31 @@ class ConfigurationSays:
         return f"configuration {self.path} with {', '.join(self.settings)}"
 
     def holds(self) -> bool:
-        pairs = self._read().pairs()
-        return all(pairs.get(key) == value for key, value in self.settings.items())
+        """ConflictError when it says a third thing of one of them."""
+        text = read_conf(self.host, self.path)
+        return self._with(text) == text
 
     def make(self) -> None:
-        self._write(dict(self.settings))
+        change_conf(self.host, self.path, self._with)
 
     def undo(self) -> None:
-        pairs = self._read().pairs()
-        self._write({key: None for key, value in self.settings.items() if pairs.get(key) == value})
+        change_conf(self.host, self.path, self._without)
 
-    def _read(self) -> ConfText:
-        return _read(self.host, self.path)
+    def _with(self, text: ConfText) -> ConfText:
+        pairs = text.pairs()
+        known = {key: (value, self.before.get(key) or "") for key, value in self.settings.items()}
+        others = [key for key, values in known.items() if (pairs.get(key) or "") not in values]
+        if others:
+            raise ConflictError(
+                f"{self.path}: somebody has set {', '.join(others)} meanwhile",
+                hint="they were left alone: look at the file",
+            )
+        return text.changed({key: value for key, value in self.settings.items() if pairs.get(key) != value})
 
-    def _write(self, changes: Mapping[str, str | None]) -> None:
-        _write(self.host, self.path, changes)
+    def _without(self, text: ConfText) -> ConfText:
+        pairs = text.pairs()
+        own = (key for key, value in self.settings.items() if pairs.get(key) == value)
+        return text.changed({key: self.before.get(key) for key in own})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,8 @@ class ConfigurationChanged:
     what: str
     """In the words of `ops list`: `without disk1`."""
     changes: Mapping[str, str | None]
+    numbering: str = ""
+    """What it said of the devices whose numbers change, by `numbering_in`; empty when nobody has noted it."""
     signed: ClassVar[bool] = False
 
     @property
@@ -146,14 +160,26 @@ class ConfigurationChanged:
         return f"configuration {self.path} {self.what}"
 
     def holds(self) -> bool:
-        pairs = _read(self.host, self.path).pairs()
-        return all(pairs.get(key) == value for key, value in self.changes.items())
+        """ConflictError when it says a third thing of these devices."""
+        text = read_conf(self.host, self.path)
+        return self._changed(text) == text
 
     def make(self) -> None:
-        _write(self.host, self.path, self.changes)
+        change_conf(self.host, self.path, self._changed)
 
     def undo(self) -> None:
         """What it said before is nowhere else; plans put this step past the point of no return."""
+
+    def _changed(self, text: ConfText) -> ConfText:
+        pairs = text.pairs()
+        if all(pairs.get(key) == value for key, value in self.changes.items()):
+            return text
+        if self.numbering and numbering_in(text, self.changes) != self.numbering:
+            raise ConflictError(
+                f"{self.path}: somebody has changed its devices meanwhile, so it was not changed to one {self.what}",
+                hint="put them back as they were",
+            )
+        return text.changed(self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +237,7 @@ class ConfigurationKept:
 
     def make(self) -> None:
         self.host.make_directory(f"{self.directory}/snapshots")
-        self.host.write_file(self.path, self._now(), mode=0o640)
+        self.host.write_file(self.path, self._now(), mode=MODE)
 
     def undo(self) -> None:
         self.host.remove_file(self.path)
@@ -265,7 +291,11 @@ class ConfigurationRestored:
         return self.host.read_file(self._conf) == self._kept()
 
     def make(self) -> None:
-        self.host.write_file(self._conf, self._kept(), mode=0o640)
+        """Over what it says at that moment: a file that is somebody's keeps mode, owner and group."""
+        wanted = ConfText.from_bytes(self._kept())
+        if self.host.read_file(self._conf) is None:
+            self.host.create_file(self._conf, wanted.as_bytes(), mode=MODE)
+        change_conf(self.host, self._conf, lambda _: wanted)
 
     def undo(self) -> None:
         """What it said before does not come back; plans put this step past the point of no return."""
@@ -285,15 +315,3 @@ class ConfigurationRestored:
 def kept_path(directory: str, snapshot: str) -> str:
     """Where the configuration at a snapshot is kept, in the guest's directory."""
     return f"{directory}/snapshots/{snapshot}.conf"
-
-
-def _read(host: Host, path: str) -> ConfText:
-    found = host.read_file(path)
-    if found is None:
-        raise NotFoundError(f"{path}: not on {host.name}", hint="is the config path mounted there?")
-    return ConfText(found.decode(errors="surrogateescape"))
-
-
-def _write(host: Host, path: str, changes: Mapping[str, str | None]) -> None:
-    text = str(_read(host, path).changed(changes))
-    host.write_file(path, text.encode(errors="surrogateescape"), mode=0o640)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from pyvmiscsi.bhyve import exchange
 from pyvmiscsi.errors import BusyError, CommandError
 from pyvmiscsi.hosts.local import LocalHost
+from pyvmiscsi.ports import Completed
 
 
 class QuickHost(LocalHost):
@@ -47,6 +48,22 @@ class QuickHost(LocalHost):
         with os.fdopen(file, "wb") as made:
             made.write(data)
         return True
+
+    def script(
+        self, text: str, *args: str, stdin: bytes = b"", deadline: float = 30.0, ok: Iterable[int] = (0,)
+    ) -> Completed:
+        if text != exchange.EXCHANGE:
+            return super().script(text, *args, stdin=stdin, deadline=deadline, ok=ok)
+        return Completed(("sh", "-c", text, "sh", *args), self._exchange(*args, both=stdin), b"", b"")
+
+    def _exchange(self, path: str, length: str, _new: str, mode: str, then: str, *, both: bytes) -> int:
+        before = both[: int(length or 0)]
+        Path(path).parent.mkdir(exist_ok=True)
+        if self.read_file(path) != (before if length else None):
+            return 75
+        kept = Path(path).stat().st_mode & 0o7777 if length else int(mode, 8)
+        self.write_file(path, both[len(before) :], mode=kept & (~0o007 if then else ~0))
+        return 0
 
     def remove_file(self, path: str) -> None:
         Path(path).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pyvmiscsi.bhyve.configuration import conf_file
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.exchange import exchange_file
 from pyvmiscsi.bhyve.machine.capabilities import Capabilities
@@ -17,9 +18,7 @@ from pyvmiscsi.operations.snapshots import SNAPSHOT, SnapshotRequest
 from pyvmiscsi.ports import Host
 from pyvmiscsi.site import Guest
 from pyvmiscsi.site.running import new_intent
-from pyvmiscsi.steps import rewriting
 from tests.bhyve.guests import HOST
-from tests.fakes.quick_host import exchange_without_lockf
 from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
 
@@ -29,7 +28,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """Its hosts are this machine, which is no FreeBSD: what they can do is told, what is around them is looked at."""
     monkeypatch.setattr("pyvmiscsi.site.guest.judging.Hypervisor", _Hypervisor)
     monkeypatch.setattr(Networks, "look", lambda _self: Sight({}))
-    exchange_without_lockf(monkeypatch)
     return World(tmp_path, request.param)
 
 
@@ -146,12 +144,12 @@ def test_of_two_who_change_it_in_the_same_moment_one_is_refused(
     """Else each would say that it had changed the file, and the word of one would be gone."""
     old = guest.configuration()
 
-    def late(host: Host, path: str, before: bytes, after: bytes, *, mode: int) -> bool:
-        monkeypatch.setattr(rewriting, "exchange_file", exchange_file)
+    def late(host: Host, path: str, before: bytes, after: bytes, *, mode: int, is_secret: bool) -> bool:
+        monkeypatch.setattr(conf_file, "exchange_file", exchange_file)
         guest.set({"memory": "1G"})  # after the first has looked, and before it writes
-        return exchange_file(host, path, before, after, mode=mode)
+        return exchange_file(host, path, before, after, mode=mode, is_secret=is_secret)
 
-    monkeypatch.setattr(rewriting, "exchange_file", late)
+    monkeypatch.setattr(conf_file, "exchange_file", late)
     with pytest.raises(ConflictError, match="somebody has changed it meanwhile"):
         guest.set({"cpu": "2"})
     assert guest.configuration() == old.changed({"memory": "1G"})
@@ -192,17 +190,17 @@ def test_an_accident_leaves_one_text_or_the_other_and_it_can_be_said_again(
 ) -> None:
     old = guest.configuration().text
 
-    def killed(host: Host, path: str, before: bytes, after: bytes, *, mode: int) -> bool:
+    def killed(host: Host, path: str, before: bytes, after: bytes, *, mode: int, is_secret: bool) -> bool:
         if moment == "after":
-            exchange_file(host, path, before, after, mode=mode)
+            exchange_file(host, path, before, after, mode=mode, is_secret=is_secret)
         raise Killed
 
-    monkeypatch.setattr(rewriting, "exchange_file", killed)
+    monkeypatch.setattr(conf_file, "exchange_file", killed)
     with pytest.raises(Killed):
         guest.set({"memory": "2G"})
     assert guest.configuration().text == (old if moment == "before" else old.replace("512M", "2G"))
     assert world.site().operations() == ()
-    monkeypatch.setattr(rewriting, "exchange_file", exchange_file)
+    monkeypatch.setattr(conf_file, "exchange_file", exchange_file)
     assert guest.set({"memory": "2G"}).keys == (("memory",) if moment == "before" else ())
     assert guest.configuration().text == old.replace("512M", "2G")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pyvmiscsi.bhyve.configuration import conf_file
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
+from pyvmiscsi.bhyve.exchange import exchange_file
 from pyvmiscsi.errors import BusyError, ConflictError, NotFoundError, RuleError
 from pyvmiscsi.model import NasSession, Volume
 from pyvmiscsi.names import DatasetPath, Mac, SnapshotName
@@ -197,6 +200,96 @@ def test_networks_come_and_go_and_no_two_have_one_address(world: World, guest: G
         key: value for key, value in whole.items() if key.startswith("disk")
     }
     assert world.site().operations() == ()
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, world: World, changes: dict[str, str | None]) -> None:
+    """Somebody writes this into the configuration after it was read for the next verb, and before that writes."""
+
+    def late(*words: Any, **more: Any) -> bool:
+        monkeypatch.setattr(conf_file, "exchange_file", exchange_file)
+        path = world.directory / "web1" / "web1.conf"
+        path.write_text(str(ConfText(path.read_text()).changed(changes)))
+        return exchange_file(*words, **more)
+
+    monkeypatch.setattr(conf_file, "exchange_file", late)
+
+
+@pytest.mark.parametrize("verb", ["add a network", "add a disk", "remove network0", "remove disk1"])
+def test_what_somebody_sets_in_the_same_moment_stays(
+    world: World, guest: Guest, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, world, {"memory": "3G", "disk0_opts": "direct"})
+    match verb.split():
+        case ["add", _, "network"]:
+            guest.add_network("public")
+        case ["add", _, "disk"]:
+            guest.add_disk(GIB)
+        case ["remove", "network0"]:
+            guest.remove_network("network0")
+        case ["remove", disk]:
+            guest.remove_disk(disk)
+    after = conf_of(world)
+    assert (after["memory"], after["disk0_opts"]) == ("3G", "direct")
+    assert world.site().operations() == ()
+    assert len(startable(guest)) == {"add a disk": 4, "remove disk1": 2}.get(verb, 3)
+
+
+def test_a_device_that_somebody_adds_in_the_same_moment_is_not_written_over(
+    world: World, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {"network1_type": "e1000", "network1_switch": "private"}
+    meanwhile(monkeypatch, world, theirs)
+    with pytest.raises(ConflictError, match="somebody has set network1_type, network1_switch meanwhile"):
+        guest.add_network("public")
+    assert conf_of(world).items() >= theirs.items()
+    assert "network1_mac" not in conf_of(world)
+    assert world.site().operations() == ()
+    assert guest.add_network("public") == "network2"
+
+
+def test_a_disk_that_somebody_changes_while_another_is_removed_is_not_written_over(
+    world: World, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines move up by one number: what is written into them meanwhile would be lost, or left behind alone."""
+    before = conf_of(world)
+    meanwhile(monkeypatch, world, {"disk2_opts": "direct"})
+    with pytest.raises(ConflictError, match="somebody has changed its devices meanwhile"):
+        guest.remove_disk("disk1")
+    assert conf_of(world) == {**before, "disk2_opts": "direct"}
+    path = world.directory / "web1" / "web1.conf"
+    path.write_text(str(ConfText(path.read_text()).changed({"disk2_opts": None})))
+    (pending,) = world.site().operations()
+    pending.resume()
+    assert startable(guest) == {0: 1, 1: 3}
+
+
+def test_a_network_that_somebody_changes_while_another_is_removed_is_not_written_over(
+    world: World, guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest.add_network("public")
+    meanwhile(monkeypatch, world, {"network1_span": "yes"})
+    with pytest.raises(ConflictError, match="somebody has changed its devices meanwhile"):
+        guest.remove_network("network0")
+    assert conf_of(world)["network1_span"] == "yes"
+    assert world.site().operations() == ()
+    guest.remove_network("network0")
+    assert conf_of(world)["network0_span"] == "yes"
+
+
+def test_what_is_left_of_an_earlier_device_is_in_nobody_s_way(world: World, guest: Guest) -> None:
+    """vm-bhyve reads none of it, and neither do we; taken back, it says again what it said."""
+    path = world.directory / "web1" / "web1.conf"
+    path.write_text(path.read_text() + 'network1_switch="old"\nnetwork1_slot=""\n')
+    assert guest.add_network("public") == "network1"
+    assert conf_of(world)["network1_switch"] == "public"
+
+
+def test_adding_and_removing_keeps_the_mode_of_the_file(world: World, guest: Guest) -> None:
+    path = world.directory / "web1" / "web1.conf"
+    path.chmod(0o644)
+    guest.add_network("public")
+    guest.remove_disk("disk1")
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_an_address_that_a_network_has_and_a_type_that_bhyve_has_not_are_refused(world: World, guest: Guest) -> None:

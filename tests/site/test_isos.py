@@ -25,7 +25,7 @@ from pyvmiscsi.ports import Completed
 from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.steps import isos as step
-from tests.fakes.quick_host import QuickHost, exchange_without_lockf
+from tests.fakes.quick_host import QuickHost
 from tests.images.packing import packed as packed_as
 from tests.images.web import Answer, serving
 from tests.site.worlds import World
@@ -211,10 +211,7 @@ def test_one_that_is_let_go_of_is_gone_with_what_was_on_its_way(isos: Isos, stor
         isos.remove("os-1.0.iso")
 
 
-def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(
-    isos: Isos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    exchange_without_lockf(monkeypatch)
+def test_another_directory_is_looked_in_once_the_datastore_is_told_of_it(isos: Isos, tmp_path: Path) -> None:
     shelf = tmp_path / "shelf"
     with pytest.raises(NotFoundError, match="has no directory"):
         isos.add_store("shelf", str(shelf))

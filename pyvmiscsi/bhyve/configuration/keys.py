@@ -117,6 +117,9 @@ SMBIOS = (
 )
 """What bhyve_config(5) can put into the guest's firmware tables."""
 
+PASSWORD = "vnc_password"  # noqa: S105 - the key, not a password
+"""The one setting that is secret: it stands in a guest's configuration, and in no intent."""
+
 COM_PORTS = ("com1", "com2", "com3", "com4")
 
 

@@ -7,7 +7,10 @@ down, its serial, its MAC.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText
@@ -16,6 +19,8 @@ from pyvmiscsi.bhyve.configuration.config_text import parse_guest, write_guest
 from pyvmiscsi.bhyve.configuration.slots import Slot
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.names import GuestName
+
+_OF_DEVICE = re.compile(r"([a-z]+)[0-9]+_")
 
 
 def without_device(guest: GuestName, conf: ConfText, kind: str, number: int) -> ConfText:
@@ -35,6 +40,21 @@ def without_device(guest: GuestName, conf: ConfText, kind: str, number: int) -> 
     text = pinned.changed(changes)
     _refuse_moved(guest, _slots(config), _slots(parse_guest(guest, text)), kind, number)
     return text
+
+
+def numbering_in(text: ConfText, changes: Mapping[str, str | None]) -> str:
+    """Stands for what the text says of the keys in `changes`, and of the devices that one of them is taken from.
+
+    Two texts that differ in nothing that a removal with these changes would move, or write over, have the same.
+    """
+    emptied = {found[1] for key, value in changes.items() if value is None and (found := _OF_DEVICE.match(key))}
+    devices = {found[0] for key in changes if (found := _OF_DEVICE.match(key)) and found[1] in emptied}
+    concerned = sorted(
+        pair
+        for pair in text.pairs().items()
+        if pair[0] in changes or ((found := _OF_DEVICE.match(pair[0])) and found[0] in devices)
+    )
+    return hashlib.sha256(json.dumps(concerned).encode()).hexdigest()[:16]
 
 
 def _pinned_wholly(config: GuestConfig) -> GuestConfig:

@@ -8,6 +8,7 @@ from secrets import token_hex
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.errors import RuleError
 from pyvmiscsi.operations.first_boot import is_seed, seed_disk
+from pyvmiscsi.operations.networks import conf_path, said_of
 from pyvmiscsi.plan.engine import Preview
 from pyvmiscsi.plan.step import Plan, Step
 from pyvmiscsi.site.guest.access import GuestAccess
@@ -43,7 +44,8 @@ class FirstBoot(GuestAccess):
         record, scene = self.record(), self._scene()
         self._refuse_unfinished(record)
         host = self._config_host(scene)
-        config = parse_guest(self.name, self._config_text(host.name, scene))
+        text = self._config_text(host.name, scene)
+        config = parse_guest(self.name, text)
         if config.uuid != record.uuid:
             raise RuleError(f"guest {self.name}: its configuration has another uuid than the nas")
         directory = f"{self.datastore.config_path}/{self.name}"
@@ -51,5 +53,6 @@ class FirstBoot(GuestAccess):
         steps: list[Step] = [SeedChanged(Seed(host, directory), str(self.name), given, str(record.uuid), instance)]
         if not any(is_seed(disk) for disk in config.disks):
             settings = seed_disk(len(config.disks))
-            steps.append(ConfigurationSays(host, f"{directory}/{self.name}.conf", settings))
+            path = conf_path(self.name, self.datastore)
+            steps.append(ConfigurationSays(host, path, settings, said_of(settings, text)))
         return Plan(TELL, str(self.name), tuple(steps))
