@@ -113,10 +113,10 @@ class _Filling:
                 if ahead.wait(_TEND_SECONDS):
                     for _ in self._device.write_stream(self._burst(ahead), again=self._content.again):
                         self._written = self._ends.popleft()
-                        if time.monotonic() - self._told >= TOLD_SECONDS:
-                            self._tell()
+                        self._tell_when_due()
                 else:
                     self._progress(self._content.done, self._content.total)
+                    self._tell_when_due()
                     self._device.tend()
         if not self._length:
             raise ImageError(f"{self._content.name}: is empty")
@@ -143,6 +143,10 @@ class _Filling:
         """How much of the content outlives a crash of the nas."""
         unflushed = self._device.unflushed_from
         return self._written if unflushed is None else min(unflushed, self._written)
+
+    def _tell_when_due(self) -> None:
+        if time.monotonic() - self._told >= TOLD_SECONDS:
+            self._tell()
 
     def _tell(self) -> None:
         """Tell of the last milestone that is on stable storage, unless it was told of."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,17 +12,32 @@ from pyvmiscsi.images.formats import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.model import Volume
-from pyvmiscsi.names import SnapshotName
+from pyvmiscsi.names import ImageName, SnapshotName
+from pyvmiscsi.operations.image_marks import image_volume
 from pyvmiscsi.site import Site
 from pyvmiscsi.site.connections import SiteScene
+from pyvmiscsi.steps.headway import reached_on
 from pyvmiscsi.steps.reading import SnapshotSource
 from pyvmiscsi.steps.saving import FileSaved
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.transfer import LunCopied, Transport, VolumeFilled, filling_of
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import MIB, Size
+from pyvmiscsi.waiting import wait_for
+from tests.e2e.command import Command
+from tests.images.digests import digest_of
 from tests.images.disks import spelt_out
 from tests.images.packing import packed
+
+KILLABLE = """
+from pyvmiscsi.images import filling
+from pyvmiscsi.initiator.libiscsi import unflushed
+from pyvmiscsi_cli.__main__ import main
+
+filling.TOLD_SECONDS, filling.MILESTONE_EVERY, unflushed.FLUSH_EVERY = 0.0, 1 << 20, 1 << 20
+main()
+"""
+"""`pyvmiscsi` that keeps how far a copy has come each MiB, and not each ten seconds."""
 
 DISK = os.urandom(MIB.bytes) + bytes(4 * MIB.bytes) + os.urandom(MIB.bytes)
 SIZE = Size(16 * MIB.bytes)
@@ -60,3 +77,36 @@ def test_an_image_goes_round_and_comes_back(lab: Lab, tmp_path: Path) -> None:
         for path in (first, second):
             nas.delete_snapshot(path, SUNDAY)
             nas.delete_volume(path)
+
+
+def test_an_import_that_is_killed_in_its_middle_goes_on_there(lab: Lab, command: Command, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(os.urandom(MIB.bytes) + bytes(2 * MIB.bytes) + os.urandom(13 * MIB.bytes))
+    words = command.argv("image", "import", "-", "--name", "killed", "--size", "16M")
+    killable = [sys.executable, "-c", KILLABLE, *words[words.index("--site") :]]
+    with Site.load(lab.site_file) as site:
+        datastore = site.datastore()
+        volume = image_volume(ImageName("killed"), datastore.record)
+        nas = site._connections.nas(datastore.record.nas)
+
+        def reached() -> bool:
+            found = nas.find_volume(volume)
+            return found is not None and reached_on(found, datastore.intents()[0].id).length > 3 * MIB.bytes
+
+        with subprocess.Popen(killable, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdin is not None
+            process.stdin.write(disk.read_bytes()[: 13 * MIB.bytes])
+            process.stdin.flush()
+            wait_for(reached, what="some of it is on stable storage", deadline=60)
+            process.kill()
+        (operation,) = command.json("ops", "list")
+        with disk.open("rb") as file:
+            done = subprocess.run(
+                command.argv("ops", "resume", operation["id"]), stdin=file, capture_output=True, text=True, check=True
+            )
+        assert "are there, if the source is the same still" in done.stderr
+        image = datastore.image("killed")
+        assert image.info().digest == digest_of(disk.read_bytes())
+        image.export(tmp_path / "again.raw", Format.RAW)
+        assert (tmp_path / "again.raw").read_bytes() == disk.read_bytes()
+        image.destroy()
