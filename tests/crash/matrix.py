@@ -181,9 +181,9 @@ class Theatre:
         return self._eve(scenario)
 
     def _take_off(self, scenario: Scenario | None) -> None:
-        """Nothing runs on the host any more."""
+        """Nothing of the scenario is on the host any more."""
         if scenario is not None and scenario.afterwards:
-            self._ok(scenario.dialects[0], *scenario.afterwards.split())
+            self._run(scenario.dialects[0], *scenario.afterwards.split())
 
     def _eve(self, scenario: Scenario) -> Facts:
         if not scenario.eve:
@@ -256,7 +256,7 @@ class Theatre:
         if ended.status == 0:
             self._compare("finished by itself", rehearsal.clean.likeness, self.world.facts().likeness)
             return True
-        self._ok(case.dialect, *rehearsal.scenario.argv)
+        self._run(case.dialect, *rehearsal.scenario.argv)
         self._compare("run again", rehearsal.clean.likeness, self.world.facts().likeness)
         return False
 
@@ -294,6 +294,12 @@ class Theatre:
         if strangers:
             raise CaseError(f"an operation on {NEIGHBOUR}: {strangers}")
         return listed
+
+    def _run(self, dialect: str, *words: str) -> None:
+        """Run what must succeed, but that it may find nothing to take away: an accident took it on its way."""
+        ended = self._start(dialect, *words).wait()
+        if ended.status not in (0, _NOT_FOUND):
+            raise CaseError(str(ended))
 
     def _ok(self, dialect: str, *words: str) -> Ended:
         ended = self._start(dialect, *words).wait()

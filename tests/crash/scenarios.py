@@ -5,6 +5,7 @@ Every world also has the guest `neighbour`, whose data, exports and configuratio
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ GUEST = "web1"
 COPY = "web2"
 IMAGE = "base"
 NEIGHBOUR = "neighbour"
+_KEY = b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0 " + bytes(32)).decode()
+_LAN = "switch create lan -i vtnet1"
+_NO_LAN = "switch destroy lan --yes"
 _START = f"vm start {GUEST}"
 _STOP = f"vm stop {GUEST} --force --deadline 0"
 
@@ -93,6 +97,32 @@ def _parked(stage: Stage) -> None:
     stage.ok(f"vm destroy {GUEST} --trash 7 --yes")
 
 
+def _medium(stage: Stage) -> None:
+    _cd(stage)
+    (stage.world.config / ".iso").mkdir()
+    (stage.world.local / "os.iso").rename(stage.world.config / ".iso" / "os.iso")
+
+
+def _cd(stage: Stage) -> None:
+    descriptor = b"\1CD001\1".ljust(2048, b"\0")  # ISO 9660, 8.4
+    (stage.world.local / "os.iso").write_bytes(bytes(32768) + descriptor + bytes(4096))
+
+
+def _guest_and_medium(stage: Stage) -> None:
+    _guest(stage)
+    _medium(stage)
+
+
+def _first_boot(stage: Stage) -> None:
+    (stage.world.local / "user-data").write_text("#cloud-config\npackages: [tmux]\n")
+    (stage.world.local / "key.pub").write_text(f"ssh-ed25519 {_KEY} admin@example.net\n")
+
+
+def _told(stage: Stage) -> None:
+    _first_boot(stage)
+    stage.ok(f"vm create {GUEST} --size 1M --hostname one.example.net")
+
+
 def _file(stage: Stage) -> None:
     (stage.world.local / "disk.raw").write_bytes(b"".join(bytes([number]) * 4096 for number in range(256)))
 
@@ -123,11 +153,13 @@ class Scenario:
     eve: str = ""
     """What is run before each time: a world in which a guest runs cannot be kept."""
     afterwards: str = ""
-    """What takes a running guest off the host again, so that the world can be put back."""
+    """What takes a running guest, or a switch, off the host again, so that the world can be put back."""
     again: bool = False
     """It has no intent: after an accident it is simply run again."""
     stays: str = ""
     """What a rewind leaves once it is there: a whole file is not taken back."""
+    seldom: bool = False
+    """Whether `make crash` alone plays it, for want of time."""
 
     @property
     def key(self) -> str:
@@ -153,6 +185,30 @@ SCENARIOS = (
     Scenario("create", "create", f"vm create {GUEST} --size 1M"),
     Scenario("create two disks", "create", f"vm create {GUEST} --size 1M --size 2M --mutual-chap"),
     Scenario("create without CHAP", "create", f"vm create {GUEST} --size 1M --no-chap --thick"),
+    Scenario(
+        "create with cloud-init",
+        "create",
+        f"vm create {GUEST} --size 1M --user-data LOCAL/user-data --ssh-key LOCAL/key.pub",
+        _first_boot,
+        seldom=True,
+    ),
+    Scenario("clone with cloud-init", "clone", f"vm clone {GUEST} {COPY}", _told, seldom=True),
+    Scenario("rename with cloud-init", "rename", f"vm rename {GUEST} {COPY}", _told, seldom=True),
+    Scenario("cloud-init", "cloud-init", f"vm cloud-init {GUEST} --hostname two", _guest, again=True, seldom=True),
+    Scenario(
+        "cloud-init anew",
+        "cloud-init",
+        f"vm cloud-init {GUEST} --user-data LOCAL/user-data",
+        _told,
+        again=True,
+        seldom=True,
+    ),
+    Scenario("set", "configure", f"vm set {GUEST} memory=1G sound=yes", _guest, again=True, seldom=True),
+    Scenario("fetch a medium", "iso", "vm iso LOCAL/os.iso", _cd, again=True, seldom=True),
+    Scenario("remove a medium", "iso", "vm iso --remove os.iso", _medium, again=True, seldom=True),
+    Scenario("create a switch", "create", _LAN, again=True, afterwards=_NO_LAN, seldom=True),
+    Scenario("change a switch", "change", "switch vlan lan 12", eve=_LAN, again=True, afterwards=_NO_LAN, seldom=True),
+    Scenario("destroy a switch", "destroy", _NO_LAN, eve=_LAN, again=True, afterwards=_NO_LAN, seldom=True),
     Scenario("add a disk", "add-disk", f"vm add {GUEST} --size 1M", _guest),
     Scenario("snapshot", "snapshot", f"vm snapshot {GUEST}@tuesday", _snapshot),
     Scenario("forget a snapshot", "forget-snapshot", f"vm snapshot {GUEST}@monday --destroy", _snapshot),
@@ -180,6 +236,7 @@ SCENARIOS = (
     Scenario("image destroy", "image-destroy", f"image destroy {IMAGE} --yes", _image),
     Scenario("image destroy, with snapshots", "image-destroy", f"image destroy {IMAGE} --yes", _full_image),
     Scenario("start", "start", _START, _guest, afterwards=_STOP),
+    Scenario("install", "install", f"vm install {GUEST} os.iso", _guest_and_medium, afterwards=_STOP, seldom=True),
     Scenario("stop", "stop", _STOP, _guest, eve=_START, afterwards=_STOP, again=True),
     Scenario("destroy", "destroy", f"vm destroy {GUEST} --yes", _guest),
     Scenario("destroy two disks", "destroy", f"vm destroy {GUEST} --yes", _two_snapshots),

@@ -18,8 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pyvmiscsi.bhyve.installation.seed import read_seed
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.hypervisor.control import Control as HypervisorControl
+from pyvmiscsi.steps.seeds import SEED
 
 _DRAWN = re.compile(
     r"(?P<uuid>\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)"
@@ -140,7 +142,7 @@ class World:
         found = {}
         for path in sorted(self.config.rglob("*")):
             name = str(path.relative_to(self.config))
-            found[name] = "directory" if path.is_dir() else path.read_text(errors="replace")
+            found[name] = "directory" if path.is_dir() else _text(path)
         return found
 
     def _host(self) -> dict[str, Any]:
@@ -153,6 +155,13 @@ class World:
             "guests": sorted(state["guests"]),
             "claims": sorted(str(path.relative_to(run)) for name in _CLAIMS for path in run.glob(f"*/{name}")),
         }
+
+
+def _text(path: Path) -> str:
+    """What a file says; of a CD, which bears the moment that it was made at, what is on it."""
+    if path.name == SEED:
+        return str(read_seed(path.read_bytes(), path.name))
+    return path.read_text(errors="replace")
 
 
 def _digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,7 @@ def test_networks_come_and_go_and_no_two_have_one_address(world: World, guest: G
     assert world.site().operations() == ()
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, world: World, changes: dict[str, str | None]) -> None:
+def meanwhile(monkeypatch: pytest.MonkeyPatch, world: World, changes: Mapping[str, str | None]) -> None:
     """Somebody writes this into the configuration after it was read for the next verb, and before that writes."""
 
     def late(*words: Any, **more: Any) -> bool:
