@@ -1,10 +1,13 @@
-"""What every test run does: the published schemas judge what went over the wire (tests/judge)."""
+"""What every test run does: the published schemas judge what went over the wire (tests/judge), and the day says which
+turn of the crash matrix is played (tests/crash).
+"""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import settings
 
+from tests.crash import turns
 from tests.judge import session
 
 # a slow machine is no failing test: pytest's own timeout is the only clock
@@ -14,3 +17,8 @@ settings.load_profile("pyvmiscsi")
 
 def pytest_configure(config: pytest.Config) -> None:
     session.install(config)
+    turns.choose_turn()
+
+
+def pytest_report_header() -> str:
+    return f"crash matrix: {turns.TURN}={turns.this_turn()}"

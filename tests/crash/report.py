@@ -93,6 +93,6 @@ every kind of bad luck; then it does what a person would do, and looks at everyt
   but for what is drawn at random (uuids, serials, addresses, tags, secrets, ids). A neighbour's guest is in every
   comparison.
 
-Every test run plays each write twice (killed before it; answer lost), dialects and endings taking turns, and a sample
-of the rest.
+Every test run plays each write once, but for those of a few scenarios that have likenesses. Bad luck, dialects and
+endings take turns from day to day, so that four weeks play all of it; a run says at its head which turn it plays.
 """.splitlines()
