@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from pyvmiscsi.errors import ConflictError, NasError, NotFoundError, PyvmiscsiError
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.guest import Guest
-from pyvmiscsi.site.images import Image
-from pyvmiscsi.site.views import GuestView
+
+if TYPE_CHECKING:
+    from pyvmiscsi.site.images import Image
+    from pyvmiscsi.site.views import GuestView
 
 _AT_ONCE = 8
 
@@ -35,7 +38,11 @@ def find_image(name: str, places: Sequence[Datastore]) -> Image:
     """The one image of this name in these datastores; NotFoundError when none has it, ConflictError when several do."""
     images = [place.image(name) for place in places]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="image") as pool:
-        found = [image for image, record in zip(images, pool.map(Image.find_record, images), strict=True) if record]
+        found = [
+            image
+            for image, record in zip(images, pool.map(lambda image: image.find_record(), images), strict=True)
+            if record
+        ]
     if not found:
         raise NotFoundError(f"image {name}: not in {_listed(places) or 'any datastore'}", hint="pyvmiscsi image list")
     if len(found) > 1:

@@ -1,4 +1,7 @@
-"""A site: everything one configuration file describes."""
+"""A site: everything one configuration file describes.
+
+What a method needs that others do not, it imports itself: a command needs little of all this.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pyvmiscsi import config
-from pyvmiscsi.config import DatastoreEntry, SiteFile
+from pyvmiscsi.config import SiteFile
 from pyvmiscsi.errors import InputError, NotFoundError
 from pyvmiscsi.model import Site as SiteRecord
 from pyvmiscsi.names import DatasetPath, Portal
@@ -19,18 +22,19 @@ from pyvmiscsi.site.connections import Connections, say_nothing
 from pyvmiscsi.site.datastore import Datastore
 from pyvmiscsi.site.finding import find_configured_guest, find_guest, find_image, without_echoes
 from pyvmiscsi.site.guest import Guest
-from pyvmiscsi.site.guest.attaching import AttachedView
-from pyvmiscsi.site.images import Image
-from pyvmiscsi.site.many import AutostartView, Many, OutcomeView, Told, untold
-from pyvmiscsi.site.membership import Membership, usual_portal
-from pyvmiscsi.site.pending import PendingOperation, pending_operations
 from pyvmiscsi.site.running import Run
-from pyvmiscsi.site.session_views import Disks, SessionView, TargetView, session_views, target_views
-from pyvmiscsi.site.sessions import detach_target, look
-from pyvmiscsi.site.survey import survey_guests
-from pyvmiscsi.site.switches import Switches
-from pyvmiscsi.site.trash import Trash
-from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView
+
+if TYPE_CHECKING:
+    from pyvmiscsi.config import DatastoreEntry
+    from pyvmiscsi.site.guest.attaching import AttachedView
+    from pyvmiscsi.site.images import Image
+    from pyvmiscsi.site.many import AutostartView, Many, OutcomeView, Told
+    from pyvmiscsi.site.membership import Membership
+    from pyvmiscsi.site.pending import PendingOperation
+    from pyvmiscsi.site.session_views import SessionView, TargetView
+    from pyvmiscsi.site.switches import Switches
+    from pyvmiscsi.site.trash import Trash
+    from pyvmiscsi.site.views import GuestView, HostDatastoreView, ImageView, SiteChangeView
 
 T = TypeVar("T")
 
@@ -100,6 +104,8 @@ class Site:
 
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest of every datastore."""
+        from pyvmiscsi.site.survey import survey_guests
+
         surveys = self._each(lambda datastore: survey_guests(datastore.record, self._connections))
         return without_echoes(guest for found in surveys for guest in found)
 
@@ -111,7 +117,7 @@ class Site:
         host: str | None = None,
         *,
         datastore: str | None = None,
-        told: Told = untold,
+        told: Told | None = None,
         run: Run | None = None,
     ) -> tuple[OutcomeView, ...]:
         """Start these guests in this order, the host's `vm_delay` apart; one that fails does not hold the others."""
@@ -124,7 +130,7 @@ class Site:
         datastore: str | None = None,
         deadline: float = 120.0,
         force: bool = False,
-        told: Told = untold,
+        told: Told | None = None,
         run: Run | None = None,
     ) -> tuple[OutcomeView, ...]:
         """Stop these guests at the same time, each as `Guest.stop`."""
@@ -137,7 +143,7 @@ class Site:
         return tuple(one for host in self._hypervisors(hosts) for one in many.listed(host))
 
     def start_all(
-        self, hosts: Iterable[str] = (), *, patience: float = 0.0, told: Told = untold, run: Run | None = None
+        self, hosts: Iterable[str] = (), *, patience: float = 0.0, told: Told | None = None, run: Run | None = None
     ) -> tuple[OutcomeView, ...]:
         """Start on these hosts, or on all, what each is to start at boot; what runs there already is left alone.
 
@@ -153,7 +159,7 @@ class Site:
         deadline: float = 120.0,
         force: bool = False,
         at_once: bool = False,
-        told: Told = untold,
+        told: Told | None = None,
         run: Run | None = None,
     ) -> tuple[OutcomeView, ...]:
         """Stop every guest of the site that runs on these hosts, or on any, each as `Guest.stop`; no nas is asked.
@@ -185,6 +191,8 @@ class Site:
 
     def usual_portal(self, nas: str) -> Portal:
         """Where hypervisors log in for a datastore of this nas, if nobody says otherwise; NotFoundError."""
+        from pyvmiscsi.site.membership import usual_portal
+
         return usual_portal(nas, self.record)
 
     def remove_datastore(self, name: str, *, force: bool = False, on_hosts: bool = False) -> SiteChangeView:
@@ -234,6 +242,9 @@ class Site:
         Only to `disks` (`web1`, `web1:disk1` or an IQN), only of one host; to targets that are none of ours only if
         `foreign` says so. A host or nas that does not answer is left out, with a warning.
         """
+        from pyvmiscsi.site.session_views import Disks, session_views
+        from pyvmiscsi.site.sessions import look
+
         chosen = Disks.parse(disks) if disks else None
         if host is not None:
             self.host(host)
@@ -241,17 +252,24 @@ class Site:
 
     def targets(self, disks: str) -> tuple[TargetView, ...]:
         """The targets of `web1`, of `web1:disk1`, or the one of an IQN: whose, what of, and who is logged in."""
+        from pyvmiscsi.site.session_views import Disks, target_views
+        from pyvmiscsi.site.sessions import look
+
         return target_views(look(self._connections), Disks.parse(disks))
 
     def attach(
         self, disks: str, host: str, *, datastore: str | None = None, run: Run | None = None
     ) -> tuple[AttachedView, ...]:
         """Log a host in to `web1` or `web1:disk1`, as `Guest.attach`."""
+        from pyvmiscsi.site.session_views import Disks
+
         chosen = Disks.parse(disks)
         return self.guest(chosen.guest_name, datastore).attach(host, chosen.disk_name, run)
 
     def preview_attach(self, disks: str, host: str, *, datastore: str | None = None) -> Preview:
         """The steps that `attach` would take; nothing is changed."""
+        from pyvmiscsi.site.session_views import Disks
+
         chosen = Disks.parse(disks)
         return self.guest(chosen.guest_name, datastore).preview_attach(host, chosen.disk_name)
 
@@ -262,6 +280,9 @@ class Site:
 
         No error when it is; BusyError as `Guest.detach`.
         """
+        from pyvmiscsi.site.session_views import Disks
+        from pyvmiscsi.site.sessions import detach_target
+
         chosen = Disks.parse(disks)
         if chosen.target is not None:
             detach_target(chosen.target, host, self._connections, force=force, run=run or Run())
@@ -274,11 +295,15 @@ class Site:
 
     def trash(self, datastore: str | None = None) -> Trash:
         """The guests that were parked in every datastore, or in one."""
+        from pyvmiscsi.site.trash import Trash
+
         places = (self.datastore(datastore),) if datastore else self.datastores()
         return Trash((place.record for place in places), self._connections)
 
     def operations(self) -> tuple[PendingOperation, ...]:
         """Every unfinished operation, the oldest first."""
+        from pyvmiscsi.site.pending import pending_operations
+
         found = [
             operation
             for some in self._each(lambda datastore: pending_operations(datastore, self._connections))
@@ -307,8 +332,10 @@ class Site:
     def _places(self, datastore: str | None) -> tuple[Datastore, ...]:
         return (self.datastore(datastore),) if datastore else self.datastores()
 
-    def _many(self, told: Told = untold, run: Run | None = None) -> Many:
-        return Many(self.datastores(), self._connections, told, run or Run())
+    def _many(self, told: Told | None = None, run: Run | None = None) -> Many:
+        from pyvmiscsi.site.many import Many, untold
+
+        return Many(self.datastores(), self._connections, told or untold, run or Run())
 
     def _hypervisors(self, chosen: Iterable[str]) -> tuple[str, ...]:
         """The chosen hosts; without any, all that guests can run on. NotFoundError for one that the site has not."""
@@ -318,6 +345,8 @@ class Site:
         return names or tuple(name for name, host in self.record.hosts.items() if host.initiator != "linux")
 
     def _membership(self) -> Membership:
+        from pyvmiscsi.site.membership import Membership
+
         if self._file is None:
             raise InputError("this site was made without a file, so there is none to change")
         return Membership(self._file, self._connections, self._saved)

@@ -16,6 +16,7 @@ from pyvmiscsi.operations.create import CreateRequest, DiskRequest
 from pyvmiscsi.operations.start import StartRequest, start_plan
 from pyvmiscsi.site import Guest, Site
 from pyvmiscsi.site.connections import Connections
+from pyvmiscsi.site.guest.removal import Removal
 from pyvmiscsi.steps.sessions import NobodyElseLoggedIn
 from pyvmiscsi.units import Size
 from tests.fakes.access import FakeAccess
@@ -334,7 +335,7 @@ def test_a_disk_that_is_not_where_its_mark_says_is_never_left_behind(world: TwoN
 
 def test_a_disk_added_while_a_destroy_was_asked_for_is_not_left_behind(world: TwoNases) -> None:
     guest = world.create(HOME)
-    late = guest._planned_destroy(keep_disks=False)
+    late = Removal(guest.name, guest.datastore, guest._connections)._planned_destroy(keep_disks=False)
     guest.add_disk(AWAY)
     before = world.state()
     with pytest.raises(ConflictError):

@@ -20,6 +20,7 @@ from pyvmiscsi.errors import (
 from pyvmiscsi.model import NasRecord, SessionState
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.site import Guest, Site
+from pyvmiscsi.site.guest.power import Power
 from pyvmiscsi.site.running import Run
 from tests.model.initiator import MemoryInitiator
 from tests.model.luck import Kind, Luck, Mishap
@@ -87,9 +88,10 @@ def test_one_that_is_between_two_runs_runs(world: MemoryWorld, guest: Guest, pre
 
 def test_a_restart_is_that_of_the_run_which_was_seen(world: MemoryWorld, guest: Guest) -> None:
     """Two people want it at the same moment: it goes down once."""
-    plans = [guest._restart_plan("hv2", 120.0) for _ in range(2)]
+    power = Power(guest.name, guest.datastore, guest._connections)
+    plans = [power._restart_plan("hv2", 120.0) for _ in range(2)]
     for plan in plans:
-        guest._carry_out(plan, None)
+        power._carry_out(plan, None)
     assert process(world) == 4202
 
 

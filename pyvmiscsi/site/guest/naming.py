@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING
 
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError
 from pyvmiscsi.names import GuestName
@@ -19,11 +19,14 @@ from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.steps.naming import find, peer_of
 from pyvmiscsi.steps.seeds import SEED, Seed
 
+if TYPE_CHECKING:
+    from pyvmiscsi.site.guest import Guest
+
 
 class Naming(GuestAccess):
     """A guest renamed."""
 
-    def rename(self, new_name: str, run: Run | None = None) -> Self:
+    def rename(self, new_name: str, run: Run | None = None) -> Guest:
         """Call the stopped guest something else, and everything of it on the nas and in the config path; that guest.
 
         Its serials, addresses and secrets stay. Where the nas cannot rename datasets its volumes keep their names.
@@ -109,8 +112,10 @@ class Naming(GuestAccess):
         if taken:
             raise AlreadyExistsError(f"{taken[0]}: is there already", hint="choose another name")
 
-    def _other(self, name: GuestName) -> Self:
-        return type(self)(name, self.datastore, self._connections)
+    def _other(self, name: GuestName) -> Guest:
+        from pyvmiscsi.site.guest import Guest  # which has all families
+
+        return Guest(name, self.datastore, self._connections)
 
 
 def _account_of(record: GuestRecord, nas: Nas) -> RenamedAccount | None:
