@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.ports import Host
 
@@ -12,6 +19,27 @@ def connect(record: HostRecord) -> Host:
         from pyvmiscsi.hosts.local import LocalHost
 
         return LocalHost(record)
-    from pyvmiscsi.hosts.ssh import SshHost
+    with _later("invoke"):  # paramiko has it for `Match exec` of ssh_config(5), and it takes as long as paramiko itself
+        from pyvmiscsi.hosts.ssh import SshHost
 
     return SshHost(record)
+
+
+class _Later(ModuleType):
+    """Stands for a module, which is imported when something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
+
+
+@contextmanager
+def _later(name: str) -> Iterator[None]:
+    """Who imports this module now is given one that stands for it."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = _Later(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
