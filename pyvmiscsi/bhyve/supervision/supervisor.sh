@@ -326,6 +326,7 @@ keep_log_short
 tell starting
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"
+forget_medium
 run_guest
 clean_up
 say "$outcome: $reason"

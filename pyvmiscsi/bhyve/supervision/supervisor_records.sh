@@ -53,6 +53,12 @@ holds() {
     [ "$operation" = "$OPERATION" ]
 }
 
+# From here on whoever finds the lock after an accident starts the guest from its disk, and installs nothing over it.
+forget_medium() {
+    if [ -z "$FIRST" ] || ! holds "$LOCK.op"; then return; fi
+    { echo "$OPERATION" >"$LOCK.op.new" && "$MV" -f "$LOCK.op.new" "$LOCK.op"; } || "$RM" -f "$LOCK.op.new"
+}
+
 release_lock() {
     if holds "$LOCK.op"; then
         "$RM" -f "$LOCK.op" "$LOCK"

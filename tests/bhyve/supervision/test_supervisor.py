@@ -64,6 +64,21 @@ def test_what_a_guest_is_installed_from_is_there_until_it_reboots(tmp_path: Path
         assert stage.is_clean()
 
 
+def test_an_installation_that_has_begun_is_not_begun_once_more(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    """Whoever asked for it may be gone by now; without its medium, the lock is that of a start."""
+    with Stage(tmp_path, shell) as stage:
+        lock = tmp_path / "guest/run.lock.op"
+        lock.write_text(f"{stage.supervision.operation}\n/vmconfig/.iso/os.iso\n")
+        stage.supervision = replace(stage.supervision, first_bhyve=stage.supervision.bhyve)
+        stage.start()
+        stage.until_running()
+        assert lock.read_text() == f"{stage.supervision.operation}\n"
+        stage.until_said("state", "running")
+        stage.signal(signal.SIGTERM)
+        stage.until_ended()
+        assert stage.is_clean()
+
+
 def test_the_power_button_is_pressed_once_and_the_guest_decides(tmp_path: Path, shell: tuple[str, ...]) -> None:
     with Stage(tmp_path, shell) as stage:
         stage.start()
