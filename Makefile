@@ -15,7 +15,8 @@
 
 PYTHON = python3
 BIN = .venv/bin
-WORKERS = 2
+# More than there are processors: half of the time a worker waits, for a guest that boots or a NAS that thinks.
+WORKERS = 3
 SEQUENCES = 2000
 CYCLES = 200
 SECONDS = 20

@@ -14,6 +14,15 @@ from tests.judge import session
 settings.register_profile("pyvmiscsi", deadline=None)
 settings.load_profile("pyvmiscsi")
 
+LONGEST = (
+    "tests/crash/test_matrix.py",
+    "tests/e2e/",
+    "tests/bhyve/on_lab/",
+    "tests/lab/bhyve/test_guests_on_luns.py",
+    "tests/lab/hypervisor/test_transcripts.py",
+)
+"""Where tests take many seconds each. They come first, so that in the end nobody waits for the last of them."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     session.install(config)
@@ -22,3 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     return f"crash matrix: {turns.TURN}={turns.this_turn()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
