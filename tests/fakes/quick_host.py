@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.bhyve import exchange
+from pyvmiscsi.bhyve.rules import places
 from pyvmiscsi.errors import BusyError, CommandError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.ports import Completed
@@ -93,3 +94,10 @@ def exchange_without_lockf(monkeypatch: pytest.MonkeyPatch) -> None:
     lockf = "/usr/bin/lockf -k -s -t 10 /var/run/pyvmiscsi.exchange.lock "
     assert lockf in exchange.EXCHANGE
     monkeypatch.setattr(exchange, "EXCHANGE", exchange.EXCHANGE.replace(lockf, ""))
+
+
+def look_without_geom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this machine tell what files really are, too: geom(4) is FreeBSD's."""
+    asks = "/sbin/sysctl -b kern.geom.conftxt"
+    assert asks in places._QUESTION
+    monkeypatch.setattr(places, "_QUESTION", places._QUESTION.replace(asks, ""))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import combinations
 
 from pyvmiscsi.bhyve.configuration.config import Disk, GuestConfig
 from pyvmiscsi.bhyve.machine.devices import Devices
 from pyvmiscsi.bhyve.rules.broken import listed_as_one_of, twins
+from pyvmiscsi.bhyve.rules.places import overlap
 from pyvmiscsi.bhyve.rules.surroundings import Surroundings, is_writer
 from pyvmiscsi.errors import Problem
 from pyvmiscsi.units import SECTOR
@@ -77,20 +79,31 @@ def disks(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
 
 
 def disks_of_others(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
-    """A file or device that a running neighbour writes to; run.lock and sessions look after LUNs."""
+    """What another disk of the guest, or a running neighbour, writes to under any of its names.
+
+    run.lock and sessions look after two guests that name one LUN.
+    """
+    written = [
+        (disk, devices.disks[disk.number].path)
+        for disk in guest.disks
+        if disk.number in devices.disks and is_writer(disk.emulation, disk.opts)
+    ]
+    for (twin, twins_path), (disk, path) in combinations(written, 2):
+        if path != twins_path and overlap(path, twins_path, around.places):
+            yield Problem(disk.key, f"{path} is on the same disk as {twin.key}, {twins_path}", "give each its own")
     shared = f"{devices.directory.rpartition('/')[0]}/"
-    for disk in guest.disks:
-        found = devices.disks.get(disk.number)
-        if found is None or disk.is_lun or not is_writer(disk.emulation, disk.opts):
-            continue
+    for disk, path in written:
         for other in around.neighbours:
-            is_there = other.runs_on == around.hostname or found.path.startswith(shared)
-            if other.runs_on and is_there and found.path in other.disks:
-                yield Problem(
-                    disk.key,
-                    f"{found.path} is also a disk of {other.name}, which runs on {other.runs_on}",
-                    "stop that one, or give this one a disk of its own: two that write to one disk ruin it",
-                )
+            is_there = other.runs_on == around.hostname or path.startswith(shared)
+            theirs = next((one for one in sorted(other.disks) if overlap(path, one, around.places)), None)
+            if theirs is None or not other.runs_on or not is_there or (disk.is_lun and theirs == path):
+                continue
+            alias = "" if theirs == path else f" ({theirs})"
+            yield Problem(
+                disk.key,
+                f"{path} is also a disk of {other.name}{alias}, which runs on {other.runs_on}",
+                "stop that one, or give this one a disk of its own: two that write to one disk ruin it",
+            )
 
 
 def networks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:

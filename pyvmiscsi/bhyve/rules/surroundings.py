@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pyvmiscsi.bhyve.configuration.conf_text import ConfText, is_true
-from pyvmiscsi.bhyve.configuration.config import GuestConfig, Loader
+from pyvmiscsi.bhyve.configuration.config import LABEL, GuestConfig, Loader
 from pyvmiscsi.bhyve.machine.devices import Devices
 from pyvmiscsi.bhyve.machine.loader import BHYVELOAD, GRUB_BHYVE, bootrom, vars_file
 from pyvmiscsi.bhyve.networks.bridges import find_bridge
 from pyvmiscsi.bhyve.networks.taps import Sight
+from pyvmiscsi.bhyve.rules.places import Places, look_at_places
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 from pyvmiscsi.units import Size
@@ -78,6 +79,8 @@ class Surroundings:
     """The logical blocks of disks that are no LUNs of ours, by path."""
     has_variables: bool = False
     """Whether the guest has firmware variables of its own already."""
+    places: Places = field(default_factory=dict)
+    """What the disks that are no LUNs of ours really are, the guest's own and its neighbours'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,26 @@ def needed_files(guest: GuestConfig, devices: Devices, machine: str = "amd64") -
 def look_around(
     host: Host, guest: GuestConfig, devices: Devices, networks: Sight, machine: str = "amd64"
 ) -> Surroundings:
-    """What `host`, whose networks were seen, has around the guest now; one more call."""
+    """What `host`, whose networks were seen, has around the guest now; one more call, or two for disks beside LUNs."""
     variables = vars_file(guest, devices.directory)
     paths = [*(needed.path for needed in needed_files(guest, devices, machine)), *([variables] if variables else [])]
     said = host.script(_QUESTION, devices.directory.rpartition("/")[0], *paths).text
-    return replace(parse_surroundings(said, guest.name, variables), missing_switches=missing_switches(guest, networks))
+    around = parse_surroundings(said, guest.name, variables)
+    places = look_at_places(host, _doubtful_disks(guest, devices, around))
+    return replace(around, missing_switches=missing_switches(guest, networks), places=places)
+
+
+def _doubtful_disks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[str]:
+    """The guest's disks and its running neighbours', if any of them goes by a name that may not be its only one.
+
+    That of a LUN is, and a file beside its configuration is nobody else's.
+    """
+    own = {disk.number: disk for disk in guest.disks}
+    mine = [found.path for number, found in devices.disks.items() if number in own]
+    others = [path for one in around.neighbours if one.runs_on for path in one.disks]
+    is_doubtful = any(disk.dev == "custom" and not disk.is_lun for disk in guest.disks)
+    if is_doubtful or any(path.startswith("/dev/") and not path.startswith(LABEL) for path in others):
+        yield from (*mine, *others)
 
 
 def missing_switches(guest: GuestConfig, networks: Sight) -> frozenset[str]:

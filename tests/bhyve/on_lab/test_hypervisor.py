@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,19 @@ from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.machine.loader import console
 from pyvmiscsi.bhyve.rules.check import problems
+from pyvmiscsi.bhyve.rules.places import look_at_places, overlap
 from pyvmiscsi.bhyve.supervision.supervisor import Supervision
 from pyvmiscsi.errors import BusyError, GuestError, NotFoundError
+from pyvmiscsi.initiator.freebsd.geom_text import disks_by_label
 from pyvmiscsi.lab import Lab
+from pyvmiscsi.lab.bootdisk import Behaviour
 from pyvmiscsi.lab.hypervisor.control import Control
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
-from pyvmiscsi.units import Size
+from pyvmiscsi.units import SECTOR, Size
 from pyvmiscsi.waiting import wait_for
 from tests.bhyve.guests import CONF, guest_of
-from tests.bhyve.on_lab.conftest import OPERATION, QUICK, Start, connected
+from tests.bhyve.on_lab.conftest import OPERATION, QUICK, LabLun, Start, connected
 
 _MANY_DEVICES = """\
 uefi_vars="yes"
@@ -34,6 +38,16 @@ share0_name="data"
 share0_path="/tmp"
 fwcfg="qemu"
 """
+
+
+def test_tells_a_disk_by_each_of_its_names(host: Host, attached: Callable[[Behaviour, Size], LabLun]) -> None:
+    lun = attached("stay", SECTOR)
+    disks = disks_by_label(host.run(["/sbin/sysctl", "-b", "kern.geom.conftxt"]).text)
+    disk, link = f"/dev/{disks[lun.device.removeprefix('/dev/')]}", f"/tmp/{lun.serial}"
+    host.run(["/bin/ln", "-s", disk, link])
+    names = (link, lun.device, disk, "/dev/ada0")
+    places = look_at_places(host, names)
+    assert [overlap(lun.device, name, places) for name in names] == [True, True, True, False]
 
 
 def test_says_what_it_can_do(host: Host) -> None:

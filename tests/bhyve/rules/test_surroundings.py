@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pyvmiscsi.bhyve.machine.devices import Devices, FoundDisk
 from pyvmiscsi.bhyve.networks.interfaces_text import parse_interfaces
 from pyvmiscsi.bhyve.networks.switches import parse_switches
@@ -19,7 +21,7 @@ from pyvmiscsi.bhyve.rules.surroundings import (
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.units import SECTOR, Size
 from tests.bhyve.guests import CONF, guest_of, web1
-from tests.fakes.quick_host import QuickHost
+from tests.fakes.quick_host import QuickHost, look_without_geom
 
 
 def put(directory: Path, name: str, conf: str, lock: str | None = None) -> None:
@@ -45,7 +47,8 @@ def test_neighbours_are_seen_with_their_macs_ports_and_hosts(tmp_path: Path) -> 
     ]
 
 
-def test_a_neighbours_disks_are_what_it_may_write_to(tmp_path: Path) -> None:
+def test_a_neighbours_disks_are_what_it_may_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_without_geom(monkeypatch)
     conf = """\
 disk0_type="virtio-blk"
 disk0_name="disk0.img"

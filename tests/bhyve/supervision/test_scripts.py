@@ -13,11 +13,12 @@ from pyvmiscsi.bhyve.configuration import config_path
 from pyvmiscsi.bhyve.installation import iso_store
 from pyvmiscsi.bhyve.machine import capabilities
 from pyvmiscsi.bhyve.networks import taps as network
+from pyvmiscsi.bhyve.rules import places
 from pyvmiscsi.bhyve.supervision import guest_logs, keeper, run_lock
 
 _MODULES = (
     *(capabilities, config_path, guest_logs, hypervisor, hypervisor_text, iso_store, keeper, network, run_lock),
-    exchange,
+    *(exchange, places),
 )
 
 
@@ -32,7 +33,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 24
+    assert len(_SCRIPTS) == 25
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)
