@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from pyvmiscsi.lab.bhyve.facts import HostFacts
@@ -61,13 +60,11 @@ class Board:
         if self.facts.osreldate >= FIRST_14:
             self.tree.get(f"{node}.bootindex")
 
+    def read_virtio(self) -> None:
+        """What every virtio device asks for as it comes up."""
+        self.tree.get_bool("virtio_msix", True)
+
     def failed(self, line: str) -> Failed:
         """Say why, and be ready to raise."""
         self.voice.say(line)
         return Failed()
-
-
-def number_at_front(text: str) -> int:
-    """atoi(3)."""
-    match = re.match(r"\s*[+-]?\d+", text)
-    return int(match[0]) if match else 0

@@ -10,17 +10,21 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from pyvmiscsi.lab.bhyve.board import Board, Failed, Slot, number_at_front
+from pyvmiscsi.lab.bhyve.board import Board, Failed, Slot
 from pyvmiscsi.lab.bhyve.disks import start_ahci, start_nvme, start_virtio_block
 from pyvmiscsi.lab.bhyve.errno_text import EINVAL
 from pyvmiscsi.lab.bhyve.facts import Trouble
 from pyvmiscsi.lab.bhyve.lpc import start_lpc, start_uart
 from pyvmiscsi.lab.bhyve.machine import Network
 from pyvmiscsi.lab.bhyve.tree import Ended
+from pyvmiscsi.lab.c_numbers import DIGITS, integer, number_at_front
 
 _LEGACY_NAMES = {"ahci-hd": "ahci", "ahci-cd": "ahci", "amd_hostbridge": "hostbridge"}
 _USB_DEVICES = ("tablet",)
+MOST_USB_DEVICES = 4
 _WIDEST, _TALLEST = 1920, 1200
+_CONSOLE_PORTS = 16
+FIRST_WITH_SLIRP = 1401000
 
 
 def bring_up(board: Board) -> None:
@@ -57,12 +61,14 @@ def _start_network(board: Board, at: Slot) -> None:
         raise board.failed(f"Invalid MAC {mac}")
     if emulation == "virtio-net":
         mtu = board.tree.get(f"{at.node}.mtu")
-        if mtu is not None and (not mtu.isdigit() or not 46 <= int(mtu) <= 65535):
+        if mtu is not None and not _is_mtu(mtu):
             board.voice.errno = EINVAL
             raise Failed
     backend = board.tree.get(f"{at.node}.backend")
     if backend is not None:
         _open_network(board, at.node, backend)
+    if emulation == "virtio-net":
+        board.read_virtio()
     board.networks.append(Network(at.place, emulation, backend or "", mac or _mac_of_place(at.place)))
 
 
@@ -73,10 +79,16 @@ def _open_network(board: Board, node: str, backend: str) -> None:
             board.facts.open_network(backend)
         except Trouble as trouble:
             board.voice.errno = trouble.text
-            raise board.failed(f"open of tap device /dev/{backend} failed") from None
+            board.voice.print(f"open of tap device /dev/{backend} failed")
+            raise Failed from None
     elif kind.startswith("netgraph"):
-        board.read(node, "path", "hook", "peerhook", "socket")
-    elif kind.startswith("slirp"):
+        board.read(node, "hook")
+        for key, name in (("path", "path"), ("peerhook", "peer hook")):
+            if board.tree.get(f"{node}.{key}") is None:
+                board.voice.print(f"{name} must be provided")
+                raise Failed
+        board.read(node, "socket")
+    elif kind.startswith("slirp") and board.facts.osreldate >= FIRST_WITH_SLIRP:
         board.read(node, "hostfwd")
     elif not kind.startswith(("netmap", "vale")):
         raise Failed
@@ -118,15 +130,19 @@ def _start_framebuffer(board: Board, at: Slot) -> None:
         raise board.failed(f'fbuf: Invalid vga setting: "{vga}"')
     for key, word, largest in (("w", "width", _WIDEST), ("h", "height", _TALLEST)):
         value = board.tree.get(f"{at.node}.{key}")
-        if value is not None and number_at_front(value) > largest:
-            raise board.failed(f"fbuf: {word} {number_at_front(value)} too large")
+        number = number_at_front(value or "") & 0xFFFF
+        if number > largest:
+            raise board.failed(f"fbuf: {word} {number} too large")
     board.read(at.node, "password")
     if vga == "on":
-        raise board.failed("pci_fbuf: VGA rendering not enabled")
+        board.voice.say("pci_fbuf: VGA rendering not enabled")  # it goes on, with no frame buffer behind the device
 
 
 def _start_usb(board: Board, at: Slot) -> None:
-    for slot in board.tree.children(f"{at.node}.slot"):
+    for number, slot in enumerate(board.tree.children(f"{at.node}.slot")):
+        if number == MOST_USB_DEVICES:
+            board.voice.print(f"pci_xhci max number of USB 2 or 3 devices reached, max {MOST_USB_DEVICES}")
+            raise Failed
         if not slot.isdigit() or int(slot) == 0:
             raise board.failed(f"pci_xhci: invalid slot '{slot}'")
         device = board.tree.get(f"{at.node}.slot.{slot}.device")
@@ -137,6 +153,7 @@ def _start_usb(board: Board, at: Slot) -> None:
 
 
 def _start_share(board: Board, at: Slot) -> None:
+    board.tree.get_bool(f"{at.node}.ro", False, shown="ro")
     path = board.tree.get(f"{at.node}.path")
     if path is None:
         raise board.failed("virtio-9p: path required")
@@ -147,26 +164,54 @@ def _start_share(board: Board, at: Slot) -> None:
         raise board.failed(f"virtio-9p: failed to open '{path}': {trouble.text}") from None
     if board.tree.get(f"{at.node}.sharename") is None:
         raise board.failed("virtio-9p: share name required")
-    board.tree.get_bool(f"{at.node}.ro", False, shown="ro")
+    board.read_virtio()
 
 
 def _start_console_ports(board: Board, at: Slot) -> None:
+    board.read_virtio()
     for port in board.tree.children(f"{at.node}.port"):
-        board.read(f"{at.node}.port.{port}", "name", "path")
+        node = f"{at.node}.port.{port}"
+        if not board.tree.has_node(node):
+            continue
+        complaint = ""
+        if not port.isdigit() or int(port) >= _CONSOLE_PORTS:
+            complaint = f"vtcon: Invalid port {port}"
+        elif board.tree.get(f"{node}.path") is None:
+            complaint = f"vtcon: required path missing for port {port}"
+        elif board.tree.get(f"{node}.name") is None:
+            complaint = f"vtcon: required name missing for port {port}"
+        if complaint:
+            board.voice.say(complaint)
+            raise board.failed(f"cannot create port {port}: {board.voice.errno}")
 
 
 def _start_input(board: Board, at: Slot) -> None:
     path = board.tree.get(f"{at.node}.path")
     if path is None:
         raise board.failed(f"vtinput: missing required path config value: {board.voice.errno}")
+    try:
+        board.facts.look(path, write=True)
+    except Trouble as trouble:
+        board.voice.errno = trouble.text
+        raise Failed from None
+    board.read_virtio()
 
 
 def _start_scsi(board: Board, at: Slot) -> None:
-    board.read(at.node, "dev", "iid")
+    board.read(at.node, "iid")
     board.read_boot_order(at.node)
+    path = board.tree.get(f"{at.node}.dev")
+    try:
+        board.facts.look("/dev/cam/ctl" if path is None else path, write=True)
+    except Trouble as trouble:
+        board.voice.errno = trouble.text
+        board.voice.print(f"cannot open {path}: {trouble.text}")
+        raise Failed from None
+    board.read_virtio()
 
 
 def _start_random(board: Board, _at: Slot) -> None:
+    board.read_virtio()
     board.random = True
 
 
@@ -179,12 +224,18 @@ def _reader_of(*keys: str) -> Callable[[Board, Slot], None]:
     return start
 
 
+def _is_mtu(text: str) -> bool:
+    match = re.fullmatch(rf"\s*\+?{DIGITS}", text)
+    return match is not None and 46 <= integer(match[1]) <= 65535
+
+
 def _is_station_address(text: str) -> bool:
-    """ether_aton(3) takes it, and it is neither a multicast address nor all zeros."""
-    parts = text.split(":")
-    if len(parts) != 6 or any(re.fullmatch(r"[0-9a-fA-F]{1,2}", part) is None for part in parts):
-        return False
-    octets = [int(part, 16) for part in parts]
+    """ether_aton(3) takes it, and it is neither a multicast address nor all zeros.
+
+    Of each number it keeps the last eight bits, and what follows the sixth it does not look at.
+    """
+    match = re.match(":".join([r"\s*([+-]?(?:0[xX])?[0-9a-fA-F]+)"] * 6), text)
+    octets = [int(number, 16) & 0xFF for number in match.groups()] if match else [1]
     return octets[0] & 1 == 0 and any(octets)
 
 

@@ -6,11 +6,12 @@ import hashlib
 import re
 from dataclasses import replace
 
-from pyvmiscsi.lab.bhyve.board import Board, Failed, Slot, number_at_front
+from pyvmiscsi.lab.bhyve.board import Board, Failed, Slot
 from pyvmiscsi.lab.bhyve.errno_text import ENOTTY
 from pyvmiscsi.lab.bhyve.facts import Found, Kind, Trouble
 from pyvmiscsi.lab.bhyve.machine import Disk
 from pyvmiscsi.lab.bhyve.tree import Ended
+from pyvmiscsi.lab.c_numbers import number_at_front
 
 _LONGEST_SERIAL = 20
 
@@ -20,6 +21,9 @@ def start_virtio_block(board: Board, at: Slot) -> None:
     disk = _open_disk(board, at.node, at.place, "virtio-blk")
     if disk is None:
         raise board.failed(f"Could not open backing file: {board.voice.errno}")
+    if board.tree.get(f"{at.node}.serial") is None and board.tree.get(f"{at.node}.ser") is None:
+        board.read(at.node, "path")  # once more, for the serial
+    board.read_virtio()
     board.disks.append(disk)
 
 
@@ -52,11 +56,11 @@ def start_ahci(board: Board, at: Slot) -> None:
         kind = board.tree.get(f"{port_node}.type")
         if kind is None:
             continue
-        board.read(port_node, "nmrr", "rev", "model")
         emulation = "ahci-hd" if kind == "hd" else "ahci-cd"
         disk = _open_disk(board, port_node, f"{at.place}:{port}", emulation)
         if disk is None:
             raise Failed
+        board.read(port_node, "path", "nmrr", "rev", "model")
         board.disks.append(disk)
 
 
@@ -64,8 +68,9 @@ def _open_disk(board: Board, node: str, place: str, emulation: str, serial: str 
     """bhyve's block_if: the backing file or device, with the sector sizes the guest will be shown."""
     tree, voice = board.tree, board.voice
     board.read_boot_order(node)
-    for key in ("nocache", "sync", "direct"):
-        tree.get_bool(f"{node}.{key}", False, shown=key)
+    tree.get_bool(f"{node}.nocache", False, shown="nocache")
+    if not tree.get_bool(f"{node}.sync", False, shown="sync"):
+        tree.get_bool(f"{node}.direct", False, shown="direct")
     discard = not tree.get_bool(f"{node}.nodelete", False, shown="nodelete")
     read_only = tree.get_bool(f"{node}.ro", False, shown="ro")
     sectors = tree.get(f"{node}.sectorsize")

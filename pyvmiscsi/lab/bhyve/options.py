@@ -14,6 +14,7 @@ from pyvmiscsi.lab.bhyve.errno_text import ENOENT
 from pyvmiscsi.lab.bhyve.facts import HostFacts
 from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
 from pyvmiscsi.lab.bhyve.usage import COM_PORTS, FIRST_14, FIRST_15, flags
+from pyvmiscsi.lab.c_numbers import scanned
 
 EX_USAGE = 64
 FIRST_WITH_PPT_NAMES = 1401000
@@ -38,6 +39,8 @@ HOST_CPUS = 256  # CPU_SETSIZE of that source
 
 # name on the command line -> name in the tree; the others go by one name
 _ALIASES = {"ahci-hd": "ahci", "ahci-cd": "ahci", "amd_hostbridge": "hostbridge"}
+# said nothing of what they are, one is refused without a word, the other ends bhyve with a segmentation fault
+_LOST_WITHOUT_CONFIG = {"virtio-input": 4, "virtio-console": 139}
 _AHCI_PORTS = 32
 _CONSOLE_PORTS = 16
 
@@ -130,11 +133,11 @@ def _read_topology(text: str, tree: Tree, voice: Voice) -> None:
 
 
 def _read_pinning(text: str, tree: Tree, voice: Voice) -> None:
-    match = re.match(r"\s*([+-]?\d+):\s*([+-]?\d+)", text)
-    if match is None:
+    numbers = scanned(text, ":", 2)
+    if numbers is None:
         voice.say(f"invalid format: {text}")
     else:
-        vcpu, host_cpu = int(match[1]), int(match[2])
+        vcpu, host_cpu = numbers
         if vcpu < 0:
             voice.say(f"invalid vcpu '{vcpu}'")
         elif not 0 <= host_cpu < HOST_CPUS:
@@ -255,17 +258,18 @@ def _read_slot(text: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
         _write_passthru(node, config, facts, tree, voice)
     elif comma:
         _write_device(node, emulation, config, tree, voice)
+    elif emulation in _LOST_WITHOUT_CONFIG:
+        raise Ended(_LOST_WITHOUT_CONFIG[emulation])
 
 
 def _read_place(text: str) -> tuple[int, int, int] | None:
     """`[bus:]slot[:func]` as sscanf(3) reads it: whatever follows the numbers is ignored."""
-    number = r"\s*([+-]?\d+)"
-    if match := re.match(f"{number}:{number}:{number}", text):
-        bus, slot, func = int(match[1]), int(match[2]), int(match[3])
-    elif match := re.match(f"{number}:{number}", text):
-        bus, slot, func = 0, int(match[1]), int(match[2])
-    elif match := re.match(number, text):
-        bus, slot, func = 0, int(match[1]), 0
+    if numbers := scanned(text, ":", 3):
+        bus, slot, func = numbers
+    elif numbers := scanned(text, ":", 2):
+        bus, slot, func = 0, *numbers
+    elif numbers := scanned(text, ":", 1):
+        bus, slot, func = 0, *numbers, 0
     else:
         return None
     return (bus, slot, func) if 0 <= bus < 256 and 0 <= slot < 32 and 0 <= func < 8 else None
@@ -276,7 +280,7 @@ def _write_device(  # noqa: PLR0912 - one branch per emulation
 ) -> None:
     """What follows the emulation's name in `-s`, each emulation in its own spelling."""
     match emulation:
-        case "virtio-blk":
+        case "virtio-blk" | "virtio-input":
             _write_first_and_pairs(node, "path", config, tree)
         case "nvme":
             if config.startswith("ram="):
@@ -291,7 +295,7 @@ def _write_device(  # noqa: PLR0912 - one branch per emulation
             _write_first_and_pairs(node, "backend", config, tree)
         case "virtio-scsi":
             _write_first_and_pairs(node, "dev", config, tree)
-        case "uart" | "virtio-input":
+        case "uart":
             tree.set(f"{node}.path", config)
         case "xhci":
             _write_usb_devices(node, config, tree)
@@ -307,7 +311,7 @@ def _write_pairs(node: str, parts: Iterable[str], tree: Tree) -> None:
     """`key=value` or `key`, which means true: bhyve takes any key."""
     for part in parts:
         key, equals, value = part.partition("=")
-        tree.set(f"{node}.{key}", value if equals else "true")
+        tree.set_below(node, key, value if equals else "true")
 
 
 def _write_first_and_pairs(node: str, first: str, config: str, tree: Tree) -> None:
@@ -337,11 +341,14 @@ def _write_ahci_ports(node: str, config: str, tree: Tree, voice: Voice) -> None:
 
 def _write_passthru(node: str, config: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
     selector, comma, rest = config.partition(",")
-    match = re.match(r"(\d+)/(\d+)/(\d+)", selector) or re.match(r"pci(?:0:)?(\d+):(\d+):(\d+)", selector)
-    if match:
-        for key, value in zip(("bus", "slot", "func"), match.groups(), strict=True):
-            tree.set(f"{node}.{key}", value)
-    elif selector.startswith("ppt") and facts.osreldate >= FIRST_WITH_PPT_NAMES:
+    knows_names = facts.osreldate >= FIRST_WITH_PPT_NAMES
+    numbers = scanned(selector, "/", 3)
+    if numbers is None and knows_names and selector.startswith("pci"):
+        numbers = scanned(selector.removeprefix("pci").removeprefix("0:"), ":", 3)
+    if numbers is not None:
+        for key, number in zip(("bus", "slot", "func"), numbers, strict=True):
+            tree.set(f"{node}.{key}", str(number))
+    elif knows_names and selector.startswith("ppt"):
         tree.set(f"{node}.pptdev", selector)
     else:
         voice.say(f'passthru: invalid options "{config}"')
@@ -373,7 +380,7 @@ def _write_share(node: str, config: str, tree: Tree, voice: Voice) -> None:
     for part in config.split(","):
         name, equals, path = part.partition("=")
         if not equals:
-            tree.set(f"{node}.{name}", "true")
+            tree.set_below(node, name, "true")
             continue
         if shared:
             voice.say("virtio-9p: more than one share name given")

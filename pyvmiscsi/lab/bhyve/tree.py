@@ -12,7 +12,7 @@ from pyvmiscsi.lab.bhyve.errno_text import ENOENT
 
 Branch = dict[str, "str | Branch"]
 
-_TRUE = frozenset({"true", "on", "yes", "1"})
+TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 _DEEPEST_REFERENCE = 15
 
@@ -35,10 +35,15 @@ class Voice:
     """
 
     lines: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
+    """What it said on standard output instead, as the network backends do."""
     errno: str = ENOENT
 
     def say(self, line: str) -> None:
         self.lines.append(line)
+
+    def print(self, line: str) -> None:
+        self.printed.append(line)
 
     def warn(self, line: str) -> None:
         """err(3)'s form, with the program's name."""
@@ -64,14 +69,20 @@ class Tree:
 
     def set(self, path: str, value: str) -> None:
         """Write one value; a value written again moves behind the others, as in an nvlist(9)."""
-        parent, _, name = path.rpartition(".")
-        branch = self._make_branch(parent) if parent else self._root
+        parent, dot, name = path.rpartition(".")
+        branch = self._make_branch(parent) if dot else self._root
         if branch is None:
             raise self._voice.end(4, f"Failed to create configuration node {parent}")
         if isinstance(branch.get(name), dict):
             raise self._voice.end(4, f"Attempting to add value {value} to existing node {path}")
         branch.pop(name, None)
         branch[name] = value
+
+    def set_below(self, node: str, name: str, value: str) -> None:
+        """Write one value of a node that is there; its name is one word."""
+        if "." in name:
+            raise self._voice.end(4, f"Invalid config node name {name}")
+        self.set(f"{node}.{name}", value)
 
     def set_bool(self, path: str, value: bool) -> None:
         self.set(path, "true" if value else "false")
@@ -95,7 +106,7 @@ class Tree:
         if value is None:
             return default
         word = value.lower()
-        if word in _TRUE:
+        if word in TRUE:
             return True
         if word in _FALSE:
             return False
@@ -106,7 +117,8 @@ class Tree:
 
     def children(self, path: str) -> tuple[str, ...]:
         """The names directly below a node, in order; none when there is no such node."""
-        branch = self._find_branch(path)
+        parent, _, name = path.rpartition(".")
+        branch = self._find_branch(name, self._find_branch(parent))
         return tuple(branch) if branch is not None else ()
 
     def make_node(self, path: str) -> None:
@@ -133,10 +145,14 @@ class Tree:
         value = branch.get(name) if branch is not None else None
         return value if isinstance(value, str) else None
 
-    def _find_branch(self, path: str) -> Branch | None:
-        branch = self._root
+    def _find_branch(self, path: str, start: Branch | None = None) -> Branch | None:
+        branch = self._root if start is None else start
+        walked: list[str] = []
         for name in path.split("."):
+            walked.append(name)
             below = branch.get(name)
+            if isinstance(below, str):
+                self._complain_of_variable(path, walked)
             if not isinstance(below, dict):
                 return None
             branch = below
@@ -152,10 +168,13 @@ class Tree:
                 return None
             below = branch.setdefault(name, {})
             if isinstance(below, str):
-                self._voice.warn(f"Configuration node {path} is a child of existing variable {'.'.join(walked)}")
+                self._complain_of_variable(path, walked)
                 return None
             branch = below
         return branch
+
+    def _complain_of_variable(self, path: str, walked: list[str]) -> None:
+        self._voice.warn(f"Configuration node {path} is a child of existing variable {'.'.join(walked)}")
 
     def _expand(self, value: str, depth: int) -> str:
         out: list[str] = []

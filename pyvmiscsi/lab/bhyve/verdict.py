@@ -13,11 +13,12 @@ from pyvmiscsi.lab.bhyve.errno_text import EBUSY, EINVAL
 from pyvmiscsi.lab.bhyve.facts import HostFacts, Trouble, Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
 from pyvmiscsi.lab.bhyve.options import EX_USAGE, HOST_CPUS, UsageEnded, read_options
-from pyvmiscsi.lab.bhyve.tree import Ended, Tree, Voice
+from pyvmiscsi.lab.bhyve.tree import TRUE, Ended, Tree, Voice
 from pyvmiscsi.lab.bhyve.usage import usage
+from pyvmiscsi.lab.c_numbers import DIGITS, expand_number, integer
 
 _LONGEST_NAME = 230
-_DIGITS = r"(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)"
+_HEX = "[0-9a-fA-F]"
 _MOST = 65535  # UINT16_MAX, the type of vm_set_topology(3)
 _IDENTITY = {
     "bios.vendor": "BHYVE",
@@ -102,7 +103,8 @@ def judge(argv: Sequence[str], facts: HostFacts) -> Accepted | Refused:
     except Ended as end:
         made = judging.name if judging.vm_made else ""
         said = usage(facts) if isinstance(end, UsageEnded) else ""
-        return Refused(tuple(voice.lines), end.status, end.stdout, said, made)
+        stdout = "".join(f"{line}\n" for line in voice.printed) + end.stdout
+        return Refused(tuple(voice.lines), end.status, stdout, said, made)
     return Accepted(machine, dict(tree.items()), tree.never_read(), tuple(voice.lines))
 
 
@@ -129,14 +131,23 @@ class _Judging:
         if cpus > self._facts.max_vcpus:
             self._voice.say(f"{cpus} vCPUs requested but only {self._facts.max_vcpus} available")
             raise Ended(4)
+        if is_amd64:
+            for path in ("x86.vmexit_on_hlt", "x86.vmexit_on_pause", "x86.x2apic"):
+                tree.get_bool(path, False)
         for path in ("memory.wired", "memory.guest_in_core"):
             tree.get_bool(path, False)
+        if is_amd64:
+            tree.get_bool("rtc.use_localtime", True)
         board = Board(tree, self._facts, self._voice)
         if not is_amd64:
             start_arm64(board)
         bring_up(board)
         start_tpm(board)
         tree.get_bool("acpi_tables", False)
+        if tree.get("gdb.port") is not None:
+            tree.get_bool("gdb.wait", False)
+        if is_amd64:
+            tree.get_bool("x86.mptable", True)
         uuid = self._identity() if is_amd64 else ""
         tree.mark_read(*_READ_LATER, *(_READ_LATER_ON_AMD64 if is_amd64 else ()))
         return Machine(
@@ -153,7 +164,7 @@ class _Judging:
             networks=tuple(board.networks),
             consoles=tuple(board.consoles),
             random=board.random,
-            destroy_on_poweroff=tree.get_bool("destroy_on_poweroff", False),
+            destroy_on_poweroff=(tree.get("destroy_on_poweroff") or "").lower() in TRUE,  # looked at only then
         )
 
     def _topology(self) -> tuple[int, int, int, int]:
@@ -206,7 +217,7 @@ class _Judging:
         if vm is Vm.IDLE:
             return
         self.vm_made = True
-        if not bootrom:
+        if bootrom is None:
             self._voice.say("virtual machine cannot be booted")
             raise Ended(4)
 
@@ -216,7 +227,7 @@ class _Judging:
 
     def _identity(self) -> str:
         uuid = self._tree.get("uuid") or ""
-        if uuid and re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid) is None:
+        if uuid and not _is_uuid(uuid):
             self._voice.say("Invalid UUID")
             raise Ended(4)
         for path, value in _IDENTITY.items():
@@ -227,28 +238,36 @@ class _Judging:
 
 def _wrong_with_cpuset(value: str) -> str:
     """Nothing for `0,2-3`; else the complaint, with `{vcpu}` and `{value}` left open."""
-    for part in value.split(","):
-        numbers = [_strtol(word) for word in part.split("-")]
-        known = [number for number in numbers if number is not None]
-        if len(known) < len(numbers) or len(numbers) > 2:
-            return "invalid cpuset for vcpu {vcpu}: '{value}'"
-        for number in known:
-            if not 0 <= number < HOST_CPUS:
-                return f"hostcpu '{number}' outside valid range from 0 to {HOST_CPUS - 1}"
-        if known[0] > known[-1]:
-            return f"Invalid hostcpu range {known[0]}-{known[-1]}"
-    return ""
+    first: int | None = None
+    rest = value
+    while match := re.match(rf"\s*([+-]?){DIGITS}", rest):
+        number = integer(match[2], match[1])
+        if not 0 <= number < HOST_CPUS:
+            return f"hostcpu '{number}' outside valid range from 0 to {HOST_CPUS - 1}"
+        mark, rest = rest[match.end() :][:1], rest[match.end() + 1 :]
+        if mark == "-" and first is None:
+            first = number
+            continue
+        if mark not in ("", ","):
+            break
+        if first is not None and first > number:
+            return f"Invalid hostcpu range {first}-{number}"
+        first = None
+        if not mark:
+            return ""
+    return "invalid cpuset for vcpu {vcpu}: '{value}'"
+
+
+def _is_uuid(text: str) -> bool:
+    """uuid_from_string(3) takes it: 36 characters in that form, of a variant that it knows; it reads leniently."""
+    match = re.match(rf"{_HEX}{{1,8}}-{_HEX}{{1,4}}-{_HEX}{{1,4}}-({_HEX}{{1,2}}){_HEX}{{1,2}}-{_HEX}{{6}}", text)
+    return match is not None and len(text) == 36 and text[8] == "-" and int(match[1], 16) & 0xE0 != 0xE0
 
 
 def _strtol(text: str) -> int | None:
     """strtol(3) with base 0, of which nothing may be left over."""
-    match = re.fullmatch(r"\s*([+-]?)" + _DIGITS, text)
-    return _number_of(match[2], match[1]) if match else None
-
-
-def _number_of(digits: str, sign: str = "") -> int:
-    base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
-    return int(sign + digits, base)
+    match = re.fullmatch(r"\s*([+-]?)" + DIGITS, text)
+    return integer(match[2], match[1]) if match else None
 
 
 def memory_size(text: str) -> int | None:
@@ -257,11 +276,7 @@ def memory_size(text: str) -> int | None:
     As that source has it: no digits are 0, and what follows the unit is not looked at.
     """
     bare = _strtol(text)
-    if bare is not None:
-        size = bare << 20 if bare < 1 << 20 else bare
-    else:
-        match = re.match(rf"\s*(?:{_DIGITS})?([kmgtpe]|b|$)", text, re.IGNORECASE)
-        if match is None:
-            return None
-        size = _number_of(match[1] or "0") << ("bkmgtpe".index(match[2].lower() or "b") * 10)
-    return size if 0 <= size < 1 << 64 else None
+    if bare is None:
+        return expand_number(text)
+    bare = (1 << 64) - 1 if abs(bare) >= 1 << 64 else bare % (1 << 64)
+    return bare << 20 if bare < 1 << 20 else bare

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyvmiscsi.lab.bhyve.errno_text import ENOENT
 from pyvmiscsi.lab.bhyve.facts import Vm
 from pyvmiscsi.lab.bhyve.machine import Machine
 from pyvmiscsi.lab.bhyve.usage import emulations
@@ -53,13 +54,14 @@ def _tree(*words: str) -> dict[str, str]:
         ("268435456b", 256),
         ("", 0),
         ("M", 0),
+        ("1G1", 1024),
     ],
 )
 def test_memory_is_counted_in_mebibytes_unless_a_unit_says_otherwise(text: str, mebibytes: int) -> None:
     assert _machine("-m", text).memory == mebibytes << 20
 
 
-@pytest.mark.parametrize("text", ["x", "-", "-1M", "12 M", "99999999999999999999", "17179869184G"])
+@pytest.mark.parametrize("text", ["x", "-", "-1M", "12 M", "99999999999999999999M", "17179869184G"])
 def test_memory_that_is_no_size(text: str) -> None:
     refused = _refused("-m", text, "vm")
     assert (refused.status, refused.message) == (64, (f"bhyve: invalid memsize '{text}'",))
@@ -215,7 +217,8 @@ def test_a_reference_to_nothing_is_a_warning() -> None:
     verdict = judge(("bhyve", "-s", "4,virtio-blk,/dev/da%(none)0", "vm"), HOST)
     assert isinstance(verdict, Accepted)
     assert verdict.machine.disks[0].path == "/dev/da0"
-    assert verdict.warnings == ("bhyve: Failed to fetch referenced configuration variable none",)
+    warning = "bhyve: Failed to fetch referenced configuration variable none"
+    assert verdict.warnings == (warning, warning)  # the path is asked for again, for the serial
 
 
 def test_a_node_is_no_value_and_a_value_no_node() -> None:
@@ -331,7 +334,6 @@ def test_an_ahci_port_needs_its_type() -> None:
         (("-s", "31,lpc", "-l", "com1,/etc/motd"), "Unable to initialize backend '/etc/motd' for LPC device com1"),
         (("-s", "3,virtio-9p,x"), "virtio-9p: path required"),
         (("-s", "9,uart,/dev/none"), "Unable to initialize backend '/dev/none' for pci uart at 9:0"),
-        (("-s", "5,e1000,tap9"), "open of tap device /dev/tap9 failed"),
         (("-s", "5,virtio-net,tap0,mac=00:00:00:00:00:00"), "Invalid MAC 00:00:00:00:00:00"),
         (("-s", "29,fbuf,tcp=:"), 'fbuf: Missing port number: ":"'),
         (("-s", "29,fbuf,h=1201"), "fbuf: height 1201 too large"),
@@ -344,10 +346,30 @@ def test_an_ahci_port_needs_its_type() -> None:
     ],
 )
 def test_devices_that_do_not_come_up(words: tuple[str, ...], message: str) -> None:
-    host = replace(HOST, missing=frozenset({"/dev/none", "tap9", "2/0/1"}))
+    host = replace(HOST, missing=frozenset({"/dev/none", "2/0/1"}))
     refused = _refused(*words, "vm", host=host)
     assert (refused.status, refused.message[0]) == (4, message)
     assert refused.message[-1].startswith("device emulation initialization error: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (("-s", "5,e1000,tap9"), "open of tap device /dev/tap9 failed\n"),
+        (("-s", "5,virtio-net,netgraph"), "path must be provided\n"),
+        (("-s", "5,virtio-net,netgraph,path=a:"), "peer hook must be provided\n"),
+        (("-s", "5,virtio-scsi,/dev/none"), f"cannot open /dev/none: {ENOENT}\n"),
+        (
+            ("-s", "5,xhci,tablet,tablet,tablet,tablet,tablet"),
+            "pci_xhci max number of USB 2 or 3 devices reached, max 4\n",
+        ),
+    ],
+)
+def test_some_devices_say_on_standard_output_why_they_do_not_come_up(words: tuple[str, ...], printed: str) -> None:
+    host = replace(HOST, missing=frozenset({"/dev/none", "tap9"}))
+    refused = _refused(*words, "vm", host=host)
+    assert (refused.status, refused.stdout) == (4, printed)
+    assert refused.message == (f"device emulation initialization error: {ENOENT}",)
 
 
 @pytest.mark.parametrize(

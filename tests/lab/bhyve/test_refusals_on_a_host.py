@@ -59,7 +59,7 @@ def test_a_network_needs_its_interface(stage: Stage, guest: str) -> None:
     command = f"{_rom(stage, guest, roms.HALT)} -s 5,virtio-net,tap77 {guest}"
     done = stage.ssh(command)
     assert done.status == 4
-    assert done.said[0] == "open of tap device /dev/tap77 failed"
+    assert done.stdout == "open of tap device /dev/tap77 failed\n"
     assert stage.ssh("ifconfig tap77 create").status == 0
     assert stage.ssh(command).status == 2
 
