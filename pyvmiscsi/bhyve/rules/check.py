@@ -202,7 +202,9 @@ def _display(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iter
     if (graphics.width or 0) > _WIDEST or (graphics.height or 0) > _HIGHEST:
         yield Problem("graphics_res", f"{graphics.width}x{graphics.height}", f"at most {_WIDEST}x{_HIGHEST}")
     if graphics.vga == "on":
-        yield Problem("graphics_vga", "with 'on' bhyve draws no VGA, and the guest has no screen (pci_fbuf.c)", "write io or off")
+        yield Problem(
+            "graphics_vga", "with 'on' bhyve draws no VGA, and the guest has no screen (pci_fbuf.c)", "write io or off"
+        )
     elif graphics.vga not in (None, "io", "off"):
         yield listed_as_one_of("graphics_vga", graphics.vga, ("io", "off"))
 
