@@ -78,7 +78,7 @@ class Datastore:
 
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest, by name: what the nas, the config path and the hosts show."""
-        from pyvmiscsi.site.survey import neighbours, survey_guests
+        from pyvmiscsi.site.overview import neighbours, survey_guests
 
         theirs = neighbours(self.record, self._connections)
         guests = survey_guests(self.record, self._connections)

@@ -104,7 +104,7 @@ class Site:
 
     def guests(self) -> tuple[GuestView, ...]:
         """Every guest of every datastore."""
-        from pyvmiscsi.site.survey import survey_guests
+        from pyvmiscsi.site.overview import survey_guests
 
         surveys = self._each(lambda datastore: survey_guests(datastore.record, self._connections))
         return without_echoes(guest for found in surveys for guest in found)

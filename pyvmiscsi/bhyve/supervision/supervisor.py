@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from pyvmiscsi.errors import InputError
 from pyvmiscsi.names import GuestName, Iqn
@@ -217,8 +217,7 @@ def _first_commands(supervision: Supervision) -> Iterator[str]:
 @cache
 def story() -> str:
     """The part of the script that is the same for all guests."""
-    parts = (resources.files(__package__).joinpath(name) for name in _PARTS)
-    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    return "\n".join(Path(__file__).with_name(part).read_text(encoding="utf-8") for part in _PARTS)
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -19,7 +19,6 @@ from pyvmiscsi.site.connections import Connections, SiteScene
 from pyvmiscsi.site.elsewhere import whole
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.site.survey import HostSurvey, survey_hosts
-from pyvmiscsi.steps.configuration import kept_path
 
 
 class GuestAccess:
@@ -97,6 +96,8 @@ class GuestAccess:
 
     def _config_at(self, snapshot: SnapshotName | None, scene: SiteScene) -> tuple[str, ConfText]:
         """The guest's configuration and where it stands: as kept with the snapshot, if it was, or else as it is."""
+        from pyvmiscsi.steps.configuration import kept_path
+
         host = self._config_host(scene)
         if snapshot is not None:
             path = kept_path(f"{self.datastore.config_path}/{self.name}", str(snapshot))

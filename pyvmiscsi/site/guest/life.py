@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.bhyve.machine.capabilities import Capabilities
@@ -20,9 +21,11 @@ from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.site.connections import SiteScene
 from pyvmiscsi.site.guest.judging import Judging
 from pyvmiscsi.site.running import Run, new_intent
-from pyvmiscsi.site.survey import autostarts, guest_view, survey_hosts
-from pyvmiscsi.site.views import GuestView
+from pyvmiscsi.site.survey import survey_hosts
 from pyvmiscsi.steps.lock import NoJournal
+
+if TYPE_CHECKING:
+    from pyvmiscsi.site.views import GuestView
 
 
 class Life(Judging):
@@ -30,6 +33,8 @@ class Life(Judging):
 
     def info(self) -> GuestView:
         """Guest, disks, volumes, extents, targets, sessions and devices in one view."""
+        from pyvmiscsi.site.overview import autostarts, guest_view
+
         with ThreadPoolExecutor(2, thread_name_prefix="record") as pool:
             record = pool.submit(self.record)
             lists = pool.submit(autostarts, self.datastore, self._connections)
