@@ -1,10 +1,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import pytest
 
+from tests.fakes.clock import FakeClock
+from tests.fakes.host import Call, FakeHost, Reply
 from tests.initiator import tgtd
+
+
+class Kernel(Protocol):
+    """Of a host in memory: answers what an initiator asks there."""
+
+    def answer(self, call: Call) -> Reply: ...
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def host(kernel: Kernel) -> FakeHost:
+    return FakeHost(answer=kernel.answer)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,8 @@ from pyvmiscsi.initiator.freebsd import FreebsdInitiator
 from pyvmiscsi.ports import Initiator
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
-from tests.initiator.freebsd.kernel import TARGET, FakeKernel, Served
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+from tests.initiator.freebsd.kernel import FakeKernel, Served
+from tests.initiator.web1 import TARGET
 
 
 @pytest.fixture
@@ -21,11 +17,6 @@ def kernel(clock: FakeClock) -> FakeKernel:
     kernel = FakeKernel(clock)
     kernel.served[TARGET] = Served()
     return kernel
-
-
-@pytest.fixture
-def host(kernel: FakeKernel) -> FakeHost:
-    return FakeHost(answer=kernel.answer)
 
 
 @pytest.fixture

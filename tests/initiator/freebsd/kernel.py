@@ -14,18 +14,10 @@ from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import DeadlineError
 from pyvmiscsi.initiator.freebsd import scripts
-from pyvmiscsi.model import DiskProof
-from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
-from pyvmiscsi.units import Size
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, Reply
 
-TARGET = "iqn.2005-10.org.freenas.ctl:web1-disk0"
-PORTAL = "10.0.0.10:3260"
 LABEL = "/dev/diskid/DISK-5c4ae0d1b2f7-00"
-PROOF = DiskProof(
-    LunAddress(Portal.parse(PORTAL), Iqn(TARGET), Lun(1)), Serial("5c4ae0d1b2f7-00"), Size(64 * 1024 * 1024)
-)
 
 
 @dataclass

@@ -13,7 +13,8 @@ from pyvmiscsi.initiator.freebsd import FreebsdInitiator
 from pyvmiscsi.names import Iqn
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
-from tests.initiator.freebsd.kernel import PORTAL, PROOF, TARGET, FakeKernel, Served, Session
+from tests.initiator.freebsd.kernel import FakeKernel, Served, Session
+from tests.initiator.web1 import PORTAL, PROOF, TARGET
 
 STRANGER = "iqn.2005-10.org.freenas.ctl:stranger"
 DEAD_STRANGER = "iqn.2005-10.org.freenas.ctl:dead-stranger"

@@ -32,7 +32,8 @@ from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import Iqn, Lun, Serial
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
-from tests.initiator.freebsd.kernel import LABEL, PORTAL, PROOF, TARGET, FakeKernel, Served, Session
+from tests.initiator.freebsd.kernel import LABEL, FakeKernel, Served, Session
+from tests.initiator.web1 import PORTAL, PROOF, TARGET
 from tests.lab.hypervisor import transcripts
 
 OTHER = "iqn.2005-10.org.freenas.ctl:web2-disk0"

@@ -23,7 +23,8 @@ from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
-from tests.initiator.freebsd.kernel import LABEL, PORTAL, PROOF, TARGET, FakeKernel, Served
+from tests.initiator.freebsd.kernel import LABEL, FakeKernel, Served
+from tests.initiator.web1 import PORTAL, PROOF, TARGET
 
 
 def number_of(host: FakeHost, script: str) -> int:

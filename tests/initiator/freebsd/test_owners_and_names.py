@@ -13,7 +13,8 @@ from pyvmiscsi.names import Iqn, Lun, Portal, Serial
 from pyvmiscsi.ports import Initiator
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import FakeHost
-from tests.initiator.freebsd.kernel import LABEL, PORTAL, PROOF, TARGET, FakeKernel, Served
+from tests.initiator.freebsd.kernel import LABEL, FakeKernel, Served
+from tests.initiator.web1 import PORTAL, PROOF, TARGET
 
 
 class TestNames:

@@ -9,18 +9,10 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import HostUnreachableError, PyvmiscsiError
 from pyvmiscsi.initiator.linux import LinuxInitiator
-from pyvmiscsi.model import DiskProof
-from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
-from pyvmiscsi.units import Size
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
 from tests.initiator.linux.kernel import FakeKernel, Served
-
-TARGET = "iqn.2005-10.org.freenas.ctl:web1-disk0"
-PORTAL = "10.0.0.10:3260"
-PROOF = DiskProof(
-    LunAddress(Portal.parse(PORTAL), Iqn(TARGET), Lun(1)), Serial("5c4ae0d1b2f7-00"), Size(64 * 1024 * 1024)
-)
+from tests.initiator.web1 import PORTAL, PROOF, TARGET
 
 
 def lose_all(kernel: FakeKernel) -> None:

@@ -16,27 +16,18 @@ from pyvmiscsi.errors import (
 )
 from pyvmiscsi.initiator.linux import LinuxInitiator, scripts
 from pyvmiscsi.model import Credential, DiskProof
-from pyvmiscsi.names import Iqn, Lun, LunAddress, Portal, Serial
+from pyvmiscsi.names import Iqn
 from pyvmiscsi.ports import Initiator
 from pyvmiscsi.secrets import Secret
 from pyvmiscsi.units import Size
 from tests.fakes.clock import FakeClock
 from tests.fakes.host import Call, FakeHost, Reply
 from tests.initiator.linux.kernel import FakeKernel, Record, Served
+from tests.initiator.web1 import PORTAL, PROOF, TARGET
 
-TARGET = "iqn.2005-10.org.freenas.ctl:web1-disk0"
-PORTAL = "10.0.0.10:3260"
 PLACE = (TARGET, "10.0.0.10,3260")
 LINK = f"/dev/disk/by-path/ip-{PORTAL}-iscsi-{TARGET}-lun-1"
-PROOF = DiskProof(
-    LunAddress(Portal.parse(PORTAL), Iqn(TARGET), Lun(1)), Serial("5c4ae0d1b2f7-00"), Size(64 * 1024 * 1024)
-)
 FATAL, AUTHORIZATION, TIMED_OUT = 19, 24, 8
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -44,11 +35,6 @@ def kernel(clock: FakeClock) -> FakeKernel:
     kernel = FakeKernel(clock)
     kernel.served[TARGET] = Served()
     return kernel
-
-
-@pytest.fixture
-def host(kernel: FakeKernel) -> FakeHost:
-    return FakeHost(answer=kernel.answer)
 
 
 @pytest.fixture
