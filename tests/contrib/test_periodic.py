@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.app import run
+from pyvmiscsi.names import GuestName
 from pyvmiscsi.site import Site
 from tests.bhyve.stage import SHELLS
 from tests.contrib.stage import CONTRIB, Stage
@@ -18,7 +20,7 @@ SITE = "/usr/local/etc/pyvmiscsi/site.toml"
 PROGRAM = "/usr/local/bin/pyvmiscsi"
 DEFAULTS = "/etc/defaults/periodic.conf"
 ENABLED = 'daily_status_pyvmiscsi_enable="YES"\nsource_periodic_confs() { :; }\n'
-QUESTIONS = ("ops list", "session list", "vm startall --dry-run")
+QUESTIONS = ("ops list", "session list", "vm list", "vm startall --dry-run")
 
 # `…/pyvmiscsi --quiet --site FILE WORD…`: what stands in the file of these words, and the status in `status` beside.
 _PROGRAM = """
@@ -87,6 +89,20 @@ def test_it_tells_what_is_not_as_it_should_be(
         "\npyvmiscsi: guests that are to run and do not:\n"
         "HOST  ORDER  GUEST  WOULD\nhv1   1      web1   be started\n"
     )
+
+
+def test_a_lock_that_nobody_stands_behind_is_told(
+    stage: Stage, world: MemoryWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hypervisor that is gone for good left it, say: no start elsewhere gets past it."""
+    world.site().datastore().create(replace(web1(), guest=GuestName.parse("db1")))
+    world.site().datastore().guest("web1").start("hv1")
+    world.hosts["hv1"].create_file("/vmconfig/db1/run.lock", b"hv7\n")
+    answers(stage, capsys)
+    status, said = daily(stage)
+    heading, row = said.splitlines()[2:]
+    assert (status, said.splitlines()[1]) == (1, "pyvmiscsi: guests that are locked, and run nowhere:")
+    assert (heading.split()[-1], row.split()[0], row.split()[-2:]) == ("STATE", "db1", ["Locked", "(hv7)"])
 
 
 def test_a_warning_is_told_too(stage: Stage, world: MemoryWorld, capsys: pytest.CaptureFixture[str]) -> None:
