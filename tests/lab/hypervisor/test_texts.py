@@ -13,7 +13,7 @@ from pyvmiscsi.lab.hypervisor.commands.services import read_conf, written
 from pyvmiscsi.lab.hypervisor.kernel.conf import SETTLED, Conf, Parameters, Row
 from pyvmiscsi.lab.hypervisor.kernel.lun import mangled
 from pyvmiscsi.lab.hypervisor.sshd_text import known_hosts_line, sshd_config
-from pyvmiscsi.lab.hypervisor.texts import iscsi_conf, iscsictl_text, xo
+from pyvmiscsi.lab.hypervisor.texts import iscsictl_text, xo
 from pyvmiscsi.lab.hypervisor.texts.geom_text import humanized
 from pyvmiscsi.lab.hypervisor.userland import interpreter_of, replaced, version_number
 
@@ -90,47 +90,6 @@ def test_a_mangled_serial_can_be_read_back(serial: str) -> None:
     from urllib.parse import unquote
 
     assert unquote(mangled(serial)) == serial
-
-
-def test_reads_a_configuration_with_every_kind_of_entry() -> None:
-    text = (
-        "# comment\n"
-        'plain { TargetAddress = 10.0.0.1:3260; TargetName = "iqn.a:b" }\n'
-        'chap {\n TargetAddress = "[2001:db8::1]:3260"\n TargetName = iqn.a:c\n'
-        ' chapIName = u\n chapSecret = "s e c"\n}\n'
-        "disco { SessionType = Discovery; TargetAddress = nas; Enable = off }\n"
-        "old { TargetAddress = nas; TargetName = iqn.a:d; MaxConnections = 1 }\n"
-    )
-    entries, warnings = iscsi_conf.parse(text)
-    assert [entry.nickname for entry in entries] == ["plain", "chap", "disco", "old"]
-    assert entries[1].given["secret"] == "s e c"
-    assert (entries[2].given["discovery"], entries[2].given["enable"]) == (True, False)
-    assert warnings == ("obsolete statement ignored at line 10",)
-    assert iscsi_conf.find(entries, "PLAIN") is entries[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("x { Bogus = 1 }", "error in configuration file at line 1 near 'Bogus': syntax error"),
-        ("x { TargetAddress = a; TargetAddress = b }", "duplicated TargetAddress at line 1"),
-        ("x { TargetName = iqn.a:b }", 'missing TargetAddress for target "x"'),
-        ("x { TargetAddress = a; TargetName = b; chapIName = u }", 'missing chapSecret for target "x"'),
-        ("x { TargetAddress = a", "error in configuration file at line 1 near '': syntax error"),
-    ],
-)
-def test_refuses_a_configuration_in_iscsictls_words(text: str, words: str) -> None:
-    with pytest.raises(iscsi_conf.ConfError) as caught:
-        iscsi_conf.parse(text)
-    assert str(caught.value) == words
-
-
-@given(st.text())
-def test_a_configuration_parses_or_is_refused(text: str) -> None:
-    try:
-        iscsi_conf.parse(text)
-    except iscsi_conf.ConfError as error:
-        assert str(error)
 
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,10}", fullmatch=True)

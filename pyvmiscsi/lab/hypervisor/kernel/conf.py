@@ -25,6 +25,8 @@ class Conf:
     offload: str = ""
     dscp: int | None = None
     pcp: int | None = None
+    ping_timeout: int | None = None
+    login_timeout: int | None = None
     iser: bool = False
     discovery: bool = False
     enable: bool = True

@@ -60,6 +60,8 @@ def _block(row: Row) -> str:
         ("Target alias", ""),
         *([("Target DSCP", f"0x{conf.dscp:02x}")] if conf.dscp is not None else []),
         *([("Target PCP", f"0x{conf.pcp:02x}")] if conf.pcp is not None else []),
+        *([("Target PingTimeout", str(conf.ping_timeout))] if conf.ping_timeout is not None else []),
+        *([("Target LoginTimeout", str(conf.login_timeout))] if conf.login_timeout is not None else []),
         ("User", conf.user),
         ("Secret", conf.secret),
         ("Mutual user", conf.mutual_user),
@@ -108,6 +110,8 @@ def _verbose_node(row: Row) -> Node:
     ]
     target += [("dscp", f"0x{conf.dscp:02x}")] if conf.dscp is not None else []
     target += [("pcp", f"0x{conf.pcp:02x}")] if conf.pcp is not None else []
+    target += [("PingTimeout", conf.ping_timeout)] if conf.ping_timeout is not None else []
+    target += [("LoginTimeout", conf.login_timeout)] if conf.login_timeout is not None else []
     initiator = Node((("name", conf.initiator), ("portal", conf.initiator_portal), ("alias", conf.initiator_alias)))
     auth = Node(
         (
