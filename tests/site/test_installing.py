@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pyvmiscsi.errors import BusyError, InputError, InterruptedOperation, NotFoundError, RuleError
+from pyvmiscsi.names import GuestName
+from pyvmiscsi.operations.create import settings_of
 from pyvmiscsi.site import Guest
 from pyvmiscsi.site.running import Run
 from tests.model.hypervisor import RUN
@@ -29,9 +33,9 @@ def guest(world: MemoryWorld) -> Guest:
     return world.site().datastore().guest("web1")
 
 
-def script_of(world: MemoryWorld) -> dict[str, str]:
+def script_of(world: MemoryWorld, guest: str = "web1") -> dict[str, str]:
     """The supervisor's commands, by their names."""
-    script = world.hosts["hv1"].files[f"{RUN}/web1/supervisor.sh"].decode()
+    script = world.hosts["hv1"].files[f"{RUN}/{guest}/supervisor.sh"].decode()
     commands = (line.partition("() { exec ") for line in script.splitlines() if "() { exec " in line)
     return {name: words.removesuffix("; }") for name, _, words in commands}
 
@@ -46,6 +50,18 @@ def test_the_medium_is_in_the_drive_until_the_guest_reboots(world: MemoryWorld, 
 def test_a_start_has_one_command_only(world: MemoryWorld, guest: Guest) -> None:
     guest.start()
     assert "first_bhyve" not in script_of(world)
+
+
+@pytest.mark.parametrize("loader", ["bhyveload", "grub"])
+def test_a_guest_of_a_template_is_made_and_started_by_the_templates_loader(world: MemoryWorld, loader: str) -> None:
+    template = f'loader="{loader}"\ncpu=2\nmemory=256M\ndisk0_type="ahci-hd"\ndisk0_name="disk0.img"\n'
+    settings = settings_of(template, cpu=None, memory=None, switches=())
+    made = world.site().datastore().create(replace(web1(settings=settings), guest=GuestName.parse("db1")))
+    made.start()
+    commands = script_of(world, "db1")
+    assert {"bhyveload": "bhyveload -", "grub": "grub-bhyve "}[loader] in commands["loader"]
+    assert "ahci" in commands["bhyve"]
+    assert "bootrom" not in commands["bhyve"]
 
 
 @pytest.mark.parametrize("loader", ["bhyveload", "grub"])
