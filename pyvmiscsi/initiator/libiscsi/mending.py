@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pyvmiscsi.errors import DeadlineError, IscsiError, LoginError, ProofError, ScsiError, SessionLostError
 from pyvmiscsi.initiator.libiscsi import cdb, facts, sense
@@ -31,13 +31,16 @@ MEND_SECONDS = 30.0
 """How long a target may take to come back after a session was lost."""
 _MENDINGS = 10
 """How often in a row a session is taken up again before one command has ended."""
+_FLUSHES = 3
+"""How often a flush is repeated because of another, whose end nobody heard yet, before the session is given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Flush(Task):
-    """A SYNCHRONIZE CACHE, and how much of what was written it puts on stable storage."""
+    """A SYNCHRONIZE CACHE, and how much of what was written it puts on stable storage; no two are the same."""
 
     mark: int = 0
+    number: int = field(default_factory=itertools.count().__next__)
 
 
 class MendedSession:
@@ -52,6 +55,11 @@ class MendedSession:
         self._name = str(address)
         self._mending = threading.Lock()
         self._unflushed = Unflushed()
+        self._flushing = threading.Lock()
+        self._flushes: set[_Flush] = set()
+        """Those that the session has been given, and that nobody heard the end of yet."""
+        self._flushed = 0
+        """How much of what was written those put on stable storage that ended well, if the others do so, too."""
         self._doubted: Session | None = None
         """One that could not flush: what was written through it may be lost, also if the next flush ends well."""
         self._synchronize = cdb.synchronize_cache()
@@ -84,8 +92,20 @@ class MendedSession:
             pass
 
     def flush(self) -> None:
-        """What was written is on stable storage."""
-        self.run((self._flushing(),), 1)
+        """What was written is on stable storage.
+
+        While another flush is under way, of a stream, it is not known whether that one fails for both. When it stays
+        so, because nobody goes on with that stream, another session makes an end of it.
+        """
+        with self._flushing:
+            mark = self._unflushed.mark()
+            for attempt in range(_MENDINGS):
+                if attempt >= _FLUSHES:
+                    self._doubt(self._session)
+                self.run((self._flush(),), 1)
+                if self._unflushed.is_forgotten(mark):
+                    return
+            raise SessionLostError(f"{self._name}: others flush all the time, and none of them hears the end of it")
 
     def run_all(self, tasks: Iterable[Task], depth: int) -> Iterator[Task]:
         """Tasks with `depth` of them in flight, each handed back in order when it is done."""
@@ -97,6 +117,7 @@ class MendedSession:
             try:
                 for task in source:
                     sent.append(task)
+                    self._begin(task)
                     yield task
             except IscsiError:  # of another LUN that is read: no loss of ours, and going on would leave out the rest
                 source_failed = True
@@ -109,6 +130,7 @@ class MendedSession:
                 if session is self._doubted:
                     raise SessionLostError(f"{self._name}: a flush failed, and what it was for is sent again")
                 again = tuple(sent)
+                self._begin(*again)
                 for _ in self._sent(session, itertools.chain(again, taken()), depth):
                     fruitless = 0
                     if not self._noted(sent[0], session):
@@ -128,10 +150,10 @@ class MendedSession:
                     raise
                 if _is_change(error):
                     self._prove(session)
-                elif sent and isinstance(sent[0], _Flush):
-                    self._doubt_unless_renamed(session, sent, error)
-                else:
+                elif not self._renamed(sent, error):
                     raise
+            finally:
+                self._give_up(sent, session)
 
     @staticmethod
     def _sent(session: Session, tasks: Iterable[Task], depth: int) -> Iterator[Task]:
@@ -139,46 +161,64 @@ class MendedSession:
 
     # flushing
 
+    def _begin(self, *tasks: Task) -> None:
+        """Before they are sent. Without a lock: the session's own is held here, and whoever mends waits for that."""
+        for task in tasks:
+            if isinstance(task, _Flush):
+                self._flushes.add(task)
+
     def _noted(self, done: Task, session: Session) -> bool:
         """Keep a write, or forget what a flush was for; False when it has to be sent again.
 
-        That is so of a write that was answered just before another thread took up the session again, for it was not
-        among what was sent again then; and of a flush that ended well after another did not.
+        That is so of what was answered just before another thread took up the session again: a write was not among what
+        was sent again then. And of a flush that ended well after another did not. While another may still fail, nothing
+        is forgotten: a target may tell but one of the two that it could not write what was for both.
         """
-        if isinstance(done, _Flush):
-            if session is self._doubted:
+        with self._mending:
+            if self._session is not session or session is self._doubted:
                 return False
-            self._unflushed.forget(done.mark)
-        elif done.data:
-            with self._mending:
-                if self._session is not session:
-                    return False
+            if isinstance(done, _Flush):
+                self._flushes.discard(done)
+                self._flushed = max(self._flushed, done.mark)
+                if not self._flushes:
+                    self._unflushed.forget(self._flushed)
+            elif done.data:
                 self._unflushed.add(done)
         return True
+
+    def _give_up(self, sent: Iterable[Task], session: Session) -> None:
+        """A flush that nobody will hear the end of may have failed."""
+        unheard = self._flushes.intersection(task for task in sent if isinstance(task, _Flush))
+        if unheard:
+            self._doubt(session)
+            self._flushes.difference_update(unheard)
+
+    def _doubt(self, session: Session) -> None:
+        with self._mending:
+            if self._session is session:
+                self._doubted = session
 
     def _with_flushes(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """The tasks, and a flush after every so many bytes that they write."""
         for task in tasks:
             yield task
             if task.data and self._unflushed.is_due(task):
-                yield self._flushing()
+                yield self._flush()
 
-    def _flushing(self) -> _Flush:
+    def _flush(self) -> _Flush:
         return _Flush(self._lun, self._synchronize, mark=self._unflushed.mark())
 
-    def _doubt_unless_renamed(self, session: Session, sent: deque[Task], error: ScsiError) -> None:
-        """A LUN that knows no SYNCHRONIZE CACHE(10) is asked by (16); whatever else a flush fails with is raised.
-
-        A target may have dropped what it could not write, and say of the next flush that it ended well: Linux does.
-        """
+    def _renamed(self, sent: deque[Task], error: ScsiError) -> bool:
+        """Whether it is a flush of a LUN that knows no SYNCHRONIZE CACHE(10): from now on it is asked by (16)."""
         is_unknown = sense.is_unknown(error.key, error.asc, error.ascq)
-        if not is_unknown or sent[0].cdb != cdb.synchronize_cache():
-            self._doubted = session
-            raise error
+        if not sent or not isinstance(sent[0], _Flush) or not is_unknown or sent[0].cdb != cdb.synchronize_cache():
+            return False
         self._synchronize = cdb.synchronize_cache16()
         for number, task in enumerate(sent):
             if isinstance(task, _Flush):
+                self._flushes.discard(task)
                 sent[number] = replace(task, cdb=self._synchronize)
+        return True
 
     # mending
 
@@ -207,6 +247,7 @@ class MendedSession:
                 raise
             else:
                 self._session = again
+                self._flushes.clear()
 
     def _prove(self, session: Session) -> None:
         """See that it is the disk that was opened, which may have grown; else the session ends with ProofError."""

@@ -59,6 +59,11 @@ class Unflushed:
                 self._tasks.popleft()
                 self._first += 1
 
+    def is_forgotten(self, mark: int) -> bool:
+        """Whether all that was answered before the mark was taken is on stable storage."""
+        with self._lock:
+            return self._first >= mark
+
     def tasks(self) -> Iterator[Task]:
         """All of them, to be sent again in this order; raises what a source does that does not give them again."""
         for task in self._kept():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -66,12 +67,16 @@ class LossySession:
         assert deadline > 0
         assert attention is not None
         flight: list[Task] = []
-        for task in tasks:
-            flight.append(task)
-            if len(flight) == depth:
+        try:
+            for task in tasks:
+                flight.append(task)
+                if len(flight) == depth:
+                    yield self._end(flight)
+            while flight:
                 yield self._end(flight)
-        while flight:
-            yield self._end(flight)
+        finally:
+            if not self.closed:
+                self._execute(flight)  # it has an end that nobody hears of
 
     def _end(self, flight: list[Task]) -> Task:
         """The first of them has ended, unless the session is lost before."""
@@ -79,18 +84,23 @@ class LossySession:
             raise SessionLostError("closed")
         if self.ended == self.loss[0]:
             self._write(flight[len(flight) // 2])  # commands end in any order
+            self.closed = True
             raise self.loss[1]
         self.ended += 1
-        for task in reversed(flight):  # a target may do what is in flight in any order (SAM-5 8.6)
-            if task not in self.done:
-                self._write(task)
-                self.done.append(task)
-        self.done.remove(flight[0])
-        if flight[0] in self.failed:
-            raise ScsiError("a bad block", status=2, key=3)
+        self._execute(flight)
+        self.done = [task for task in self.done if task is not flight[0]]
         if self.target.meanwhile:
             self.target.meanwhile.pop()()
+        if any(flight[0] is task for task in self.failed):
+            raise ScsiError("a bad block", status=2, key=3)
         return flight.pop(0)
+
+    def _execute(self, flight: list[Task]) -> None:
+        """A target may do what is in flight in any order (SAM-5 8.6)."""
+        for task in reversed(flight):
+            if all(task is not other for other in self.done):
+                self._write(task)
+                self.done.append(task)
 
     def _write(self, task: Task) -> None:
         if task.cdb[0] == SYNCHRONIZE_CACHE:
@@ -219,6 +229,116 @@ def test_what_was_answered_just_before_another_thread_mends_is_written_again() -
     device.pwrite(b"x" * 512, 0)
     device.flush()
     assert (target.logins, target.stable) == (2, {0: b"x" * 512})
+
+
+def nothing() -> None:
+    """Happens elsewhere."""
+
+
+def flush_elsewhere(device: LibiscsiDevice, *, patience: float = 10.0) -> Callable[[], None]:
+    """Another thread flushes, and does so again when it fails; it is waited for that long."""
+
+    def flush() -> None:
+        while True:
+            try:
+                return device.flush()
+            except ScsiError:
+                continue
+
+    def act() -> None:
+        other = threading.Thread(target=flush)
+        other.start()
+        other.join(patience)
+
+    return act
+
+
+def test_of_two_flushes_at_once_one_does_not_forget_what_the_other_could_not_write() -> None:
+    """The target tells of it only once: the second ends well, and nothing is there."""
+    target = Target([], bad_flushes=1)
+    device = device_on(target)
+    device.pwrite(b"x" * 512, 0)
+    target.meanwhile.append(flush_elsewhere(device, patience=0.2))
+    with pytest.raises(ScsiError, match="a bad block"):
+        device.flush()
+    device.flush()
+    assert target.stable == {0: b"x" * 512}
+
+
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["by another thread", "by whoever takes the pieces"])
+def test_a_flush_beside_that_of_a_stream_has_ended_well_only_if_both_have(
+    elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unflushed, "FLUSH_EVERY", 2 * 512)
+    target = Target([], bad_flushes=1)
+    device = device_on(target)
+    stream = device.write_stream(PIECES[:2], depth=2)
+    if elsewhere:
+        target.meanwhile += [flush_elsewhere(device), nothing, nothing]
+    else:
+        next(stream), next(stream)
+        device.flush()
+        assert target.stable == dict(PIECES[:2])
+    with pytest.raises(ScsiError, match="a bad block") if elsewhere else contextlib.nullcontext():
+        list(stream)
+    device.flush()
+    assert target.stable == dict(PIECES[:2])
+
+
+@pytest.mark.parametrize("ends", ["by an error", "by whoever takes the pieces"])
+def test_a_flush_that_nobody_heard_the_end_of_counts_as_failed(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unflushed, "FLUSH_EVERY", 2 * 512)
+    target = Target([], bad_flushes=1)
+    device = device_on(target)
+
+    def source() -> Iterator[tuple[int, bytes]]:
+        yield from PIECES[:2]
+        if ends == "by an error":
+            raise ImageError("cut short")
+
+    stream = device.write_stream(source(), depth=2)
+    next(stream), next(stream)
+    if ends == "by an error":
+        with pytest.raises(ImageError):
+            next(stream)
+    else:
+        cast(Generator[bytes, None, None], stream).close()
+    assert target.bad_flushes == 0
+    device.flush()
+    assert target.stable == dict(PIECES[:2])
+
+
+@given(
+    bad=st.integers(0, 3),
+    flush_every=st.integers(1, 12),
+    moments=st.lists(st.booleans(), max_size=40),
+    after=st.lists(st.integers(0, 30), max_size=3),
+)
+def test_whenever_another_flushes_nothing_is_lost(
+    bad: int, flush_every: int, moments: list[bool], after: list[int]
+) -> None:
+    target = Target([(count, LOSSES[1]) for count in after], bad_flushes=bad)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unflushed, "FLUSH_EVERY", flush_every * 512)
+        device, written = device_on(target), dict[int, bytes]()
+
+        def flush_and_see() -> None:
+            if device._session._mending.locked():
+                return  # whoever flushes waits until that is done
+            before = dict(written)
+            later, target.meanwhile = target.meanwhile, []
+            flush_elsewhere(device)()
+            target.meanwhile = later
+            assert target.stable.items() >= before.items()
+
+        target.meanwhile = [flush_and_see if moment else nothing for moment in moments]
+        for piece in PIECES:
+            with contextlib.suppress(ScsiError):
+                list(device.write_stream([piece], depth=1))
+                written[piece[0]] = piece[1]
+        target.meanwhile = []
+        flush_elsewhere(device)()
+    assert target.stable.items() >= written.items()
 
 
 @given(after=st.lists(st.integers(0, 30), max_size=6), flush_every=st.integers(1, 12), depth=st.integers(1, 6))
