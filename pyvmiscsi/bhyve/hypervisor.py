@@ -17,7 +17,7 @@ from pyvmiscsi.bhyve.machine.devices import Devices
 from pyvmiscsi.bhyve.machine.loader import VARS_TEMPLATE, grub_file_after_installation, grub_files, vars_file
 from pyvmiscsi.bhyve.rules.host import asks_bhyve
 from pyvmiscsi.bhyve.supervision.keeper import Keeper
-from pyvmiscsi.bhyve.supervision.run_lock import RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import Machine, RunLock
 from pyvmiscsi.bhyve.supervision.supervisor import (
     IS_SUPERVISOR,
     Supervision,
@@ -103,7 +103,8 @@ if /bin/pgrep -fx "$1" >/dev/null || /bin/pgrep -f "$4" >/dev/null; then exit 75
 supervisor=$(/usr/bin/sed -n 's/^supervisor=//p' "$3/status" 2>/dev/null)
 if is_supervisor "$3/supervisor.sh" "$supervisor"; then exit 75; fi
 if [ -e "/dev/vmm/$2" ]; then /usr/sbin/bhyvectl --vm="$2" --destroy; fi
-/bin/rm -rf "$3"
+/usr/bin/find "$3" -mindepth 1 -maxdepth 1 ! -name taking -exec /bin/rm -rf {} + 2>/dev/null
+/bin/rmdir "$3" 2>/dev/null || true # somebody may keep starts from taking the lock meanwhile
 """
 )
 
@@ -145,9 +146,9 @@ class Hypervisor:
         """See that vmm(4) and nmdm(4) are in the kernel; CommandError when the machine cannot run guests."""
         self._host.script(_LOAD_MODULES)
 
-    def hostname(self) -> str:
-        """What hostname(1) says there, and `run.lock` holds."""
-        return self._host.run(["/bin/hostname"]).text.strip()
+    def machine(self) -> Machine:
+        """Who it is: what hostname(1) says there, and `run.lock` holds, and its kern.hostuuid."""
+        return Machine.of(self._host)
 
     def running(self) -> tuple[str, ...]:
         """Names of the guests whose bhyve runs, ours and others, and of ours whose loader does or that reboot."""

@@ -20,7 +20,7 @@ from pyvmiscsi.model import DiskProof
 from pyvmiscsi.names import Iqn
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.ports import Initiator, Nas
-from pyvmiscsi.steps.claims import AttachedByHand, DetachedByHand, NothingBegun
+from pyvmiscsi.steps.claims import AttachedAlone, DetachedByHand, NothingBegun
 from pyvmiscsi.steps.sessions import AllDetached, DiskAttached, NobodyElseLoggedIn
 
 ATTACH = "attach"
@@ -49,7 +49,7 @@ def attach_plan(
         for nas in {id(disk.nas): disk.nas for disk in chosen}.values()
     )
     logins = tuple(
-        AttachedByHand(DiskAttached(disk.nas, initiator, host, disk.proof, disk.chap_tag), lock) for disk in chosen
+        AttachedAlone(DiskAttached(disk.nas, initiator, host, disk.proof, disk.chap_tag), lock) for disk in chosen
     )
     return Plan(ATTACH, str(begun.guest), (*alone, *logins, begun, *alone))
 

@@ -18,6 +18,7 @@ from pyvmiscsi.operations.scene import Scene, datastore_of
 from pyvmiscsi.operations.switches import system_conf_of
 from pyvmiscsi.plan.intent import Intent
 from pyvmiscsi.plan.step import Plan
+from pyvmiscsi.steps.claims import AttachedAlone
 from pyvmiscsi.steps.lock import LockJournal
 from pyvmiscsi.steps.running import GuestRunning, other_disks
 from pyvmiscsi.steps.sessions import DiskAttached, NobodyElseLoggedIn
@@ -116,8 +117,9 @@ def start_plan(
         )
         for nas in {id(nas): nas for nas in nases.values()}.values()
     )
+    lock = Hypervisor(scene.host(request.host)).run_lock(request.config.name, request.directory)
     logins = tuple(
-        DiskAttached(nases[number], initiator, request.host, proof, request.chap_tag)
+        AttachedAlone(DiskAttached(nases[number], initiator, request.host, proof, request.chap_tag), lock, operation)
         for number, proof in request.disks.items()
     )
     running = GuestRunning(

@@ -9,8 +9,8 @@ from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import GuestName, Iqn
 from pyvmiscsi.operations.scene import Scene
 from pyvmiscsi.plan.step import Plan
-from pyvmiscsi.steps.running import GuestStopped, RemainsSwept
-from pyvmiscsi.steps.sessions import DiskDetached
+from pyvmiscsi.steps.running import GuestStopped, NothingLeft
+from pyvmiscsi.steps.sessions import AllDetached
 
 VERB = "stop"
 
@@ -21,6 +21,7 @@ def stop_plan(
     datastore: DatastoreRecord,
     scene: Scene,
     *,
+    operation: str,
     host: str,
     deadline: float | None,
     force: bool,
@@ -31,7 +32,6 @@ def stop_plan(
     """
     hypervisor = Hypervisor(scene.host(host))
     stopped = GuestStopped(hypervisor, guest, deadline, force)
-    logouts = tuple(DiskDetached(scene.initiator(host), host, target) for target in targets)
-    directory = f"{datastore.config_path}/{guest}"
-    swept = RemainsSwept(scene.host(host), guest, directory)
-    return Plan(VERB, str(guest), (stopped, *logouts, swept))
+    logout = AllDetached(scene.initiator(host), host, tuple(targets))
+    lock = hypervisor.run_lock(guest, f"{datastore.config_path}/{guest}")
+    return Plan(VERB, str(guest), (stopped, NothingLeft(stopped, logout, scene.host(host), lock, operation)))

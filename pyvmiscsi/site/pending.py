@@ -83,7 +83,7 @@ def _start_in_lock(datastore: Datastore, connections: Connections, name: str, ho
         return  # the start of another datastore's guest
     directory = f"{datastore.record.config_path}/{name}"
     holder = Hypervisor(connections.host(host)).run_lock(guest.name, directory).find_holder()
-    if holder is not None and holder.operation is not None:
+    if holder is not None and holder.operation is not None and not holder.is_stop:
         verb, request = start_intent(name, host, holder.medium)
-        intent = Intent(holder.operation, verb, name, request, by=holder.host, since="")
+        intent = Intent(holder.operation, verb, name, request, by=holder.by or holder.host, since=holder.since)
         yield PendingOperation(intent, datastore.record.name, partial(guest.planned_start, intent))

@@ -69,7 +69,7 @@ def _look_at_host(name: str, connections: Connections) -> tuple[HostFacts, Mappi
     host = connections.host(name)
     hypervisor = Hypervisor(host)
     facts = HostFacts(
-        name, hypervisor.hostname(), frozenset(hypervisor.running()), connections.initiator(name).sessions()
+        name, hypervisor.machine().hostname, frozenset(hypervisor.running()), connections.initiator(name).sessions()
     )
     mine = [one for one in connections.record.datastores.values() if not one.hosts or name in one.hosts]
     directories = {path: guest_directories(host, path) for path in sorted({one.config_path for one in mine})}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 
 from pyvmiscsi.bhyve.configuration.config_path import GuestDirectory, guest_directories
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
-from pyvmiscsi.errors import CommandError, DeadlineError, HostAuthError, HostUnreachableError
+from pyvmiscsi.bhyve.supervision.run_lock import Machine
+from pyvmiscsi.errors import CommandError, ConflictError, DeadlineError, HostAuthError, HostUnreachableError
 from pyvmiscsi.model import DatastoreRecord, SessionState, Site
 from pyvmiscsi.site.connections import Connections, SiteScene
 
@@ -17,12 +19,16 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class HostGlance:
-    """A host that answered: its hostname(1), the guests that run on it, its sessions."""
+    """A host that answered: who it is, the guests that run on it, its sessions."""
 
     name: str
-    hostname: str
+    machine: Machine
     running: frozenset[str]
     sessions: tuple[SessionState, ...]
+
+    @property
+    def hostname(self) -> str:
+        return self.machine.hostname
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,8 @@ class HostSurvey:
 def survey_hosts(datastore: DatastoreRecord, connections: Connections) -> HostSurvey:
     """What the hosts show; one that does not answer is left out, with a warning.
 
-    The first that answers is asked for the directories, which all share. Raises HostError when none answers, and
-    HostKeyError when any is not who it should be.
+    The first that answers is asked for the directories, which all share. Raises HostError when none answers,
+    HostKeyError when any is not who it should be, and ConflictError when two have one hostname.
     """
     names = SiteScene(connections).host_names(datastore)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="survey") as pool:
@@ -72,7 +78,9 @@ def survey_hosts(datastore: DatastoreRecord, connections: Connections) -> HostSu
         raise failures[0]
     for failure in failures:
         connections.warn(f"{failure}: guests on it are not seen")
-    return HostSurvey(answers[0][1], tuple(glance for glance, _ in answers))
+    glances = tuple(glance for glance, _ in answers)
+    _refuse_twins(glances)
+    return HostSurvey(answers[0][1], glances)
 
 
 def sharing(datastore: DatastoreRecord, site: Site) -> tuple[str, ...]:
@@ -87,8 +95,20 @@ def sharing(datastore: DatastoreRecord, site: Site) -> tuple[str, ...]:
     )
 
 
+def _refuse_twins(glances: Sequence[HostGlance]) -> None:
+    """Two machines of one name would take each other's locks for their own; one machine may have two names here."""
+    for one, other in combinations(glances, 2):
+        uuids = {one.machine.uuid, other.machine.uuid}
+        if one.hostname == other.hostname and len(uuids) == 2 and "" not in uuids:
+            raise ConflictError(
+                f"hosts {one.name} and {other.name} are both called {one.hostname}: "
+                "run.lock cannot tell which of them runs a guest",
+                hint="give one of them another name: hostname(1), and hostname in its rc.conf(5)",
+            )
+
+
 def _look(connections: Connections, name: str, config_path: str) -> tuple[HostGlance, Mapping[str, GuestDirectory]]:
     hypervisor = Hypervisor(connections.host(name))
     running = frozenset(hypervisor.running())
-    glance = HostGlance(name, hypervisor.hostname(), running, connections.initiator(name).sessions())
+    glance = HostGlance(name, hypervisor.machine(), running, connections.initiator(name).sessions())
     return glance, guest_directories(connections.host(name), config_path)

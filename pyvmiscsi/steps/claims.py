@@ -59,7 +59,7 @@ class NothingBegun:
 
 
 @dataclass(frozen=True, slots=True)
-class AttachedByHand:
+class AttachedAlone:
     """A login that is taken back only from those to whom the session is nothing: not from a start on the same host.
 
     Such a start finds the session and goes on with it. So while a logout is under way none can begin there.
@@ -68,6 +68,8 @@ class AttachedByHand:
     disk: DiskAttached
     lock: RunLock
     """The guest's, as this host takes it."""
+    operation: str | None = None
+    """The start that logs in; None for a login by hand."""
     signed: ClassVar[bool] = False
 
     @property
@@ -82,7 +84,7 @@ class AttachedByHand:
 
     def undo(self) -> None:
         with self.lock.barred() as starter:
-            if starter is None:
+            if starter is None or (self.operation is not None and starter.operation == self.operation):
                 self.disk.undo()
 
 

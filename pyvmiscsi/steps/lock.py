@@ -1,7 +1,7 @@
 """The journal of a start: vm-bhyve's `run.lock`, taken before any login.
 
-What a start wants can be read from the guest's own records, so the lock holds an operation's id and, of an
-installation, the medium that it is from.
+What a start wants can be read from the guest's own records, so the lock holds an operation's id, who began it and when
+and, of an installation, the medium that it is from.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class LockJournal:
         return (self.intent,) if holder is not None and holder.operation == self.intent.id else ()
 
     def open(self, intent: Intent) -> None:
-        self.lock.take(intent.id, str(intent.request.get("iso") or ""))
+        medium = str(intent.request.get("iso") or "")
+        self.lock.take(intent.id, by=intent.by, since=intent.since, medium=medium)
         try:
             others = read_intents(self.anchor.path, self.anchor.marks() or {})
             if others:

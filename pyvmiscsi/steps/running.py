@@ -24,9 +24,12 @@ from pyvmiscsi.names import GuestName
 from pyvmiscsi.plan.step import Watch
 from pyvmiscsi.ports import Host, Initiator
 from pyvmiscsi.secrets import Secret
+from pyvmiscsi.steps.sessions import AllDetached
 from pyvmiscsi.units import SECTOR
 
 _FORCED_OFF = 60.0
+_STARTS = 3
+"""How many starts a stop ends, one after the other."""
 _LABELS = "/dev/diskid/"  # the supervisor opens the same path at every reboot, long after the proof
 
 
@@ -220,35 +223,57 @@ class GuestStopped:
 
 
 @dataclass(frozen=True, slots=True)
-class RemainsSwept:
-    """What a start left on the host is gone: interfaces, run directory, lock. The supervisor did it, if it could."""
+class NothingLeft:
+    """What a start left on the host is gone: sessions, interfaces, run directory, lock. The supervisor did it, mostly.
 
+    A start may be under way meanwhile, by somebody who knows nothing of this. Its lock is taken from it first, so that
+    its supervisor will not run bhyve, and no other can take it until all is done; then it is looked once more whether
+    one runs by now, and is stopped too; and only then are the sessions taken away.
+    """
+
+    stopped: GuestStopped
+    logout: AllDetached
     host: Host
-    guest: GuestName
-    directory: str
+    lock: RunLock
+    operation: str
+    """The stop's own."""
     signed: ClassVar[bool] = False
 
     @property
     def title(self) -> str:
-        return f"nothing left of {self.guest}"
+        return f"nothing left of {self.stopped.guest}"
+
+    def watched(self, watch: Watch) -> Self:
+        return replace(self, stopped=self.stopped.watched(watch))
 
     def holds(self) -> bool:
-        holder = self._lock.find_holder()
-        return holder is None or holder.operation is None  # without an operation it is vm-bhyve's to release
+        holder = self.lock.find_own()
+        return (holder is None or holder.operation is None) and self.logout.holds()  # vm-bhyve releases its own
 
     def make(self) -> None:
-        holder = self._lock.find_holder()
-        Networks(self.host).unplug(self.guest)
-        Hypervisor(self.host).sweep(self.guest)
-        if holder is not None and holder.operation is not None:
-            self._lock.release(holder.operation)
+        for _ in range(_STARTS):
+            if not self.stopped.holds():
+                self.stopped.make()
+            with self.lock.barred() as holder:
+                starter = holder.operation if holder is not None else None
+                if starter is not None and starter != self.operation:
+                    self.lock.call_off(starter, self.operation)
+                if self.stopped.holds():
+                    self._take_away(is_ours=starter is not None)
+                    return
+                self.lock.give_back(self.operation)
+        raise BusyError(f"guest {self.stopped.guest}: it was started again and again", hint="see who does that")
 
     def undo(self) -> None:
         """Nothing of it is wanted back."""
 
-    @property
-    def _lock(self) -> RunLock:
-        return Hypervisor(self.host).run_lock(self.guest, self.directory)
+    def _take_away(self, *, is_ours: bool) -> None:
+        """The lock last: without it, another host may start the guest."""
+        self.logout.make()
+        if is_ours:
+            Networks(self.host).unplug(self.stopped.guest)
+            self.stopped.hypervisor.sweep(self.stopped.guest)
+            self.lock.release(self.operation)
 
 
 def other_disks(config: GuestConfig, directory: str) -> dict[int, FoundDisk]:

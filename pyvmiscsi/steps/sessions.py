@@ -144,7 +144,7 @@ class AllDetached:
         return not any(one.connected and one.target in self.targets for one in self.initiator.sessions())
 
     def make(self) -> None:
-        with ThreadPoolExecutor(len(self.targets), thread_name_prefix="detach") as pool:
+        with ThreadPoolExecutor(len(self.targets) or 1, thread_name_prefix="detach") as pool:
             for done in [pool.submit(self.initiator.detach, target) for target in self.targets]:
                 done.result()
 

@@ -63,6 +63,8 @@ class MemoryHost(FakeHost):
     """The bhyve of a guest that was run anew; all others have 4201."""
     deaf: set[str] = field(default_factory=set)
     """Guests that do not hear their power button."""
+    machine: str = ""
+    """What hostname(1) and kern.hostuuid say, a line each."""
     rebooting: set[str] = field(default_factory=set)
     """Guests that are between two runs until somebody asks for anything."""
     comes_back: bool = True
@@ -71,6 +73,7 @@ class MemoryHost(FakeHost):
 
     def __post_init__(self) -> None:
         self.answer = self._answer
+        self.machine = self.machine or self.name
         self._scripts: dict[str, Callable[..., Reply]] = {
             "look at the guests of a host": self._look,
             "read every guest's directory": self._read_directories,
@@ -90,7 +93,10 @@ class MemoryHost(FakeHost):
             "sweep what is left of a guest": self._sweep,
             "move a guest's directory": self._move_directory,
             "remove a guest's directory": self._remove_directory,
+            "tell who a host is": lambda *_: Reply(f"{self.machine}\n".encode()),
             "take run.lock": self._take,
+            "call a start off": self._call_off,
+            "give a start its lock back": self._give_back,
             "forget the medium of an installation": self._forget_medium,
             "release run.lock": self._release,
             "find the logs of a guest": self._find_logs,
@@ -121,8 +127,6 @@ class MemoryHost(FakeHost):
             assert purpose in self._scripts, f"a script that this host does not know: {purpose}"
             return self._scripts[purpose](*call.words, *([call.stdin] if call.stdin else []))
         match call.words:
-            case ["/bin/hostname"]:
-                return Reply(f"{self.name}\n".encode())
             case ["/usr/bin/tail", "-n", count, path]:
                 lines = (self.read_file(path) or b"").splitlines(keepends=True)
                 return Reply(b"".join(lines[-int(count) :]))
@@ -251,6 +255,8 @@ class MemoryHost(FakeHost):
         running = Running.by(text)
         if guest in self.running:
             self.files[f"{RUN}/{guest}/refused"] = f"operation={running.operation}\nreason=it runs\n".encode()
+        elif self._first_line(f"{running.lock}.op") != running.operation:
+            self.files[f"{RUN}/{guest}/refused"] = f"operation={running.operation}\nreason=called off\n".encode()
         else:
             self.running[guest] = running
             self.files[f"{RUN}/{guest}/status"] = f"state=running\noperation={running.operation}\n".encode()
@@ -293,7 +299,11 @@ class MemoryHost(FakeHost):
     def _sweep(self, _pattern: str, guest: str, run: str, _vm_bhyve: str) -> Reply:
         if guest in self.running:
             return Reply(status=_BUSY)
-        return self._remove_tree(run)
+        barred = f"{run}/taking" in self.directories
+        self._remove_tree(run)
+        if barred:
+            self.make_directory(f"{run}/taking")
+        return Reply()
 
     # run.lock
 
@@ -302,9 +312,8 @@ class MemoryHost(FakeHost):
         lines = (f"-rw-r--r--  1 0  0  {len(self.read_file(path) or b'')} Nov 22 10:00 {path}\n" for path in paths)
         return Reply("".join(lines).encode())
 
-    def _take(
-        self, run: str, directory: str, guest: str, operation: str, _name: str, _vm_bhyve: str, medium: str
-    ) -> Reply:
+    def _take(self, run: str, directory: str, guest: str, operation: str, *words: str) -> Reply:
+        _name, _vm_bhyve, by, since, medium = words
         lock, claim = f"{directory}/run.lock", f"{run}/claim"
         self.make_directory(run)
         if f"{run}/taking" in self.directories:
@@ -320,7 +329,8 @@ class MemoryHost(FakeHost):
         if not self.create_file(lock, f"{self.name}\n".encode()) and self._first_line(lock) != self.name:
             return Reply(f"host {self._first_line(lock)}\n".encode(), status=_BUSY)
         self.files[claim] = f"{operation}\n".encode()
-        self.shared.files[f"{lock}.op"] = "".join(f"{one}\n" for one in (operation, medium) if one).encode()
+        lines = [operation, "verb=start", f"by={by}", f"since={since}", *([f"medium={medium}"] if medium else [])]
+        self.shared.files[f"{lock}.op"] = "".join(f"{line}\n" for line in lines).encode()
         return Reply()
 
     def _bar(self, run: str) -> Reply:
@@ -335,7 +345,24 @@ class MemoryHost(FakeHost):
 
     def _forget_medium(self, directory: str, operation: str) -> Reply:
         if self._first_line(f"{directory}/run.lock.op") == operation:
-            self.shared.files[f"{directory}/run.lock.op"] = f"{operation}\n".encode()
+            lines = self.shared.files[f"{directory}/run.lock.op"].splitlines(keepends=True)
+            told = b"".join(line for line in lines if not line.startswith(b"medium="))
+            self.shared.files[f"{directory}/run.lock.op"] = told
+        return Reply()
+
+    def _call_off(self, run: str, directory: str, operation: str, starter: str) -> Reply:
+        told = f"{directory}/run.lock.op"
+        if self._first_line(told) == starter:
+            self.files[f"{run}/called-off"] = self.shared.files[told]
+            self.shared.files[told] = f"{operation}\nverb=stop\n".encode()
+            self.remove_file(f"{run}/claim")
+        return Reply()
+
+    def _give_back(self, run: str, directory: str, operation: str) -> Reply:
+        told = f"{directory}/run.lock.op"
+        if self._first_line(told) == operation:
+            self.shared.files[told] = self.files[f"{run}/called-off"]
+            self.files[f"{run}/claim"] = f"{self._first_line(told)}\n".encode()
         return Reply()
 
     def _release(self, run: str, directory: str, operation: str) -> Reply:

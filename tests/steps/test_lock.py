@@ -25,7 +25,7 @@ class Taken(RunLock):
 
     holders: list[str] = field(default_factory=list)
 
-    def take(self, operation: str, medium: str = "") -> None:  # noqa: ARG002 - the lock's
+    def take(self, operation: str, *, by: str = "", since: str = "", medium: str = "") -> None:  # noqa: ARG002 - the lock's
         self.holders.append(operation)
 
     def release(self, operation: str) -> None:

@@ -83,20 +83,26 @@ class Life(Judging):
 
     def preview_poweroff(self) -> Preview:
         """The steps that `poweroff` would take, on every host on which the guest may be; nothing is changed."""
-        plans = self._off_plans(self._where_it_may_be(), deadline=None, force=True)
+        plans = self._off_plans(self._where_it_may_be(), "", deadline=None, force=True)
         previews = [Run().engine().preview(plan) for plan in plans]
         return Preview(tuple(step for preview in previews for step in preview.steps), no_return=None)
 
     def _see_off(self, hosts: Sequence[str], *, deadline: float | None, force: bool, run: Run | None) -> None:
         intent = replace(new_intent("stop", str(self.name), {}), kept=False)
-        for plan in self._off_plans(hosts, deadline=deadline, force=force):
+        for plan in self._off_plans(hosts, intent.id, deadline=deadline, force=force):
             (run or Run()).engine().execute(plan, NoJournal(), intent)
 
-    def _off_plans(self, hosts: Sequence[str], *, deadline: float | None, force: bool) -> list[Plan]:
+    def _off_plans(self, hosts: Sequence[str], operation: str, *, deadline: float | None, force: bool) -> list[Plan]:
         scene = self._scene()
         targets = self._targets_to_leave(hosts[0], scene)
         return [
-            stop_plan(self.name, targets, self.datastore, scene, host=host, deadline=deadline, force=force)
+            stop_plan(
+                *(self.name, targets, self.datastore, scene),
+                operation=operation,
+                host=host,
+                deadline=deadline,
+                force=force,
+            )
             for host in hosts
         ]
 

@@ -59,7 +59,7 @@ def test_says_what_it_can_do(host: Host) -> None:
     assert {"vmm", "nmdm"} <= found.modules
     assert "/usr/local/share/uefi-firmware/BHYVE_UEFI.fd" in found.firmware
     assert found.emulations == frozenset()
-    assert hypervisor.hostname() == "hv1.lab"
+    assert hypervisor.machine().hostname == "hv1.lab"
 
 
 def test_asks_bhyve_itself_for_a_guest_that_wants_more_than_any_has(host: Host) -> None:

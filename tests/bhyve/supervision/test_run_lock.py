@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyvmiscsi.bhyve.hypervisor import Hypervisor
 from pyvmiscsi.bhyve.supervision import run_lock
-from pyvmiscsi.bhyve.supervision.run_lock import LockHolder, RunLock
+from pyvmiscsi.bhyve.supervision.run_lock import LockHolder, Machine, RunLock
 from pyvmiscsi.errors import BusyError, CommandError, GuestError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
+from pyvmiscsi.ports import Completed
 from tests.bhyve.stage import running
 
 _NO_PROCESS = 2**22 + 1  # beyond the largest process id there is
@@ -39,20 +41,20 @@ def hostname() -> str:
 def test_the_lock_is_vm_bhyves_and_the_operation_stands_beside_it(lock: RunLock, guest: Path) -> None:
     lock.take("0a1b")
     assert (guest / "run.lock").read_text() == f"{hostname()}\n"
-    assert (guest / "run.lock.op").read_text() == "0a1b\n"
+    assert (guest / "run.lock.op").read_text() == "0a1b\nverb=start\nmachine=\nby=\nsince=\n"
     assert lock.find_holder() == LockHolder(hostname(), "0a1b")
 
 
 def test_the_medium_of_an_installation_stands_beside_it_too(lock: RunLock, guest: Path) -> None:
-    lock.take("0a1b", "/vm iso/it's.iso")
-    assert (guest / "run.lock.op").read_text() == "0a1b\n/vm iso/it's.iso\n"
+    lock.take("0a1b", medium="/vm iso/it's.iso")
+    assert "medium=/vm iso/it's.iso\n" in (guest / "run.lock.op").read_text()
     assert lock.find_holder() == LockHolder(hostname(), "0a1b", "/vm iso/it's.iso")
     lock.release("0a1b")
     assert list(guest.iterdir()) == []
 
 
 def test_it_is_forgotten_by_whoever_has_the_lock(lock: RunLock) -> None:
-    lock.take("0a1b", "/iso/os.iso")
+    lock.take("0a1b", medium="/iso/os.iso")
     lock.forget_medium("ffff")
     assert lock.find_holder() == LockHolder(hostname(), "0a1b", "/iso/os.iso")
     lock.forget_medium("0a1b")
@@ -92,6 +94,88 @@ def test_a_lock_of_another_host_is_respected_whoever_took_it(lock: RunLock, gues
     assert "if that host is dead" in refused.value.hint
     assert (guest / "run.lock").read_text() == "hv2.example.net\n"
     assert not (guest / "run.lock.op").exists()
+
+
+class Called(LocalHost):
+    """This machine, with a hostname and a kern.hostuuid like a hypervisor's."""
+
+    def __init__(self, path: Path, name: str, uuid: str) -> None:
+        super().__init__(HostRecord(name))
+        for program, says in (("hostname", "hv.example.net"), ("sysctl", uuid)):
+            (path / f"{name}-{program}").write_text(f"#!/bin/sh\necho {says}\n")
+            (path / f"{name}-{program}").chmod(0o755)
+        self._moved = {f"{place}/{one}": str(path / f"{name}-{one}") for place, one in _ITS_NAMES}
+
+    def script(self, text: str, *args: str, **options: Any) -> Completed:
+        for place, stand_in in self._moved.items():
+            text = text.replace(place, stand_in)
+        return super().script(text, *args, **options)
+
+
+_ITS_NAMES = (("/bin", "hostname"), ("/sbin", "sysctl"))
+_UUIDS = ("4c4c4544-0051-3310-8043-b8c04f4d3732", "4c4c4544-0051-3310-8043-b8c04f4d3733")
+
+
+def test_another_machine_of_the_same_name_is_told_from_this_one(guest: Path, tmp_path: Path) -> None:
+    """Each would take the other's lock for one that its own crash left behind."""
+    name = GuestName.parse("web1")
+    one, other = (
+        RunLock(Called(tmp_path, f"hv{n}", uuid), name, str(guest), str(tmp_path / f"run{n}"))
+        for n, uuid in enumerate(_UUIDS)
+    )
+    one.take("0a1b", by="root@control[17]", since="2026-11-22T10:00:00Z")
+    with pytest.raises(BusyError, match=r"on another hypervisor that is called hv\.example\.net, as hv1 is") as refused:
+        other.take("ffff")
+    assert "remove" in refused.value.hint
+    assert (one.find_own(), other.find_own()) == (one.find_holder(), None)
+    with one.barred() as holder, other.barred() as nobody:
+        assert (holder, nobody) == (
+            LockHolder(
+                "hv.example.net",
+                "0a1b",
+                machine=_UUIDS[0],
+                by="root@control[17]",
+                since="2026-11-22T10:00:00Z",
+            ),
+            None,
+        )
+    one.take("0a1b")
+
+
+@pytest.mark.parametrize("uuid", ["00000000-0000-0000-0000-000000000000", ""])
+def test_a_machine_without_a_uuid_goes_by_its_name(guest: Path, tmp_path: Path, uuid: str) -> None:
+    host = Called(tmp_path, "hv1", uuid)
+    assert Machine.of(host) == Machine("hv.example.net")
+    (guest / "run.lock").write_text("hv.example.net\n")
+    (guest / "run.lock.op").write_text(f"dead\nmachine={_UUIDS[0]}\n")
+    RunLock(host, GuestName.parse("web1"), str(guest), str(tmp_path / "run")).take("0a1b")
+
+
+def test_a_start_that_is_called_off_has_the_lock_no_more(lock: RunLock, tmp_path: Path) -> None:
+    lock.take("0a1b", by="root@control[17]", medium="/iso/os.iso")
+    before = lock.find_holder()
+    with lock.barred():
+        lock.call_off("ffff", "2c3d")
+        assert lock.find_holder() == before
+        lock.call_off("0a1b", "2c3d")
+    assert lock.find_holder() == LockHolder(hostname(), "2c3d", is_stop=True)
+    lock.release("0a1b")
+    with lock.barred():
+        lock.give_back("ffff")
+        assert lock.find_holder() == LockHolder(hostname(), "2c3d", is_stop=True)
+        lock.give_back("2c3d")
+    assert lock.find_holder() == before
+    assert (tmp_path / "run/web1/claim").read_text() == "0a1b\n"
+    lock.release("0a1b")
+    assert lock.find_holder() is None
+
+
+def test_a_stop_that_was_cut_short_keeps_nobody_from_starting_it(lock: RunLock) -> None:
+    lock.take("0a1b")
+    with lock.barred():
+        lock.call_off("0a1b", "2c3d")
+    lock.take("ffff")
+    assert lock.find_holder() == LockHolder(hostname(), "ffff")
 
 
 def test_a_refused_lock_leaves_no_claim_behind(lock: RunLock, guest: Path) -> None:

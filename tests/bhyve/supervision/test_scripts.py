@@ -33,7 +33,7 @@ _SCRIPTS = dict(_scripts())
 
 
 def test_all_of_them_are_found() -> None:
-    assert len(_SCRIPTS) == 25
+    assert len(_SCRIPTS) == 28
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import NAMESPACE_DNS, uuid5
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def oids(*, hostname: str, release: str, version: str, osreldate: int, ncpu: int
         Oid("kern.osrelease", release, "Operating system release", number=False),
         Oid("kern.version", version, "Kernel version", number=False),
         Oid("kern.hostname", hostname, "Hostname", writable=True, number=False),
+        Oid("kern.hostuuid", str(uuid5(NAMESPACE_DNS, hostname)), "Host UUID", writable=True, number=False),
         Oid("kern.osreldate", str(osreldate), "Kernel release date"),
         Oid("kern.boottime", "{ sec = 1795271400, usec = 0 } Sun Nov 22 01:10:00 2026", number=False),
         Oid("kern.geom.confxml", "", "Dump the GEOM config in XML", number=False, binary=True),
