@@ -218,7 +218,11 @@ class RecallingNas:
         return self._recall(("extents of", volume), lambda: self._nas.extents_of(volume))
 
     def create_extent(self, extent: Extent) -> Extent:
-        with self._changing(("extent", extent.name), ("extents of", extent.volume)) as learnt:
+        """A volume that was found is asked for anew once it is offered: others may have had it until then."""
+        volume = ("volume", extent.volume)
+        with self._lock:
+            found = () if volume in self._written else (volume,)
+        with self._changing(("extent", extent.name), ("extents of", extent.volume), *found) as learnt:
             made = self._nas.create_extent(extent)
             learnt["extent", extent.name] = made
             learnt["mappings of extent", extent.name] = "nothing"

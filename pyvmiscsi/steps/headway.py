@@ -3,6 +3,9 @@
     org.pyvmiscsi:filling   {"op": "5f0c2d9a1b3e", "run": "9a1b3e77"}
     org.pyvmiscsi:reached   {"run": "9a1b3e77", "length": 1073741824, "digest": "sha256/1M:…"}
 
+Once all of it is written, and before the run logs out, `reached` says so by `"whole": true`. Whoever waited for the LUN
+to go on with the same copy then writes nothing: a guest may be running on it by the time that one has its turn.
+
 A nas may carry out what a killed process had asked of it at any later time, also when another has made the rest of the
 volume zero again. So what was reached counts only for the run that `filling` names, the last that began. One begins
 when it is alone with the LUN: logged in to an offer that nobody else can take.
@@ -20,6 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import InputError, PyvmiscsiError
+from pyvmiscsi.images.content import Written
 from pyvmiscsi.images.digest import DiskHash
 from pyvmiscsi.images.reached import Milestone, Reached
 from pyvmiscsi.model import Volume
@@ -44,6 +48,17 @@ def reached_on(volume: Volume, operation: str) -> Reached:
         return NOWHERE
 
 
+def whole_on(volume: Volume, operation: str) -> Written | None:
+    """What this operation wrote, as the volume tells, if that is all there was to write."""
+    filled, filling, reached = (
+        read_mark(volume.path, name, volume.marks) or {} for name in ("filled", "filling", "reached")
+    )
+    is_whole = filling.get("op") == operation and reached.get("run") == filling.get("run") and reached.get("whole")
+    note = filled if filled.get("op") == operation else reached if is_whole else {}
+    length, digest = note.get("length"), note.get("digest")
+    return Written(length, digest) if isinstance(length, int) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Headway:
     """One run of a copy, by whoever is alone with the LUN. Its marks are on the volume from before the first byte."""
@@ -62,6 +77,11 @@ class Headway:
         self.nas.change_marks(self.volume, {**filling, **self._mark(NOWHERE)})
         if reached != NOWHERE:
             self.keep(reached)
+
+    def finish(self, written: Written) -> None:
+        """All of it is on stable storage. Only what is certain to be known may let others have the LUN."""
+        note = {"run": self.run, "length": written.length, "digest": written.digest, "whole": True}
+        self.nas.change_marks(self.volume, mark(self.volume, "reached", note))
 
     def forget(self) -> None:
         """Whoever resumes it begins again."""

@@ -26,7 +26,7 @@ from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import mark, read_mark
 from pyvmiscsi.plan.step import Progress, Watch
 from pyvmiscsi.ports import BlockAccess, Nas
-from pyvmiscsi.steps.headway import DONE, NOWHERE, Headway, reached_on
+from pyvmiscsi.steps.headway import DONE, NOWHERE, Headway, reached_on, whole_on
 from pyvmiscsi.steps.offers import Offer, exported
 from pyvmiscsi.steps.reading import SnapshotReading, SnapshotSource
 from pyvmiscsi.steps.signature import Signature
@@ -170,13 +170,19 @@ def filling_of(volume: Volume) -> dict[str, Any] | None:
 def _fill(
     offer: Offer, content: Content, transport: Transport, title: str, *, verify: bool, hashed: bool = True
 ) -> Written:
-    """Fill the offered volume, from where the last run has come to; marks tell of it from before the first byte on."""
+    """Fill the offered volume, from where the last run has come to; marks tell of it from before the first byte on.
+
+    Whoever comes to it when another has written all of it meanwhile writes nothing.
+    """
     operation = offer.signature.operation
     tell, headway = transport.progress(title, operation), Headway(offer.nas, offer.volume, operation)
     with _resumable(operation), exported(offer, transport.access) as device:
         volume = offer.nas.find_volume(offer.volume)
         if volume is None:
             raise NotFoundError(f"volume {offer.volume}: is not on the nas any more")
+        whole = whole_on(volume, operation)
+        if whole is not None:
+            return whole
         reached = reached_on(volume, operation) if hashed else NOWHERE
         headway.begin(reached)
         if reached != NOWHERE:
@@ -197,6 +203,7 @@ def _fill(
             raise
         if verify:
             read_back(device, written, progress=tell)
+        headway.finish(written)
     return written
 
 

@@ -106,6 +106,20 @@ def test_a_volume_that_is_being_filled_is_always_asked_for(fake: FakeNas, nas: R
     assert found.marks.items() >= reached.items()
 
 
+def test_a_volume_that_was_found_is_asked_for_anew_once_it_is_offered(fake: FakeNas, nas: RecallingNas) -> None:
+    """Somebody else may have filled it while its turn was waited for."""
+    fake.create_dataset(GUEST, {})
+    fake.create_volume(VOLUME)
+    assert nas.find_volume(DISK) is not None
+    fake.change_marks(DISK, {MARK: "filled"})
+    nas.create_extent(EXTENT)
+
+    found = nas.find_volume(DISK)
+
+    assert found is not None
+    assert found.marks[MARK] == "filled"
+
+
 def test_taking_a_disk_away_is_checked_without_a_read(fake: FakeNas, nas: RecallingNas) -> None:
     fake.create_dataset(GUEST, {})
     fake.create_volume(VOLUME)

@@ -22,6 +22,7 @@ from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.steps.transfer import LunCopied, Transport, VolumeFilled, filling_of
 from pyvmiscsi.steps.volumes import VolumeExists
 from pyvmiscsi.units import Size
+from tests.fakes.calls import Call
 from tests.fakes.luns import PIECE, FakeLuns
 from tests.fakes.nas import PARENT, FakeNas
 from tests.images.digests import digest_of
@@ -153,6 +154,25 @@ def test_a_copy_takes_no_digest_where_nobody_asks_for_it(world: World) -> None:
     volume = world.nas.find_volume(PATH)
     assert volume is not None
     assert filling_of(volume) == {"op": "aa01", "length": SIZE.bytes, "digest": None}
+
+
+@both
+def test_who_waited_for_another_to_end_the_same_copy_writes_nothing(world: World, kind: Kind) -> None:
+    """Resumed twice at once: the guest may be running on the volume by the time the second has its turn."""
+    world.make_volume()
+    written: list[list[int]] = []
+
+    def resume_once_more(call: Call) -> None:
+        if call.when == "before" and world.luns.last.written and not world.nas.sessions_now:
+            world.nas.watch = lambda _call: None
+            kind(world).make()
+            written.append(world.luns.last.written + [0] * world.luns.last.zeroed)
+
+    world.nas.watch = resume_once_more
+    kind(world).make()
+    assert written == [[]]
+    assert kind(world).holds()
+    assert world.luns.bytes_of(PATH) == DISK.ljust(SIZE.bytes, b"\0")
 
 
 def test_another_sha256_is_refused_and_the_volume_is_not_filled(world: World) -> None:
