@@ -6,10 +6,11 @@ Nothing here is done to a guest that nobody keeps: it would stay off, and its se
 from __future__ import annotations
 
 from pyvmiscsi.bhyve.supervision.supervisor import IS_SUPERVISOR, process_pattern, vm_bhyve_pattern
-from pyvmiscsi.errors import NotFoundError
+from pyvmiscsi.errors import ConflictError, NotFoundError
 from pyvmiscsi.names import GuestName
 from pyvmiscsi.ports import Host
 
+_STAYS_OFF = 65
 _NOBODY = 66
 
 # vm-bhyve's process looks for the file `restart` once its guest has powered off (lib/vm-run, `vm::handle_exit`).
@@ -27,7 +28,11 @@ else
 fi
 /bin/pgrep -fx "$process" | /usr/bin/grep -qx "$seen" || exit 0 # it runs anew by now, or is about to
 case $how-$keeper in
-reset-*) /usr/sbin/bhyvectl --vm="$guest" --force-reset ;;
+reset-supervisor)
+    ! /usr/bin/grep -qx "ON_RESTART=''" "$run/supervisor.sh" || exit 65
+    /usr/sbin/bhyvectl --vm="$guest" --force-reset
+    ;;
+reset-vm-bhyve) /usr/sbin/bhyvectl --vm="$guest" --force-reset ;;
 restart-supervisor)
     echo "$seen" >"$run/again.$$" && /bin/mv "$run/again.$$" "$run/again" && kill -USR2 "$supervisor"
     ;;
@@ -58,14 +63,23 @@ class Keeper:
         self._ask("restart", seen)
 
     def reset(self, seen: int | None) -> None:
-        """End its machine as a reset button does, and have it started again at once; `seen` and errors likewise."""
+        """End its machine as a reset button does, and have it started again at once; `seen` and NotFoundError likewise.
+
+        ConflictError when our supervisor was told to let it be off once it ends so (`on_restart`).
+        """
         self._ask("reset", seen)
 
     def _ask(self, how: str, seen: int | None) -> None:
         guest = self._guest
         patterns = (process_pattern(guest), vm_bhyve_pattern(guest))
         words = (self._run_directory, self._directory, str(guest), *patterns, how, str(seen or ""))
-        if self._host.script(_ASK, *words, ok=(0, _NOBODY)).status != 0:
+        status = self._host.script(_ASK, *words, ok=(0, _STAYS_OFF, _NOBODY)).status
+        if status == _STAYS_OFF:
+            raise ConflictError(
+                f'guest {guest}: it was started with on_restart="shutdown", and would stay off after a reset',
+                hint=f"pyvmiscsi vm restart {guest}; or vm poweroff, then vm start",
+            )
+        if status == _NOBODY:
             raise NotFoundError(
                 f"guest {guest}: it does not run on {self._host.name}, or nobody there would start it again",
                 hint="stop it, then start it",

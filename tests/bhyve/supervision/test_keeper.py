@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyvmiscsi.bhyve.supervision.keeper import Keeper
-from pyvmiscsi.errors import CommandError, NotFoundError
+from pyvmiscsi.bhyve.supervision.supervisor import Supervision, render_supervisor
+from pyvmiscsi.errors import CommandError, ConflictError, NotFoundError
 from pyvmiscsi.hosts.local import LocalHost
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.names import GuestName
@@ -88,6 +90,20 @@ def test_a_guest_of_vm_bhyve_that_has_just_ended_is_not_to_come_back_another_tim
     (stage.path / "ended").touch()
     stage.has("runs", "vm-bhyve").ask_to_restart(17)
     assert not (stage.path / "guest/restart").exists()
+
+
+def test_a_reset_that_would_be_the_end_is_refused_before_anything_is_touched(stage: Stage) -> None:
+    kept = Supervision(WEB1, "0a1b", "/vmconfig/web1", ("bhyve", "web1"), restarts_after_reboot=False)
+    (stage.path / "run/supervisor.sh").write_text(render_supervisor(kept))
+    with pytest.raises(ConflictError, match='on_restart="shutdown", and would stay off') as refused:
+        stage.has("runs", "supervised").reset(17)
+    assert "vm restart web1" in refused.value.hint
+    assert stage.asked == ""
+    stage.has("runs", "supervised").ask_to_restart(17)
+    assert stage.asked == "kill -USR2 4711"
+    (stage.path / "run/supervisor.sh").write_text(render_supervisor(replace(kept, restarts_after_reboot=True)))
+    stage.has("runs", "supervised").reset(17)
+    assert stage.asked.endswith("--force-reset")
 
 
 @pytest.mark.parametrize("keeper", ["supervised", "vm-bhyve"])
