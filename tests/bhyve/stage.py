@@ -58,6 +58,12 @@ case $1 in
     ;;
 esac
 """
+_IFCONFIG = """
+case $2 in
+'') cat "$STAGE/$1" ;;
+*) echo "ifconfig $*" >>"$STAGE/events" ;;
+esac
+"""
 _PS = """
 case $* in *command=*) exec /bin/ps "$@" ;; esac
 cat "$STAGE/ps-state" 2>/dev/null || echo IC
@@ -99,7 +105,7 @@ class Stage:
             "bhyve": _BHYVE,
             "bhyvectl": _BHYVECTL,
             "iscsictl": _ISCSICTL,
-            "ifconfig": 'echo "ifconfig $*" >>"$STAGE/events"\n',
+            "ifconfig": _IFCONFIG,
             "loader": 'echo "loader $*" >>"$STAGE/events"\nread -r status <"$STAGE/loader-status"; exit "$status"\n',
             "pgrep": '[ -e "$STAGE/twin" ]\n',
             "prestart": 'echo "prestart $* in $PWD" >>"$STAGE/events"\nexit 3\n',
@@ -109,6 +115,8 @@ class Stage:
         }
         for name, body in stand_ins.items():
             self.program(name, f"ulimit -S -f unlimited\nSTAGE={directory}\nTARGET={TARGET}\n{body}")
+        for tap in ("tap0", "tap1"):
+            self.describe(tap, "vmnet/web1/0/public")
         self.take_lock("0a1b")
         self.supervision = Supervision(
             guest=GuestName.parse("web1"),
@@ -151,6 +159,12 @@ class Stage:
         path.write_text(f"#!/bin/dash\n{text}")
         path.chmod(0o755)
         return str(path)
+
+    def describe(self, tap: str, text: str) -> None:
+        """What ifconfig(8) shows of a tap."""
+        (self.directory / tap).write_text(
+            f"{tap}: flags=9943<UP,BROADCAST,RUNNING> metric 0 mtu 1500\n\tdescription: {text}\n\tgroups: tap vm-port\n"
+        )
 
     def take_lock(self, operation: str) -> None:
         (self.directory / "guest/run.lock").write_text("hv1.example.net\n")

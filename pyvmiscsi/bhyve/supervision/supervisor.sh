@@ -148,13 +148,21 @@ destroy_vm() {
     "$BHYVECTL" --vm="$NAME" --destroy
 }
 
+# One that somebody destroyed meanwhile may be another guest's by now, under the same name (vm-bhyve's description).
+destroy_taps() {
+    for tap in $TAPS; do
+        case $("$IFCONFIG" "$tap") in
+        *"description: vmnet/$NAME/"*) "$IFCONFIG" "$tap" destroy ;;
+        *) say "$tap is not its tap any more, and stays" ;;
+        esac
+    done
+}
+
 clean_up() {
     tell ending "$status" "$reason"
     take_sessions_away # first: a dead disk that bhyve had written to holds up the whole host until then
     destroy_vm
-    for tap in $TAPS; do
-        "$IFCONFIG" "$tap" destroy
-    done
+    destroy_taps
     "$RM" -f "$CONSOLE" "$RESTART" # a wish that came too late is not the next run's
     if [ -n "$DEBUG" ] && [ -n "$complaints" ]; then "$CP" "$complaints" "$DEBUG"; fi
     release_lock

@@ -22,18 +22,39 @@ refuse() {
 }
 
 # take_place: become the guest's supervisor; false when another process is. Whoever comes takes the number after the
-# last one, and none is taken away, so that of two that find the last one dead only one comes after it.
+# last one, which stays, so that of two that find the last one dead only one comes after it. One that was slow may find
+# a number free that others have had: it is none when there is a higher one.
 take_place() {
-    last=0 whose=nobody
-    while [ -e "$RUN/supervisor.$((last + 1))" ]; do last=$((last + 1)); done
-    other=
+    find_last
+    whose=nobody other=
     [ "$last" -eq 0 ] || read -r other whose <"$RUN/supervisor.$last"
     if [ "$other" != $$ ] && is_supervisor "$RUN/supervisor.sh" "$other"; then return 1; fi
     next=$RUN/supervisor.$((last + 1))
     echo "$$ $OPERATION" >"$RUN/place.$$" || return 1
     if "$LN" "$RUN/place.$$" "$next"; then place=$next; fi
     "$RM" -f "$RUN/place.$$"
-    [ -n "$place" ] || { [ -e "$next" ] && take_place; }
+    if [ -z "$place" ]; then
+        [ -e "$next" ] && take_place
+        return
+    fi
+    find_last
+    if [ "$place" != "$RUN/supervisor.$last" ]; then
+        "$RM" -f "$place"
+        place=
+        take_place
+        return
+    fi
+    for earlier in "$RUN"/supervisor.[0-9]*; do
+        [ "$earlier" = "$place" ] || "$RM" -f "$earlier"
+    done
+}
+
+find_last() {
+    last=0
+    for file in "$RUN"/supervisor.[0-9]*; do
+        number=${file##*.}
+        case $number in *[!0-9]*) ;; *) [ "$number" -le "$last" ] || last=$number ;; esac
+    done
 }
 
 # is_larger FILE BYTES

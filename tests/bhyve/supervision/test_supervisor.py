@@ -441,3 +441,42 @@ def test_a_word_that_no_line_can_hold_is_refused(supervision: Supervision, word:
 
 def test_the_title_of_a_guest_with_dots_matches_nobody_else() -> None:
     assert process_pattern(GuestName.parse("a.b")) == "bhyve: a\\.b"
+
+
+def test_a_tap_that_is_another_guests_by_now_is_left_alone(tmp_path: Path) -> None:
+    with Stage(tmp_path, plan="2") as stage:
+        stage.describe("tap1", "vmnet/web1-2/0/public")
+        stage.start()
+        stage.until_ended()
+        taps = [event for event in stage.events() if event.startswith("ifconfig")]
+        assert taps == ["ifconfig tap0 destroy"]
+        assert "tap1 is not its tap any more" in stage.log()
+
+
+def numbers(path: Path) -> list[str]:
+    return sorted(file.name for file in (path / "run/web1").glob("supervisor.[0-9]*"))
+
+
+def test_of_all_the_places_that_supervisors_had_the_last_one_is_left(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell, plan="2 2") as stage:
+        (tmp_path / "run/web1").mkdir(parents=True)
+        for number in (8, 9, 10):
+            (tmp_path / f"run/web1/supervisor.{number}").write_text(f"{os.getpid()} dead\n")
+        for number in (11, 12):
+            stage.take_lock("0a1b")
+            stage.start()
+            stage.until_ended()
+            assert numbers(tmp_path) == [f"supervisor.{number}"]
+
+
+def test_a_place_that_others_have_had_meanwhile_is_none(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    """It was held up just before it took the number after the last one that it had seen."""
+    with Stage(tmp_path, shell, plan="2") as stage:
+        run = tmp_path / "run/web1"
+        ln = stage.program(
+            "ln", f'[ -e {run}/supervisor.9 ] || echo "{os.getpid()} dead" >{run}/supervisor.9\nln "$@"\n'
+        )
+        stage.supervision = replace(stage.supervision, tools=replace(stage.supervision.tools, ln=ln))
+        stage.start()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert numbers(tmp_path) == ["supervisor.10"]
