@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -136,6 +137,36 @@ def test_copies_a_lun_onto_a_larger_one(data: bytes) -> None:
     written = fill(lun, LunContent("tank/vm/web1/disk0@monday", source), fresh=False)
     assert lun.data == data.ljust(SIZE, b"\0")
     assert written.length == len(data)
+
+
+class TendedLun(MemoryLun):
+    """A LUN whose target pings while nothing is written, and that tells once it was tended three times."""
+
+    def __init__(self) -> None:
+        super().__init__(bytearray(SIZE))
+        self.tended = 0
+        self.is_tended = threading.Event()
+
+    def tend(self, seconds: float = 0.0) -> bool:
+        self.tended += 1
+        if self.tended == 3:
+            self.is_tended.set()
+        return super().tend(seconds)
+
+
+def test_while_a_slow_source_has_nothing_the_session_is_tended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the target drops it: it pings, and nobody answers."""
+    monkeypatch.setattr(filling, "_TEND_SECONDS", 0.001)
+    lun = TendedLun()
+
+    class SlowContent(Chunks):
+        def pieces(self, length: int) -> Iterator[Piece]:
+            for piece in super().pieces(length):
+                yield piece
+                assert lun.is_tended.wait(30)
+
+    fill(lun, SlowContent([b"x" * PIECE, b"y" * PIECE]), fresh=True)
+    assert lun.data[: 2 * PIECE] == b"x" * PIECE + b"y" * PIECE
 
 
 class FullLun(MemoryLun):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,42 +252,5 @@ def once(at: int, act: Callable[[], object]) -> Callable[[int, int | None], None
         if done > at and left:
             with waiting.heeding(lambda: None):  # it may wait itself
                 left.pop()()
-
-    return tell
-
-
-@dataclass
-class SlowContent:
-    """A piece, then nothing until `go` is set, then another piece."""
-
-    go: threading.Event
-    name: str = "image slow"
-    length: int | None = None
-    done: int = 0
-    total: int | None = None
-    again: None = None
-
-    def pieces(self, length: int) -> Iterator[bytes | bytearray]:
-        yield b"x" * length
-        assert self.go.wait(30)
-        yield b"y" * length
-
-
-def test_a_slow_source_does_not_cost_the_session(disk: Disk) -> None:
-    """The target drops whoever does not answer four of its pings, one a second."""
-    disk.target.ping(interval=1, count=4)
-    content = SlowContent(threading.Event())
-    with LibiscsiAccess().open(disk.address) as lun:
-        fill(lun, content, fresh=True, progress=after(7, content.go.set))
-    assert disk.file.read_bytes()[: 2 * lun.longest_piece] == b"x" * lun.longest_piece + b"y" * lun.longest_piece
-
-
-def after(calls: int, act: Callable[[], None]) -> Callable[[int, int | None], None]:
-    """Progress that acts once it has been told so often: while nothing comes it is told every second."""
-    left = iter(range(calls))
-
-    def tell(_done: int, _total: int | None) -> None:
-        if next(left, None) is None:
-            act()
 
     return tell
