@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -215,36 +215,41 @@ class Judge:
 
     def _by_row(self, method: str, payload: Any, *, partial: bool) -> Iterator[Said]:
         """Judge by a recorded row, else by the next release's schema of the same row, else say nothing."""
-        service, _, action = method.rpartition(".")
+        action = method.rpartition(".")[2]
         rows = payload if isinstance(payload, list) else [payload]
         if action not in ("query", "create", "update", "get_instance", "config") or isinstance(payload, int):
             return
+        validator = self._validator("rows", method, partial, lambda: self._schema_of_row(method))
         for row in rows:
-            if service in self.rows:
-                schema = without_required(self.rows[service]) if partial else self.rows[service]
-                yield from _complaints(Draft202012Validator(schema), row)
-            else:
-                yield from self._by_neighbour(method, row, partial=partial)
+            yield from _complaints(validator, row)
 
-    def _by_neighbour(self, method: str, row: Any, *, partial: bool) -> Iterator[Said]:
+    def _schema_of_row(self, method: str) -> Schema:
+        """What a row is like; anything, where neither a recording nor the next release says it."""
+        service = method.rpartition(".")[0]
+        if service in self.rows:
+            return self.rows[service]
         book = self.jsonrpc[25, 4]
         operation = book.operations.get(method)
         if operation is None or self._is_vacuous(book, method, operation) or operation.answer is None:
-            return
-        opened = _opened({**operation.answer, "$defs": book.definitions})
+            return {}
+        opened: Schema = _opened({**operation.answer, "$defs": book.definitions})
         if method.startswith("iscsi.global."):
             opened = _not_required(opened, "iser")  # came with 25.04 (nas-wire.md 2.4)
-        yield from _complaints(Draft202012Validator(without_required(opened) if partial else opened), row)
+        return opened
 
     def _check(self, book: Book, key: str, schema: Schema | None, value: Any, partial: bool = False) -> Iterator[Said]:
-        if schema is None:
-            return
-        validator = self._validators.get((book.name, key, partial))
-        if validator is None:
+        if schema is not None:
             whole = {**schema, "$defs": book.definitions}
-            validator = Draft202012Validator(without_required(whole) if partial else whole)
-            self._validators[book.name, key, partial] = validator
-        yield from _complaints(validator, value)
+            yield from _complaints(self._validator(book.name, key, partial, lambda: whole), value)
+
+    def _validator(self, book: str, key: str, partial: bool, schema: Callable[[], Schema]) -> Draft202012Validator:
+        """Made once for all that it judges: it takes far longer than a judgment."""
+        known = self._validators.get((book, key, partial))
+        if known is None:
+            made = schema()
+            known = Draft202012Validator(without_required(made) if partial else made)
+            self._validators[book, key, partial] = known
+        return known
 
 
 def _key(book: Book, what: str, method: str) -> str:
