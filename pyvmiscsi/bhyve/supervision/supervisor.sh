@@ -326,12 +326,16 @@ if "$PGREP" -fx "$PROCESS" >/dev/null; then
     refuse "a bhyve of this name is running already"
 fi
 # A stop may have called this start off; without the lock, another host may be about to run the guest.
-if ! holds "$LOCK.op"; then
-    refuse "it was called off meanwhile: run.lock is not its own any more"
-fi
+called_off="it was called off meanwhile: run.lock is not its own any more"
+holds "$LOCK.op" || refuse "$called_off"
 "$RM" -f "$RUN/refused"
 keep_log_short
 tell starting
+# A stop takes the lock first, and looks for a supervisor second: one of the two sees the other.
+if ! holds "$LOCK.op"; then
+    tell failed "" "called off"
+    refuse "$called_off"
+fi
 say "supervising $NAME for operation $OPERATION"
 printf '%s' "$CONSOLES" >"$CONSOLE"
 forget_medium

@@ -77,7 +77,13 @@ holds() {
 # From here on whoever finds the lock after an accident starts the guest from its disk, and installs nothing over it.
 forget_medium() {
     if [ -z "$FIRST" ] || ! holds "$LOCK.op"; then return; fi
-    { echo "$OPERATION" >"$LOCK.op.new" && "$MV" -f "$LOCK.op.new" "$LOCK.op"; } || "$RM" -f "$LOCK.op.new"
+    { without_medium <"$LOCK.op" >"$LOCK.op.new" && "$MV" -f "$LOCK.op.new" "$LOCK.op"; } || "$RM" -f "$LOCK.op.new"
+}
+
+without_medium() {
+    while IFS= read -r line; do
+        case $line in medium=*) ;; *) printf '%s\n' "$line" || return ;; esac
+    done
 }
 
 release_lock() {

@@ -68,11 +68,12 @@ def test_an_installation_that_has_begun_is_not_begun_once_more(tmp_path: Path, s
     """Whoever asked for it may be gone by now; without its medium, the lock is that of a start."""
     with Stage(tmp_path, shell) as stage:
         lock = tmp_path / "guest/run.lock.op"
-        lock.write_text(f"{stage.supervision.operation}\n/vmconfig/.iso/os.iso\n")
+        told = f"{stage.supervision.operation}\nverb=start\nmachine=4c4c4544\nby=root@control[7]\n"
+        lock.write_text(f"{told}medium=/vm iso/it's \\n.iso\n")
         stage.supervision = replace(stage.supervision, first_bhyve=stage.supervision.bhyve)
         stage.start()
         stage.until_running()
-        assert lock.read_text() == f"{stage.supervision.operation}\n"
+        assert lock.read_text() == told
         stage.until_said("state", "running")
         stage.signal(signal.SIGTERM)
         stage.until_ended()
@@ -333,6 +334,19 @@ fi
 exec /bin/mv "$@"
 """,
     )
+
+
+def test_a_start_that_loses_its_lock_to_a_stop_which_does_not_see_it_yet_runs_nothing(tmp_path: Path) -> None:
+    """The stop takes the lock, finds no supervisor, and logs out: none may come after that."""
+    with Stage(tmp_path) as stage:
+        lock = tmp_path / "guest/run.lock.op"
+        mover = stage.program("mv", f'grep -q state=starting "$2" && echo beef >{lock}\nexec /bin/mv "$@"\n')
+        stage.supervision = replace(stage.supervision, tools=replace(stage.supervision.tools, mv=mover))
+        stage.start()
+        stage.until_ended()
+        assert stage.refusal()["reason"].startswith("it was called off meanwhile")
+        assert stage.status()["state"] == "failed"
+        assert (stage.events(), lock.read_text()) == ([], "beef\n")
 
 
 def test_a_start_that_lost_its_lock_runs_nothing(tmp_path: Path, shell: tuple[str, ...]) -> None:
