@@ -153,10 +153,7 @@ class Lab:
 
         What runs no more is no error, so that a broken lab can be taken down too.
         """
-        for name in self.info.hypervisors:
-            _stop_hypervisor(self.directory, name)
-        _stop_appliance(self.directory / "appliance")
-        shutil.rmtree(Path(self.info.control_socket).parent, ignore_errors=True)
+        end_all(self.directory)
         (self.directory / _INFO).unlink(missing_ok=True)
         if keep_state:
             return
@@ -174,6 +171,18 @@ class Lab:
 
     def __exit__(self, *exc_info: object) -> None:
         self.down()
+
+
+def end_all(root: Path) -> None:
+    """End what runs of the lab in this directory, however far it has come up, and remove its sockets' directory."""
+    from pyvmiscsi.lab.hypervisor import RunningHypervisor, stop
+
+    for running in sorted(root.glob("hypervisors/*/running.json")):
+        stop(RunningHypervisor.from_json(running.read_text()))
+    appliance = root / "appliance"
+    _stop_appliance(appliance)
+    if (appliance / OPTIONS_FILE).exists():
+        shutil.rmtree(ApplianceOptions.load(appliance / OPTIONS_FILE).runtime, ignore_errors=True)
 
 
 def _start_appliance(directory: Path) -> Ready:
@@ -260,14 +269,6 @@ def _start_hypervisor(root: Path, name: str, key: Path, extra: Mapping[str, Any]
             **extra,
         )
     )
-
-
-def _stop_hypervisor(root: Path, name: str) -> None:
-    from pyvmiscsi.lab.hypervisor import RunningHypervisor, stop
-
-    running = root / "hypervisors" / name / "running.json"
-    if running.exists():
-        stop(RunningHypervisor.from_json(running.read_text()))
 
 
 def _undo(root: Path, runtime: Path, machines: list[Callable[[], RunningHypervisor]]) -> None:

@@ -5,10 +5,7 @@ The package registers this plugin with pytest (entry point `pytest11`); nothing 
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,20 +35,20 @@ def lab_factory() -> Iterator[LabFactory]:
 
 
 def _labs(give: Callable[[LabFactory], Iterator[Any]]) -> Iterator[Any]:
+    from pyvmiscsi.lab.warden import guarded_directory
+
     started: list[Lab] = []
-    # Short, whatever pytest's own directories are called: UNIX sockets live below.
-    directory = Path(tempfile.mkdtemp(prefix="pvl-"))
+    with guarded_directory() as directory:
 
-    def up(**options: Any) -> Lab:
-        from pyvmiscsi.lab.life import Lab
+        def up(**options: Any) -> Lab:
+            from pyvmiscsi.lab.life import Lab
 
-        lab = Lab.up(directory / str(len(started)), **options)
-        started.append(lab)
-        return lab
+            lab = Lab.up(directory / str(len(started)), **options)
+            started.append(lab)
+            return lab
 
-    try:
-        yield from give(up)
-    finally:
-        for one in reversed(started):
-            one.down()
-        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            yield from give(up)
+        finally:
+            for one in reversed(started):
+                one.down()

@@ -7,15 +7,15 @@ or the one that the command makes when nothing goes wrong. Never in a third.
 from __future__ import annotations
 
 import random
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.lab.pytest_plugin import PLENTY_OF_LOGINS
+from pyvmiscsi.lab.warden import guarded_directory
 from pyvmiscsi.waiting import wait_for
 from tests.crash.faults import Armed, Fate, armed, fates
 from tests.crash.launcher import Ended, Launcher, Running
@@ -105,7 +105,8 @@ class Theatre:
     """A lab of one release, and the command on it in every dialect that this release speaks."""
 
     def __init__(self, release: str, launcher: Launcher) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="pvl-"))
+        self._opened = ExitStack()
+        self._directory = self._opened.enter_context(guarded_directory())
         self._launcher = launcher
         self._lab = Lab.up(
             self._directory / "lab", profile=release, hypervisors=("hv1",), login_budget=PLENTY_OF_LOGINS
@@ -125,7 +126,7 @@ class Theatre:
 
     def close(self) -> None:
         self._lab.down()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
