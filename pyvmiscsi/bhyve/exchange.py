@@ -20,6 +20,7 @@ directory=${1%/*}
 umask 077
 new=$(/usr/bin/mktemp "$1.new.XXXXXX") || exit 73
 trap '/bin/rm -f "$new" "$new.old" "$new.both"' EXIT
+trap 'exit 74' HUP INT PIPE TERM
 # from a file: head(1) reads more of a pipe than it prints
 /bin/cat >"$new.both" && : >"$new.old" || exit 74
 mode=$4

@@ -18,12 +18,13 @@ exit 1
 """
 
 # $1 path, $2 mode, $3 length. The new file is made in the same directory, so that renaming it is atomic.
+# PIPE: when the connection has broken nobody reads a complaint either, and a shell that dies of that cleans nothing up.
 _RECEIVE = """\
 if [ -d "$1" ]; then echo "$1: is a directory" >&2; exit 1; fi
 umask 077
 new=$(mktemp "$1.new.XXXXXX") || exit 1
 trap 'rm -f -- "$new"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 cat >"$new" || exit 1
 got=$(wc -c <"$new")
 if [ "$got" -ne "$3" ]; then echo "$1: only $got of $3 bytes arrived" >&2; exit 1; fi

@@ -54,7 +54,7 @@ machine=$(machine)
 [ -n "$(/usr/bin/find "$run/taking" -maxdepth 0 -mmin +1 2>/dev/null)" ] && /bin/rmdir "$run/taking"
 /bin/mkdir "$run/taking" 2>/dev/null || refuse "taking"
 trap '/bin/rmdir "$run/taking"' EXIT
-trap 'exit 75' HUP INT TERM
+trap 'exit 75' HUP INT PIPE TERM
 
 # Between its guest's reboots, and before the loader, vm-bhyve has neither a virtual machine nor a bhyve.
 if /bin/pgrep -f "$vm_bhyve" >/dev/null; then refuse "vm-bhyve"; fi

@@ -45,7 +45,7 @@ label=$1
 umask 077
 conf=$(mktemp /var/run/pyvmiscsi.XXXXXX) || exit
 trap 'rm -f "$conf"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 cat >"$conf" && iscsictl -A -n "$2" -c "$conf" || exit
 rm -f "$conf"
 tenths=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -48,6 +49,12 @@ def test_shellcheck_and_dash_find_nothing(name: str) -> None:
         assert path, f"install {program}"
         done = subprocess.run([path, *arguments], input=_SCRIPTS[name].encode(), capture_output=True, check=False)
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+@pytest.mark.parametrize("name", [name for name, text in _SCRIPTS.items() if "' EXIT\n" in text])
+def test_who_cleans_up_does_so_when_the_connection_breaks_too(name: str) -> None:
+    """A complaint that nobody reads ends a shell by SIGPIPE, and then it does nothing at its exit."""
+    assert re.search(r"^trap 'exit \d+' HUP INT PIPE TERM$", _SCRIPTS[name], re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", _SCRIPTS)
