@@ -67,6 +67,8 @@ def _machine(guest: GuestConfig, capabilities: Capabilities) -> Iterator[Problem
     for port in guest.comports:
         if port not in COM_PORTS:
             yield Problem("comports", f"{port!r} is not a serial port", "write com1, com2, com3 or com4")
+    if not guest.comports and not guest.loader.is_uefi:
+        yield Problem("comports", "empty: without UEFI the loader needs a serial port", "write com1")
     yield from twins("port", ((f"comports, {n}", port) for n, port in enumerate(guest.comports, 1)))
     for port, device in guest.com_devices.items():
         if re.fullmatch(r"stdio|tcp=[^\x00-\x20,]+:[0-9]{1,5}|/[^\x00-\x20,]+", device) is None:

@@ -39,8 +39,7 @@ _PASSED_THROUGH = re.compile(r"[0-9]+/[0-9]+/[0-9]+|pci(0:)?[0-9]+:[0-9]+:[0-9]+
 def sectors(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
     for disk in guest.disks:
         found = devices.disks.get(disk.number)
-        sector = SECTOR if found is None else around.sectors.get(found.path, found.sector)
-        if found is not None and sector != SECTOR:
+        if found is not None and (sector := around.sectors.get(found.path, found.sector)) != SECTOR:
             yield Problem(
                 disk.key,
                 f"{found.path} has logical blocks of {int(sector)} bytes; guests get disks of 512 only",
@@ -79,10 +78,7 @@ def disks(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
 
 
 def disks_of_others(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
-    """What another disk of the guest, or a running neighbour, writes to under any of its names.
-
-    run.lock and sessions look after two guests that name one LUN.
-    """
+    """What another disk of the guest, or a running neighbour, writes to under any of its names."""
     written = [
         (disk, devices.disks[disk.number].path)
         for disk in guest.disks
@@ -96,14 +92,13 @@ def disks_of_others(guest: GuestConfig, devices: Devices, around: Surroundings) 
         for other in around.neighbours:
             is_there = other.runs_on == around.hostname or path.startswith(shared)
             theirs = next((one for one in sorted(other.disks) if overlap(path, one, around.places)), None)
-            if theirs is None or not other.runs_on or not is_there or (disk.is_lun and theirs == path):
-                continue
-            alias = "" if theirs == path else f" ({theirs})"
-            yield Problem(
-                disk.key,
-                f"{path} is also a disk of {other.name}{alias}, which runs on {other.runs_on}",
-                "stop that one, or give this one a disk of its own: two that write to one disk ruin it",
-            )
+            if theirs is not None and other.runs_on and is_there:
+                alias = "" if theirs == path else f" ({theirs})"
+                yield Problem(
+                    disk.key,
+                    f"{path} is also a disk of {other.name}{alias}, which runs on {other.runs_on}",
+                    "stop that one, or give this one a disk of its own: two that write to one disk ruin it",
+                )
 
 
 def networks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
@@ -134,7 +129,7 @@ def networks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iter
     yield from twins("interface", ((one.key, one.device or one.name) for one in guest.networks))
     for network in guest.networks:
         for other in around.neighbours:
-            if network.mac is not None and other.runs_on and str(network.mac) in other.macs:
+            if other.runs_on and str(network.mac) in other.macs:
                 yield Problem(
                     f"{network.key}_mac",
                     f"{network.mac} is also that of {other.name}, which runs on {other.runs_on}",

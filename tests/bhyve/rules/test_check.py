@@ -103,7 +103,16 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         ),
         (CONF + 'graphics="yes"\ngraphics_port="65536"\n', "graphics_port", "65536"),
         (CONF.replace("network0_switch", "network0_swich"), "network0", "plugged into nothing"),
-        (CONF + 'network0_name="a-tap-of-sixteen"\n', "network0_name", "cannot be an interface's name"),
+        (CONF + 'network0_name="a_tap_of_sixteen"\n', "network0_name", "cannot be an interface's name"),
+        (CONF + 'network0_name="a-tap"\n', "network0_name", "cannot be an interface's name"),
+        (CONF + 'network0_mtu="65536"\n', "network0_mtu", "65536"),
+        (CONF.replace("virtio-blk", "ahci-hd") + f'disk0_opts="model={"m" * 41}"\n', "disk0_opts", "too long"),
+        (CONF.replace('"512M"', '"65537M"'), "memory", "the host has 64G"),
+        (CONF + 'start_slot="0"\n', "start_slot", "0"),
+        (CONF + 'nulliso_fix="yes"\ninstall_slot="31"\n', "install_slot", "31"),
+        (CONF + 'graphics="yes"\ngraphics_port="0"\n', "graphics_port", "0"),
+        (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_res="1921x1200"\n', "graphics_res", "1921x1200"),
+        (CONF + 'graphics="yes"\ngraphics_port="5900"\ngraphics_res="1920x1201"\n', "graphics_res", "1920x1201"),
         (
             CONF + 'network0_name="lan0"\nnetwork1_type="e1000"\nnetwork1_switch="lan"\nnetwork1_name="lan0"\n',
             "network1",
@@ -123,7 +132,7 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
         ),
         (CONF + 'virt_console0="a b"\n', "virt_console", "no plain name"),
         (CONF + 'virt_console0="a"\nvirt_console1="a"\n', "virt_console1", "also that of virt_console0"),
-        (CONF + f'virt_console0="{"a" * 90}"\n', "virt_console", "too long for a socket"),
+        (CONF + f'virt_console0="{"a" * 83}"\n', "virt_console", "too long for a socket"),
         (CONF + 'graphics="yes"\ngraphics_port="5900"\nvnc_password="half%"\n', "vnc_password", "reference"),
         (CONF + 'smbios_system_sku="100%"\n', "smbios_system_sku", "reference"),
         (CONF + 'share0_name="a"\nshare0_path="/%(name)"\n', "share0", "reference"),
@@ -136,6 +145,32 @@ def test_a_broken_rule_is_named_with_its_remedy(conf: str, where: str, what: str
     assert problem.where == where
     assert what in problem.what
     assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'network0_name="a_tap_of_15_chr"',
+        'network0_mtu="46"',
+        'network0_mtu="65535"',
+        'disk0_opts="ser=12345678901234567890"',
+        f'disk0_type="ahci-hd"\ndisk0_opts="rev=12345678,model={"m" * 40}"',
+        'memory="64G"',
+        'cpu="8"',
+        'cpu_pins="1:7"',
+        'priority="-20"',
+        'priority="20"',
+        'start_slot="1"',
+        'nulliso_fix="yes"\ninstall_slot="1"',
+        'nulliso_fix="yes"\ninstall_slot="30"',
+        'graphics="yes"\ngraphics_port="1"',
+        'graphics="yes"\ngraphics_port="65535"\ngraphics_res="1920x1200"',
+        f'virt_console0="{"a" * 82}"',
+        'com2_device="tcp=127.0.0.1:4555"\ncomports="com1 com2"',
+    ],
+)
+def test_what_is_just_possible_is_not_refused(lines: str) -> None:
+    assert found_in(f"{lines}\n{CONF}") == ()
 
 
 _TWIN = """\
@@ -279,12 +314,21 @@ def test_a_disk_that_a_running_neighbour_writes_to_is_refused() -> None:
     assert problems(guest, HOST, devices_of(guest), replace(around, neighbours=(stopped,))) == ()
 
 
+def test_a_lun_that_a_running_neighbour_names_too_is_refused() -> None:
+    lun = "/dev/diskid/DISK-3e3e6d4f8a1b-00"
+    around = Surroundings("hv1", neighbours=(Neighbour("db1", runs_on="hv1", disks=frozenset({lun})),))
+    (problem,) = problems(web1(), HOST, with_iso(None), around)
+    assert str(problem) == f"disk0: {lun} is also a disk of db1, which runs on hv1"
+
+
 def test_a_file_in_the_shared_config_path_is_the_same_on_every_host() -> None:
     guest = guest_of("web1", CONF.replace("/dev/diskid/DISK-3e3e6d4f8a1b-00", "/vmconfig/db1/disk0.img"))
     db1 = Neighbour("db1", runs_on="hv2", disks=frozenset({"/vmconfig/db1/disk0.img"}))
     devices = replace(devices_of(guest), disks={0: FoundDisk("/vmconfig/db1/disk0.img", SECTOR)})
     (problem,) = problems(guest, HOST, devices, Surroundings("hv1", neighbours=(db1,)))
     assert str(problem).endswith("is also a disk of db1, which runs on hv2")
+    stopped = replace(db1, runs_on=None)
+    assert problems(guest, HOST, devices, Surroundings("hv1", neighbours=(stopped,))) == ()
 
 
 def test_a_neighbours_vnc_port_is_taken_on_its_own_host_only() -> None:
