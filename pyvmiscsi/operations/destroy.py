@@ -22,9 +22,9 @@ from pyvmiscsi.steps.clones import SnapshotForCopyGone
 from pyvmiscsi.steps.configuration import ConfigurationGone
 from pyvmiscsi.steps.exports import CredentialGone, ExtentGone, NobodyLoggedIn, TargetGone
 from pyvmiscsi.steps.sessions import DiskDetached
-from pyvmiscsi.steps.signature import Signature
+from pyvmiscsi.steps.signature import KEPT, Signature
 from pyvmiscsi.steps.snapshots import NoSnapshotLeft, NothingKeepsSnapshots
-from pyvmiscsi.steps.volumes import KEPT, VolumeGone
+from pyvmiscsi.steps.volumes import VolumeGone
 
 VERB = "destroy"
 

@@ -24,8 +24,7 @@ from pyvmiscsi.names import DatasetPath, DiskName, GuestName, Iqn, LunAddress
 from pyvmiscsi.plan.intent import PREFIX, Intent, mark, read_intents, read_mark
 from pyvmiscsi.plan.journal import Owner
 from pyvmiscsi.steps.elsewhere import ELSEWHERE
-from pyvmiscsi.steps.signature import Signature
-from pyvmiscsi.steps.volumes import KEPT
+from pyvmiscsi.steps.signature import KEPT, Signature
 
 TRASH = "trash"
 """The mark of an anchor whose guest was parked."""

@@ -12,11 +12,9 @@ from pyvmiscsi.names import DatasetPath, Iqn
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.secrets import generate_chap_secret
 from pyvmiscsi.steps.difference import refuse_difference
+from pyvmiscsi.steps.sessions import SEEN_GONE_WITHIN
 from pyvmiscsi.steps.signature import Signature
 from pyvmiscsi.waiting import wait_for
-
-SEEN_GONE_WITHIN = 15.0
-"""Seconds: a nas notices a lost initiator by its ping, after 5 to 10 (freebsd.md 3.4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from pyvmiscsi.errors import BusyError, ConflictError
 from pyvmiscsi.model import Credential, DiskProof, NasSession
 from pyvmiscsi.names import Iqn
 from pyvmiscsi.ports import Initiator, Nas
-from pyvmiscsi.steps.exports import SEEN_GONE_WITHIN
 from pyvmiscsi.waiting import wait_for
+
+SEEN_GONE_WITHIN = 15.0
+"""Seconds: a nas notices a lost initiator by its ping, after 5 to 10 (freebsd.md 3.4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from pyvmiscsi.model import Marks
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import mark, read_mark
 
+KEPT = "kept"
+"""The mark of a volume that stayed when its disk was removed, and of an anchor whose guest went without its disks."""
+
 _COMMENT = re.compile(r"pyvmiscsi uuid=(?P<uuid>[0-9a-f-]{36}) op=(?P<op>[0-9a-f]+)")
 
 

@@ -13,10 +13,7 @@ from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import mark, read_mark
 from pyvmiscsi.ports import Nas
 from pyvmiscsi.steps.difference import refuse_difference
-from pyvmiscsi.steps.signature import Signature
-
-KEPT = "kept"
-"""The mark of a volume that stayed when its disk was removed, and of an anchor whose guest went without its disks."""
+from pyvmiscsi.steps.signature import KEPT, Signature
 
 
 @dataclass(frozen=True, slots=True)
