@@ -16,6 +16,9 @@ def main() -> int:
 
         sys.stdout.write(f"pyvmiscsi {pyvmiscsi.__version__}\n")
         return 0
+    import gc
+
+    gc.set_threshold(100_000)  # looking for garbage in what was just imported is a twentieth of a command's time
     from .app import run
 
     return run(argv)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from .. import show
-from ..failures import Failure
 from ..frame import Invocation
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ def teller(invocation: Invocation) -> Callable[[OutcomeView], None]:
         if invocation.json:
             return
         if outcome.exit_status:
+            from ..failures import Failure
+
             Failure(outcome.reason, outcome.code, outcome.exit_status, outcome.hint).print(as_json=False)
         else:
             sys.stdout.write(f"{_sentence(outcome)}\n")
