@@ -2,7 +2,8 @@
 
 The reader's rules (vm-bhyve 1.5 to 1.8, `lib/vm-config`; freebsd.md 5.2): only lines that begin with `a` to `z` count;
 a line ends at its first `#`, even inside quotes; trailing blanks go; every `"` goes; the first of two equal keys wins;
-the value is all that follows the first `=`. There are no escapes, so some characters cannot be written at all.
+the value is all that follows the first `=`, and a word without one is key and value at once. There are no escapes, so
+some characters cannot be written at all.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def settings_in(text: ConfText) -> Iterator[tuple[str, str]]:
     for line in _LINE.findall(text.text):
         key = _key_of(line)
         if key is not None:
-            yield key, _effective(line).partition("=")[2]
+            _, equals, value = _effective(line).partition("=")
+            yield key, value if equals else key
 
 
 def is_true(value: str | None) -> bool:
@@ -109,9 +111,8 @@ def _effective(line: str) -> str:
 
 
 def _key_of(line: str) -> str | None:
-    effective = _effective(line) if re.match("[a-z]", line) else ""
-    key, equals, _ = effective.partition("=")
-    return key if equals else None
+    key, equals, _ = (_effective(line) if re.match("[a-z]", line) else "").partition("=")
+    return key if equals or _KEY.fullmatch(key) else None
 
 
 def _rewritten(line: str, key: str, value: str) -> str:

@@ -188,6 +188,11 @@ class Graphics:
     wait: str = "auto"
     password: Secret | None = None
 
+    @property
+    def listen_word(self) -> str:
+        """The address as bhyve and vm-bhyve write it: IPv6 in brackets."""
+        return f"[{self.listen}]" if ":" in self.listen else self.listen
+
 
 MEMORY_WORD = re.compile(r"[0-9]+[KMGT]?", re.IGNORECASE | re.ASCII)  # vm_parse_memsize(3) and expand_number(3)
 

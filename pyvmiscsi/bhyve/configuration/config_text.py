@@ -267,12 +267,12 @@ class _Reader:
         width, height = self.parsed("graphics_res", _resolution) or (None, None)
         password = self.text("vnc_password")
         return Graphics(
-            listen=self.text("graphics_listen") or EVERYWHERE,
+            listen=re.sub(r"^\[(.+)\]$", r"\1", self.text("graphics_listen") or EVERYWHERE),
             port=self.number("graphics_port"),
             width=width,
             height=height,
             vga=self.text("graphics_vga"),
-            wait=self.text("graphics_wait") or "auto",
+            wait=self._pairs.get("graphics_wait", "auto") or "no",
             password=Secret(password) if password else None,
         )
 
@@ -306,7 +306,7 @@ def _graphics_pairs(graphics: Graphics) -> dict[str, str | None]:
     sized = graphics.width is not None and graphics.height is not None
     return {
         "graphics": "yes",
-        "graphics_listen": None if graphics.listen == EVERYWHERE else graphics.listen,
+        "graphics_listen": None if graphics.listen == EVERYWHERE else graphics.listen_word,
         "graphics_port": _word(graphics.port),
         "graphics_res": f"{graphics.width}x{graphics.height}" if sized else None,
         "graphics_vga": graphics.vga,

@@ -69,7 +69,7 @@ TEXT: Kind[str] = Kind(str, str)
 NUMBER: Kind[int] = Kind(whole_number, str)
 COUNT: Kind[int] = Kind(count, str)
 WORDS: Kind[tuple[str, ...]] = Kind(lambda text: tuple(text.split()), " ".join)
-ENDING: Kind[Afterwards] = Kind(_after_restart, str)
+ENDING: Kind[Afterwards] = Kind(_after_restart, str, empty_means_default=False)
 
 SINGLE: dict[str, Kind[Any]] = {
     "uefi_vars": FLAG,
@@ -77,12 +77,12 @@ SINGLE: dict[str, Kind[Any]] = {
     "wired_memory": FLAG,
     "ignore_msr": FLAG,
     "hostbridge": Kind(_host_bridge, str),
-    "comports": WORDS,
+    "comports": Kind(WORDS.read, WORDS.say, empty_means_default=False),
     "fwcfg": TEXT,
     "bhyve_options": TEXT,
     "bhyveload_loader": TEXT,
     "bhyveload_args": TEXT,
-    "loader_timeout": COUNT,
+    "loader_timeout": NUMBER,
     "grub_run_partition": TEXT,
     "grub_run_dir": TEXT,
     "grub_run_file": TEXT,

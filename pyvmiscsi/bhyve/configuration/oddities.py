@@ -32,7 +32,9 @@ def _unread(text: ConfText) -> Iterator[Problem]:
 
 
 def _unknown(text: ConfText) -> Iterator[Problem]:
-    for key in text.pairs():
+    for key, value in text.pairs().items():
+        if key == value:
+            continue  # a line without a '=', told as such
         if key.endswith((" ", "\t")):
             yield Problem(key.strip(), "is not read: a blank stands before its '='", "remove the blank")
         elif not is_known(key):

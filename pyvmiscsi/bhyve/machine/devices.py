@@ -171,8 +171,7 @@ def _passthru(slot: Slot, passthru: Passthru) -> Emulated:
 
 def _frame_buffer(slot: Slot, graphics: Graphics, devices: Devices) -> Emulated:
     port = graphics.port or devices.vnc_port
-    listen = f"[{graphics.listen}]" if ":" in graphics.listen else graphics.listen
-    options = [f"tcp={listen}:{port}"]
+    options = [f"tcp={graphics.listen_word}:{port}"]
     if graphics.width and graphics.height:
         options += [f"w={graphics.width}", f"h={graphics.height}"]
     if graphics.vga:

@@ -27,6 +27,13 @@ no equals sign
 disk0_name=x"""
 
 
+def test_a_word_alone_is_key_and_value() -> None:
+    text = ConfText('graphics\nuuid # none yet\nuuid="3e3e6d4f"\n')
+    assert text.pairs() == {"graphics": "graphics", "uuid": "uuid"}
+    assert is_true(text.get("graphics"))
+    assert text.changed({"uuid": "a"}).text == 'graphics\nuuid="a" # none yet\nuuid="3e3e6d4f"\n'
+
+
 def test_reads_a_file_as_vm_bhyve_does() -> None:
     assert ConfText(ODD).pairs() == {
         "loader": "uefi",

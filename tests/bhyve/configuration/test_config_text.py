@@ -165,6 +165,32 @@ def test_every_key_is_read(line: str, field: str, meaning: object) -> None:
     assert getattr(guest_of("web1", f"loader=uefi\ncpu=1\nmemory=1G\n{line}\n"), field) == meaning
 
 
+@pytest.mark.parametrize(
+    ("line", "field", "meaning"),
+    [
+        ('comports=""', "comports", ()),
+        ('on_restart=""', "on_restart", Afterwards.SHUTDOWN),
+        ("wired_memory", "wired_memory", True),
+    ],
+)
+def test_an_empty_value_means_what_it_means_to_vm_bhyve(line: str, field: str, meaning: object) -> None:
+    assert getattr(guest_of("web1", f"{CONF}{line}\n"), field) == meaning
+
+
+@pytest.mark.parametrize(("line", "wait"), [("", "auto"), ('graphics_wait=""', "no"), ("graphics_wait=yes", "yes")])
+def test_an_empty_graphics_wait_waits_for_nobody(line: str, wait: str) -> None:
+    graphics = guest_of("web1", f"{CONF}graphics=yes\n{line}\n").graphics
+    assert graphics is not None
+    assert graphics.wait == wait
+
+
+@pytest.mark.parametrize("word", ["::1", "[::1]"])
+def test_an_ipv6_address_to_listen_on_is_written_in_brackets(word: str) -> None:
+    graphics = guest_of("web1", f'{CONF}graphics=yes\ngraphics_listen="{word}"\n').graphics
+    assert graphics is not None
+    assert (graphics.listen, graphics.listen_word) == ("::1", "[::1]")
+
+
 def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
         guest_of("web1", "loader=lilo\ncpu=two\npriority=low\ncpu_pins=all\nuuid=x\n")
