@@ -1,6 +1,6 @@
 """Every call of every operation x (killed before, killed after, answer lost) x (resume, rewind), in memory.
 
-The same matrix runs through the real command on the lab in `tests/lab/test_crashes.py`; this one is quick and complete.
+The same matrix runs through the real command on the lab in `tests/crash`; this one is quick and complete.
 """
 
 from __future__ import annotations
