@@ -19,6 +19,8 @@ from pyvmiscsi.images.web import Download, downloaded
 STDIN = "-"
 CHUNK = 1024 * 1024
 """How much is read at a time: one piece of what is written."""
+PACKED_CHUNK = 128 * 1024
+"""The same of what is packed: it is unpacked while it is in the processor's cache."""
 
 
 class Readable(Protocol):
@@ -78,11 +80,11 @@ class Given:
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def chunks(self) -> Iterator[bytes]:
-        """All of it; ImageError at its end when it is shorter than promised, or has another checksum."""
+    def chunks(self, length: int = CHUNK) -> Iterator[bytes]:
+        """All of it, `length` bytes at a time; ImageError at its end when it is cut short, or has another checksum."""
         if self._head:
-            yield self._head + (self._take(CHUNK - len(self._head)) if len(self._head) < CHUNK else b"")
-        while chunk := self._take(CHUNK):
+            yield self._head + (self._take(length - len(self._head)) if len(self._head) < length else b"")
+        while chunk := self._take(length):
             yield chunk
         self.check()
 

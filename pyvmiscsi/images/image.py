@@ -10,12 +10,13 @@ from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 from pyvmiscsi.errors import InputError
+from pyvmiscsi.images import libzstd
 from pyvmiscsi.images.ahead import in_a_thread
 from pyvmiscsi.images.content import Content, Piece
 from pyvmiscsi.images.extents import extents_of
-from pyvmiscsi.images.formats import HEAD, PACKED, Kind, refuse_packed
+from pyvmiscsi.images.formats import HEAD, PACKED, Format, Kind, refuse_packed
 from pyvmiscsi.images.found import Found, found, not_whole_sectors
-from pyvmiscsi.images.given import Given, opened
+from pyvmiscsi.images.given import PACKED_CHUNK, Given, opened
 from pyvmiscsi.images.headers import Header
 from pyvmiscsi.images.mapped import MappedImage, again_from, extents_in
 from pyvmiscsi.images.pieces import pieces
@@ -91,7 +92,7 @@ class StreamedImage:
         return self._given.size
 
     def pieces(self, length: int) -> Iterator[Piece]:
-        chunks = self._chunks()
+        chunks = self._chunks(length)
         if self._what.has_footer:
             chunks = _without_footer(chunks, self._given.name)
         cut = pieces(chunks, length)
@@ -105,15 +106,18 @@ class StreamedImage:
                 raise not_whole_sectors(self.name, count)
             yield piece
 
-    def _chunks(self) -> Iterator[bytes]:
-        given = self._given.chunks()
+    def _chunks(self, length: int) -> Iterator[bytes | bytearray]:
         if self.kind not in PACKED:
             self._given.refuse_unseen_end()
-            return given
+            return self._given.chunks()
+        given = self._given.chunks(PACKED_CHUNK)
         index, name = self._what.index, self._given.name
         workers = index.workers(os.cpu_count() or 1) if index else 1
+        inside: Iterator[bytes | bytearray]
         if index and workers > 1:
             inside = unpacked_at_once(given, index, workers, name)
+        elif self.kind is Format.ZSTD and (lib := libzstd.library()):
+            inside = libzstd.unpacked(lib, given, length, name)
         else:
             inside = unpacked(given, self.kind, name)
         head = b""
@@ -179,7 +183,7 @@ def _no_copy(given: Given, error: OSError) -> InputError:
     )
 
 
-def _without_footer(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+def _without_footer(chunks: Iterator[bytes | bytearray], name: str) -> Iterator[bytes]:
     """The disk in a fixed VHD; ImageError at its end when the footer behind it is none."""
     length, last = 0, b""
     for chunk in chunks:

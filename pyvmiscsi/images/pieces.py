@@ -86,9 +86,10 @@ class _Begun:
 
 def is_zero(piece: bytes | bytearray) -> bool:
     """Whether it is nothing but zeros: a comparison in C, which ends at the first byte that is none."""
-    return piece == _zeros(len(piece))
+    return piece == zeros(len(piece))
 
 
 @lru_cache(maxsize=4)
-def _zeros(length: int) -> bytes:
+def zeros(length: int) -> bytes:
+    """So many zeros: one object, so that comparing it with itself is no work."""
     return bytes(length)
