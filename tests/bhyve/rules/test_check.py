@@ -119,6 +119,11 @@ def test_a_disk_with_logical_blocks_of_4096_bytes_is_refused_with_reason_and_rem
             "network1",
             "interface lan0 is also that of network0",
         ),
+        (
+            CONF + 'network0_device="tap9"\nnetwork1_type="e1000"\nnetwork1_device="tap9"\n',
+            "network1",
+            "interface tap9 is also that of network0",
+        ),
         (CONF + 'network0_mtu="45"\n', "network0_mtu", "45"),
         (CONF.replace("virtio-net", "e1000") + 'network0_mtu="9000"\n', "network0_mtu", "e1000 has no MTU"),
         (CONF.replace("virtio-blk", "virtio-scsi"), "disk0_type", "no disk"),
@@ -173,6 +178,10 @@ def test_a_broken_rule_is_named_with_its_remedy(conf: str, where: str, what: str
 )
 def test_what_is_just_possible_is_not_refused(lines: str) -> None:
     assert found_in(f"{lines}\n{CONF}") == ()
+
+
+def test_a_network_may_have_an_interface_instead_of_a_switch() -> None:
+    assert found_in(CONF.replace('network0_switch="public"', 'network0_device="tap9"')) == ()
 
 
 _TWIN = """\
@@ -314,6 +323,8 @@ def test_a_disk_that_a_running_neighbour_writes_to_is_refused() -> None:
     assert problems(guest, HOST, devices_of(guest), replace(around, hostname="hv2")) == ()  # its da0 is another
     stopped = replace(around.neighbours[0], runs_on=None)
     assert problems(guest, HOST, devices_of(guest), replace(around, neighbours=(stopped,))) == ()
+    elsewhere = replace(around.neighbours[0], disks=frozenset({"/dev/da1"}))
+    assert problems(guest, HOST, devices_of(guest), replace(around, neighbours=(elsewhere,))) == ()
 
 
 def test_a_lun_that_a_running_neighbour_names_too_is_refused() -> None:
