@@ -62,6 +62,27 @@ def test_what_the_host_lacks_is_named(more: str, on: Capabilities, problem: str)
     assert said.startswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("more", "on"),
+    [
+        ("passthru0=ppt0\n", replace(HOST, release=1401000)),
+        ("passthru0=3/0/0\n", FIRST_14),
+        ("com1_device=tcp=127.0.0.1:1\n", replace(HOST, release=1401000)),
+        ("com1_device=/dev/nmdm7A\n", FIRST_14),
+        ("disk0_opts=bootindex=1\n", FIRST_14),
+        ("disk0_opts=nocache\n", FREEBSD_13),
+        ("graphics=yes\n", FREEBSD_13),
+        ("comports=com1\n", ARM64),
+    ],
+)
+def test_what_the_host_has_is_not_held_against_the_guest(more: str, on: Capabilities) -> None:
+    assert told(CONF + more, on) == []
+
+
+def test_graphics_that_nobody_would_see_need_no_frame_buffer() -> None:
+    assert told(CONF.replace('"uefi"', '"grub"') + "graphics=yes\n", TELLING) == []
+
+
 def test_arm64_has_no_loaders_of_amd64() -> None:
     (said,) = told(CONF.replace('"uefi"', '"grub"'), ARM64)
     assert said == "loader: grub is a loader of amd64"
