@@ -173,8 +173,12 @@ def test_a_nas_that_does_not_answer_costs_the_mark_and_not_the_copy(world: World
 
 def test_a_stop_says_how_to_go_on_and_keeps_what_is_there(world: World) -> None:
     stop = Watch(interrupted=lambda: len(world.luns.last.written) * PIECE > MIB.bytes + 5 * PIECE)
-    with pytest.raises(InterruptedOperation, match="ops resume aa01 goes on with it"):
+    with pytest.raises(InterruptedOperation) as stopped:
         filled(world, stop).make()
+    assert stopped.value.hint == (
+        "pyvmiscsi ops resume aa01 goes on with it, ops rewind aa01 takes it back; "
+        "1 MiB of 1 MiB are on stable storage, and the volume is unfinished"
+    )
     assert reached(world) == REACHED
 
 
