@@ -80,7 +80,7 @@ class GuestRunning:
             first_loader=self._loader(installing) if self.iso else (),
             targets=tuple(proof.address.target for proof in self.disks.values()),
             taps=own_taps(self.config, backends),
-            consoles=viewers(self.config),
+            consoles=(*viewers(self.config), *self._screen(devices)),
             keeps_console=any(self.config.com_devices.get(port) == "stdio" for port in self.config.comports),
             prestart=self._prestart(),
             priority=self.config.priority,
@@ -103,6 +103,13 @@ class GuestRunning:
     def _vnc_port(self) -> int | None:
         graphics = self.config.graphics
         return free_vnc_port(self.host) if graphics is not None and graphics.port is None else None
+
+    def _screen(self, devices: Devices) -> tuple[tuple[str, str], ...]:
+        """Where its frame buffer is to be seen, as vm-bhyve tells it beside the serial ports."""
+        graphics = self.config.graphics
+        if graphics is None:
+            return ()
+        return (("vnc", f"{graphics.listen}:{graphics.port or devices.vnc_port}"),)
 
     def _found_disks(self) -> dict[int, FoundDisk]:
         found = other_disks(self.config, self.directory)

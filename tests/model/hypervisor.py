@@ -103,6 +103,7 @@ class MemoryHost(FakeHost):
             "bar run.lock": self._bar,
             "unbar run.lock": self._unbar,
             "exchange a file": self._exchange,
+            "see which ports are taken": lambda *_: Reply(b"*.22\n127.0.0.1.5900\n"),
         }
 
     # what it is asked

@@ -13,6 +13,7 @@ import pytest
 from pyvmiscsi.errors import ConflictError, HostUnreachableError, InterruptedOperation
 from pyvmiscsi.site import Guest
 from pyvmiscsi.site.running import Run
+from tests.model.hypervisor import RUN
 from tests.model.luck import Kind, Luck, Mishap
 from tests.model.worlds import MemoryWorld
 from tests.plan.worlds import Killed
@@ -50,6 +51,17 @@ def test_nor_does_a_stop_point_to_an_operation_when_its_host_is_lost(world: Memo
             assert "ops resume" not in error.hint
     world.site().datastore().guest("web1").stop()
     assert world.census().host_sessions == 0
+
+
+@pytest.mark.parametrize(("more", "where"), [({}, "0.0.0.0:5901"), ({"graphics_port": "5905"}, "0.0.0.0:5905")])
+def test_where_the_screen_of_a_running_guest_is_stands_beside_its_consoles(
+    world: MemoryWorld, more: dict[str, str], where: str
+) -> None:
+    """As vm-bhyve has it: nobody else could tell which port was the first that was free."""
+    world.site().datastore().create(web1(settings={"graphics": "yes", **more})).start("hv1")
+    script = world.hosts["hv1"].files[f"{RUN}/web1/supervisor.sh"].decode()
+    assert f"CONSOLES='com1=/dev/nmdm-web1.1B\nvnc={where}\n'" in script
+    assert f"fbuf,tcp={where}" in script
 
 
 def test_a_start_that_was_cut_short_tells_who_began_it_and_when(world: MemoryWorld) -> None:
