@@ -34,6 +34,9 @@ _CONTROL = 0
 _PARAMETERS = ("MaxRecvDataSegmentLength=262144", "MaxXmitDataSegmentLength=262144")
 """The ones that double its throughput; the others made no difference that could be measured."""
 
+_ANSWERING = 60.0
+"""Seconds for tgtd's answer: it is at work for none of them, but may be on a machine that is, or be stopped."""
+
 _PARTING = 5.0
 """Seconds a logical unit may take to finish its last commands."""
 
@@ -137,7 +140,7 @@ class Tgt:
             words=words_,
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-            channel.settimeout(10.0)
+            channel.settimeout(_ANSWERING)
             channel.connect(str(self._socket))
             channel.sendall(message)
             with channel.makefile("rb") as answer:
