@@ -25,7 +25,7 @@ def site(lab: Lab) -> Iterator[Site]:
 
 @pytest.fixture
 def make(site: Site, new_name: Callable[[], str]) -> Iterator[Callable[[Size], Guest]]:
-    """Guests with one disk, destroyed afterwards. With an empty one their firmware ignores the power button."""
+    """Guests with one disk, destroyed afterwards. With an empty one their firmware knows no power button."""
     made: list[Guest] = []
 
     def make(size: Size) -> Guest:

@@ -20,6 +20,9 @@ from pyvmiscsi.lab.bhyve.qmp import Qmp
 
 _LOOK_EVERY = 1.0  # seconds between two looks for a halted processor, or a reader that has gone
 _PIECE = 4096
+_MONITOR = "human-monitor-command"
+_PM1_ENABLE = "i/hx 0x602"
+"""ACPI's PM1 enable register, 2 bytes, where EDK II puts it on this machine (PMBASE 0x600)."""
 
 
 class Ending(IntEnum):
@@ -30,6 +33,8 @@ class Ending(IntEnum):
     HALT = 2
     TRIPLE_FAULT = 3
     ERROR = 4
+    TERMINATED = 128 + signal.SIGTERM
+    """Not by `exit`: by the signal itself."""
 
 
 class Outside(Protocol):
@@ -108,10 +113,10 @@ class Guest:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> Ending:
-        """Until the guest ends. SIGTERM meanwhile is the power button."""
+        """Until the guest ends. SIGTERM meanwhile is the power button, once its system has enabled ACPI, or the end."""
         select = self._selector
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        before = signal.signal(signal.SIGTERM, lambda _number, _frame: self._qmp.send("system_powerdown"))
+        before = signal.signal(signal.SIGTERM, lambda _number, _frame: self._press())
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         select.register(woken, selectors.EVENT_READ, lambda: os.read(woken, _PIECE))
         select.register(self._qmp, selectors.EVENT_READ, self._hear)
@@ -180,6 +185,14 @@ class Guest:
 
     # the monitor, the processor, and bhyvectl
 
+    def _press(self) -> None:
+        """bhyve catches SIGTERM from the moment on in which its guest enables ACPI (pm.c), and has the default before.
+
+        OVMF leaves nothing to enable here, so the first thing that a system does next is looked for: ACPICA enables
+        the event of the global lock.
+        """
+        self._qmp.send(_MONITOR, **{"command-line": _PM1_ENABLE})
+
     def _hear(self) -> None:
         try:
             for message in self._qmp.receive():
@@ -194,14 +207,19 @@ class Guest:
                 self._ending = Ending.TRIPLE_FAULT if fault else Ending.REBOOT
             else:
                 self._ending = Ending.POWEROFF
-        elif message.get("id") == "human-monitor-command" and isinstance(message.get("return"), str):
+        elif message.get("id") == _MONITOR and str(message.get("return")).startswith("portw["):
+            if _enables_events(message["return"]):
+                self._qmp.send("system_powerdown")
+            elif self._ending is None:
+                self._ending = Ending.TERMINATED
+        elif message.get("id") == _MONITOR and isinstance(message.get("return"), str):
             halted = _is_halted(message["return"])
             if halted and self._halted_before:
                 self._ending = Ending.HALT
             self._halted_before = halted
 
     def _look_around(self) -> None:
-        self._qmp.send("human-monitor-command", **{"command-line": "info registers -a"})
+        self._qmp.send(_MONITOR, **{"command-line": "info registers -a"})
         for console in self._consoles:
             if console.pending:
                 console.pending = console.pending[console.end.write(console.pending) :]
@@ -239,6 +257,12 @@ class Guest:
 
 def _contents(fd: int) -> bytes:
     return os.pread(fd, 1 << 20, 0)
+
+
+def _enables_events(answer: str) -> bool:
+    """Whether `portw[0x0602] = 0x0020` tells of an event that is enabled; no firmware has placed a port of all ones."""
+    value = int(answer.rpartition("=")[2], 16)
+    return value not in (0, 0xFFFF)
 
 
 def _is_halted(registers: str) -> bool:

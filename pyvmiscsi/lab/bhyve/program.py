@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +62,9 @@ def bhyve(call: Call) -> int:
         call.kernel.close_disk(disk.handle)
     if ending is Ending.POWEROFF and machine.destroy_on_poweroff:
         call.kernel.vmm_destroy(machine.name)
+    if ending is Ending.TERMINATED:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
     return int(ending)
 
 

@@ -9,9 +9,10 @@ What the guest says on its serial console, a fact a line (`init.sh`):
     GUEST-DISK vda logical=512 physical=4096 bytes=67108864 serial=a09bb06e02fe-00 readonly=0
     GUEST-MARKER web1-0001 boot=1 from=/dev/vda2 behaviour=stay      read from the disk it booted from
     GUEST-WRITE ok                                                   wrote a block and read it back; or `refused`
-    GUEST-READY button=/dev/input/event0                             stay and write only
+    GUEST-READY button=/dev/input/event0                             stay, write and deaf only
     GUEST-BEAT 1 …                                                   stay: one a second, no disk I/O
-    GUEST-WROTE 1 …                                                  write: a block three times a second
+    GUEST-WROTE 1 …                                                  write: a block three times a second; deaf: as
+                                                                     well, and the power button is left to itself
     GUEST-IO-ERROR write errors=1                                    and the kernel's own lines
     GUEST-BUTTON, GUEST-DOWN poweroff|reboot
 """
@@ -31,7 +32,7 @@ from pyvmiscsi.lab.bootdisk.parts import system_partition
 
 __all__ = ["DEFAULT_SIZE", "Behaviour", "BootDisk", "build"]
 
-Behaviour = Literal["poweroff", "reboot", "stay", "write"]
+Behaviour = Literal["poweroff", "reboot", "stay", "write", "deaf"]
 """After its report the guest powers off, reboots once and then powers off, stays up, or stays up and keeps writing."""
 
 DEFAULT_SIZE = 64 * MIB

@@ -75,7 +75,7 @@ down() {
 }
 
 case $behaviour in
-  stay | write) ;;
+  stay | write | deaf) ;;
   reboot) if [ "$boots" = 1 ]; then down reboot; else down poweroff; fi ;;
   *) down poweroff ;;
 esac
@@ -87,7 +87,7 @@ for event in /sys/class/input/event*; do
 done
 [ -z "${button:-}" ] || exec 3<"$button" # a press before somebody has it open is lost
 say "READY button=${button:-}"
-(
+[ "$behaviour" = deaf ] || (
   dd of=/dev/null bs=24 count=1 <&3 2>/dev/null
   say "BUTTON"
   down poweroff
@@ -96,7 +96,7 @@ say "READY button=${button:-}"
 beat=0
 while :; do
   beat=$((beat + 1))
-  if [ "$behaviour" = write ]; then
+  if [ "$behaviour" != stay ]; then
     put $((2 + beat % 64)) "beat $beat" && say "WROTE $beat"
     sleep 0.3
   else

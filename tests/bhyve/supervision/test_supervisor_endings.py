@@ -196,6 +196,20 @@ def test_a_guest_whose_system_knows_no_button_yet_is_ended_by_it(tmp_path: Path,
         assert stage.is_clean()
 
 
+def test_told_to_restart_it_comes_back_all_the_same(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    with Stage(tmp_path, shell) as stage:
+        (tmp_path / "bin/bhyve").write_text(
+            f"#!/bin/dash\necho bhyve >>{tmp_path}/events\n[ ! -e {tmp_path}/once ] || exit 2\n: >{tmp_path}/once\n"
+            "exec sleep 60\n"
+        )
+        stage.start()
+        stage.until_event("bhyve")
+        stage.until_said("state", "running")
+        stage.ask_to_restart()
+        assert stage.until_ended()["reason"] == "guest halted"
+        assert "ended before its system knew a power button: starting it again" in stage.log()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_told_to_stop_while_the_loader_runs_it_starts_no_bhyve(
     tmp_path: Path, shell: tuple[str, ...], number: signal.Signals

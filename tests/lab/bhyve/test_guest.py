@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.lab.bhyve import control, firmware
-from pyvmiscsi.lab.bhyve.guest import Ending, Guest
+from pyvmiscsi.lab.bhyve.guest import Ending, Guest, _enables_events
 from pyvmiscsi.lab.bhyve.machine import Machine
 from pyvmiscsi.lab.bhyve.nmdm import End
 from pyvmiscsi.lab.bhyve.qemu_argv import Plumbing, qemu_argv
@@ -134,11 +134,26 @@ def test_a_fault_in_a_fault_in_a_fault_is_a_triple_fault(bench: _Bench) -> None:
 def test_bhyvectl_ends_a_guest_that_listens_to_nobody(bench: _Bench, word: str, status: int) -> None:
     def meanwhile(bench: _Bench) -> None:
         bench.hear(b"hello\n")
-        os.kill(os.getpid(), signal.SIGTERM)  # the power button: no system is there to notice
+        os.kill(os.getpid(), signal.SIGTERM)  # the power button, which nobody reads
         bench.tell(word)
 
-    assert bench.run(_rom(bench, roms.PRINT + roms.IDLE), meanwhile=meanwhile) == status
+    assert bench.run(_rom(bench, roms.ENABLE_EVENTS + roms.PRINT + roms.IDLE), meanwhile=meanwhile) == status
     assert bench.said == []
+
+
+def test_before_its_system_has_enabled_acpi_the_signal_ends_bhyve(bench: _Bench) -> None:
+    def meanwhile(bench: _Bench) -> None:
+        bench.hear(b"hello\n")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert bench.run(_rom(bench, roms.PRINT + roms.IDLE), meanwhile=meanwhile) == 143
+
+
+@pytest.mark.parametrize(
+    ("value", "enabled"), [("0x0000", False), ("0xffff", False), ("0x0020", True), ("0x0120", True)]
+)
+def test_a_system_that_has_enabled_acpi_has_an_event_enabled(value: str, enabled: bool) -> None:
+    assert _enables_events(f"portw[0x0602] = {value}\r\n") is enabled
 
 
 def test_a_guest_whose_machine_is_destroyed_ends_with_a_complaint(bench: _Bench) -> None:
