@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyvmiscsi.site.guest.imaging import Imaging
     from pyvmiscsi.site.guest.installing import Installing
     from pyvmiscsi.site.guest.life import Life
+    from pyvmiscsi.site.guest.looking import Looking
     from pyvmiscsi.site.guest.naming import Naming
     from pyvmiscsi.site.guest.parking import Parking
     from pyvmiscsi.site.guest.power import Power
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         Power,
         Watching,
         Life,
+        Looking,
         Attaching,
         Configuring,
         Devices,
@@ -69,10 +71,8 @@ FAMILIES = {
     "foreground.Foreground": ("start_in_foreground",),
     "imaging.Imaging": ("make_image", "preview_image", "export_disk"),
     "installing.Installing": ("install", "install_in_foreground", "preview_install"),
-    "life.Life": (
-        *("info", "is_configured", "start", "preview_start", "planned_start"),
-        *("stop", "stop_on", "poweroff", "preview_poweroff"),
-    ),
+    "life.Life": ("start", "preview_start", "planned_start", "stop", "stop_on", "poweroff", "preview_poweroff"),
+    "looking.Looking": ("info",),
     "naming.Naming": ("rename", "preview_rename"),
     "parking.Parking": ("park", "preview_park"),
     "power.Power": ("restart", "preview_restart", "reset", "preview_reset"),

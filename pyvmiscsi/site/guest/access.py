@@ -33,6 +33,10 @@ class GuestAccess:
         """Whether its mark stands on the nas."""
         return self._find_at_home() is not None
 
+    def is_configured(self) -> bool:
+        """Whether the hosts know it: its configuration stands in the config path."""
+        return str(self.name) in survey_hosts(self.datastore, self._connections).directories
+
     def find_record(self) -> GuestRecord | None:
         """The guest as its nas shows it, and others for disks elsewhere.
 

@@ -1,11 +1,9 @@
-"""A guest started, stopped, looked at."""
+"""A guest started and stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.bhyve.machine.capabilities import Capabilities
@@ -24,26 +22,9 @@ from pyvmiscsi.site.running import Run, new_intent
 from pyvmiscsi.site.survey import survey_hosts
 from pyvmiscsi.steps.lock import NoJournal
 
-if TYPE_CHECKING:
-    from pyvmiscsi.site.views import GuestView
-
 
 class Life(Judging):
     """From a configuration to a running guest, and back."""
-
-    def info(self) -> GuestView:
-        """Guest, disks, volumes, extents, targets, sessions and devices in one view."""
-        from pyvmiscsi.site.overview import autostarts, guest_view
-
-        with ThreadPoolExecutor(2, thread_name_prefix="record") as pool:
-            record = pool.submit(self.record)
-            lists = pool.submit(autostarts, self.datastore, self._connections)
-            hosts = survey_hosts(self.datastore, self._connections)
-            return guest_view(str(self.name), self.datastore, record.result(), hosts, lists.result())
-
-    def is_configured(self) -> bool:
-        """Whether the hosts know it: its configuration stands in the config path."""
-        return str(self.name) in survey_hosts(self.datastore, self._connections).directories
 
     def start(self, host: str | None = None, run: Run | None = None) -> str:
         """Run the guest on a host (the datastore's first, if none is named), on disks proven there; the host's name.
