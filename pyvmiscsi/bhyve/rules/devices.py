@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 from pyvmiscsi.bhyve.configuration.config import Disk, GuestConfig
-from pyvmiscsi.bhyve.machine.devices import Devices
+from pyvmiscsi.bhyve.machine.devices import Devices, install_medium
 from pyvmiscsi.bhyve.rules.broken import listed_as_one_of, twins
 from pyvmiscsi.bhyve.rules.places import overlap
 from pyvmiscsi.bhyve.rules.surroundings import Surroundings, is_writer
@@ -69,12 +69,24 @@ def disks(guest: GuestConfig, devices: Devices) -> Iterator[Problem]:
         serial = _serial(disk)
         if serial is not None and not 0 < len(serial) <= _LONGEST_SERIAL:
             yield Problem(disk.key, f"the serial {serial!r} has {len(serial)} characters", "bhyve takes 1 to 20")
+    yield from twins("bootindex", _boot_order(guest, devices))
     yield from twins("serial", ((disk.key, _serial(disk)) for disk in guest.disks))
     yield from twins(
         "device", ((disk.key, devices.disks[disk.number].path) for disk in guest.disks if disk.number in devices.disks)
     )
     if not 1 <= guest.ahci_device_limit <= 32:
         yield Problem("ahci_device_limit", f"{guest.ahci_device_limit}", "write 1 to 32")
+
+
+def _boot_order(guest: GuestConfig, devices: Devices) -> Iterator[tuple[str, str]]:
+    """Who asks for which place: bhyve refuses to start when two want the same (pci_emul.c)."""
+    if any("bootindex=1" in medium.words.split(",") for medium in install_medium(guest, devices)):
+        yield "the installation medium", "1"
+    for disk in guest.disks:
+        for option in disk.opts:
+            key, _, value = option.partition("=")
+            if key == "bootindex":
+                yield f"{disk.key}_opts", value
 
 
 def disks_of_others(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:

@@ -400,3 +400,12 @@ def test_all_problems_are_raised_the_first_told_and_the_others_counted() -> None
         bhyve_argv(guest, replace(HOST, memory=Size(512 * MIB.bytes)), with_iso(None))
     assert refused.value.exit_status == 65
     assert [problem.where for problem in refused.value.problems] == ["cpu", "memory"]
+
+
+def test_the_installation_medium_has_the_first_place_in_the_boot_order() -> None:
+    guest = guest_of("web1", CONF + 'disk0_opts="bootindex=1"\n')
+    assert problems(guest, HOST, devices_of(guest)) == ()
+    (problem,) = problems(guest, HOST, replace(devices_of(guest), install_iso="/iso/os.iso"))
+    assert (problem.where, problem.what) == ("disk0_opts", "bootindex 1 is also that of the installation medium")
+    later = guest_of("web1", CONF + 'disk0_opts="bootindex=2"\n')
+    assert problems(later, HOST, replace(devices_of(later), install_iso="/iso/os.iso")) == ()
