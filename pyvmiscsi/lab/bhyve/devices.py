@@ -99,7 +99,7 @@ def _start_passthru(board: Board, at: Slot) -> None:
         board.voice.warn("passthru requires guest memory to be wired")
         raise Failed
     board.read(at.node, "rom")
-    board.read_boot_order(at.node)
+    board.take_boot_place(at, "passthru", at.node)
     if board.tree.get(f"{at.node}.pptdev") is not None:
         return
     numbers: list[int] = []
@@ -199,7 +199,7 @@ def _start_input(board: Board, at: Slot) -> None:
 
 def _start_scsi(board: Board, at: Slot) -> None:
     board.read(at.node, "iid")
-    board.read_boot_order(at.node)
+    board.take_boot_place(at, "virtio-scsi", at.node)
     path = board.tree.get(f"{at.node}.dev")
     try:
         board.facts.look("/dev/cam/ctl" if path is None else path, write=True)
@@ -260,7 +260,7 @@ _STARTERS: dict[str, Callable[[Board, Slot], None]] = {
     "e1000": _start_network,
     "fbuf": _start_framebuffer,
     "hda": _reader_of("play", "rec"),
-    "hostbridge": _reader_of("vendor", "devid"),
+    "hostbridge": _reader_of("vendor", "devid", "pcireg.vendor", "pcireg.device"),
     "lpc": start_lpc,
     "nvme": start_nvme,
     "passthru": _start_passthru,

@@ -21,6 +21,7 @@ def start_virtio_block(board: Board, at: Slot) -> None:
     disk = _open_disk(board, at.node, at.place, "virtio-blk")
     if disk is None:
         raise board.failed(f"Could not open backing file: {board.voice.errno}")
+    board.take_boot_place(at, "virtio-blk", at.node, below_zero_is_none=True)
     if board.tree.get(f"{at.node}.serial") is None and board.tree.get(f"{at.node}.ser") is None:
         board.read(at.node, "path")  # once more, for the serial
     board.read_virtio()
@@ -34,6 +35,7 @@ def start_nvme(board: Board, at: Slot) -> None:
         value = board.tree.get(f"{at.node}.{key}")
         if value is not None and number_at_front(value) <= 0:
             raise board.failed(f"{complaint} {number_at_front(value)}")
+    board.take_boot_place(at, "nvme", at.node)
     wanted = number_at_front(board.tree.get(f"{at.node}.sectsz") or "")
     serial = board.tree.get(f"{at.node}.ser") or f"NVME-{at.slot}-{at.func}"
     ram = board.tree.get(f"{at.node}.ram")
@@ -60,6 +62,7 @@ def start_ahci(board: Board, at: Slot) -> None:
         disk = _open_disk(board, port_node, f"{at.place}:{port}", emulation)
         if disk is None:
             raise Failed
+        board.take_boot_place(at, "ahci", port_node, below_zero_is_none=True)
         board.read(port_node, "path", "nmrr", "rev", "model")
         board.disks.append(disk)
 
@@ -67,7 +70,6 @@ def start_ahci(board: Board, at: Slot) -> None:
 def _open_disk(board: Board, node: str, place: str, emulation: str, serial: str = "") -> Disk | None:
     """bhyve's block_if: the backing file or device, with the sector sizes the guest will be shown."""
     tree, voice = board.tree, board.voice
-    board.read_boot_order(node)
     tree.get_bool(f"{node}.nocache", False, shown="nocache")
     if not tree.get_bool(f"{node}.sync", False, shown="sync"):
         tree.get_bool(f"{node}.direct", False, shown="direct")

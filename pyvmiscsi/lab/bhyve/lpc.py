@@ -9,6 +9,7 @@ from pyvmiscsi.lab.bhyve.usage import COM_PORTS
 
 _BIGGEST_ROM = 16 << 20
 _PAGE = 4096
+_REGISTERS = ("vendor", "device", "revid", "subvendor", "subdevice")
 
 
 def start_lpc(board: Board, at: Slot) -> None:
@@ -18,6 +19,7 @@ def start_lpc(board: Board, at: Slot) -> None:
     if at.bus != 0:
         raise board.failed("LPC bridge can be present only on bus 0.")
     board.has_lpc = True
+    board.read(at.node, *(f"pcireg.{register}" for register in _REGISTERS))
     _load_bootrom(board)
     for port in COM_PORTS:
         backend = board.tree.get(f"lpc.{port}.path")

@@ -252,8 +252,9 @@ def _read_slot(text: str, facts: HostFacts, tree: Tree, voice: Voice) -> None:
     tree.make_node(node)
     tree.set(f"{node}.device", _ALIASES.get(emulation, emulation))
     if emulation == "amd_hostbridge":
-        tree.set(f"{node}.vendor", "0x1022")
-        tree.set(f"{node}.devid", "0x7432")
+        where, device = ("pcireg.", "device") if facts.osreldate >= FIRST_14 else ("", "devid")
+        tree.set(f"{node}.{where}vendor", "0x1022")
+        tree.set(f"{node}.{where}{device}", "0x7432")
     elif comma and emulation == "passthru":
         _write_passthru(node, config, facts, tree, voice)
     elif comma:

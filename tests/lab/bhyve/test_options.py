@@ -460,3 +460,36 @@ def test_every_command_line_has_a_verdict(words: list[str]) -> None:
         assert verdict.status in (0, 1, 4, 64, 134)
     else:
         assert verdict.machine.name
+
+
+_14 = replace(HOST, osreldate=1400097)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "complaint"),
+    [
+        ("4,virtio-blk,/dev/da0,bootindex=1", "5,nvme,/dev/da1,bootindex=1", "nvme@pci.0.5.0"),
+        ("4,nvme,/dev/da0,bootindex=0", "5,ahci-cd,/x.iso,bootindex=0", "ahci@pci.0.5.0"),
+        ("4,virtio-scsi,/dev/cam/ctl,bootindex=2", "5:1,virtio-blk,/dev/da0,bootindex=2", "virtio-blk@pci.0.5.1"),
+    ],
+)
+def test_two_devices_cannot_have_one_place_in_the_boot_order(first: str, second: str, complaint: str) -> None:
+    refused = _refused("-s", first, "-s", second, "vm", host=_14)
+    assert refused.status == 4
+    assert refused.message[-1].startswith("bhyve: Could not set bootindex ")
+    assert f" for {complaint}. Bootindex already occupied by " in refused.message[-1]
+    assert isinstance(judge(("bhyve", "-s", first, "-s", second, "vm"), HOST), Accepted)  # it is not read before 14.0
+
+
+def test_a_place_below_zero_is_refused_by_some_and_none_to_others() -> None:
+    assert isinstance(judge(("bhyve", "-s", "4,virtio-blk,/dev/da0,bootindex=-1", "vm"), _14), Accepted)
+    refused = _refused("-s", "4,nvme,/dev/da0,bootindex=-1", "vm", host=_14)
+    assert refused.message == ("bhyve: Invalid bootindex -1 for nvme@pci.0.4.0",)
+
+
+@pytest.mark.parametrize(("host", "device"), [(HOST, "devid"), (_14, "pcireg.device")])
+def test_the_host_bridge_of_amd_is_said_by_its_registers(host: PaperHost, device: str) -> None:
+    verdict = judge(("bhyve", "-s", "0,amd_hostbridge", "vm"), host)
+    assert isinstance(verdict, Accepted)
+    assert verdict.tree[f"pci.0.0.0.{device}"] == "0x7432"
+    assert verdict.never_read == ()
