@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from pyvmiscsi.errors import ImageError, InputError, InterruptedOperation, IscsiError, ProofError
+from pyvmiscsi.errors import DeadlineError, ImageError, InputError, InterruptedOperation, IscsiError, ProofError
 from pyvmiscsi.images.ahead import Ahead
 from pyvmiscsi.images.content import Content, Written, Zeros
 from pyvmiscsi.images.digest import DiskHash, hashed_by
@@ -49,8 +49,8 @@ def fill(
 
     `fresh` says that the whole LUN reads as zeros: zeros of the content are then not written. Otherwise the LUN is
     made so first. ImageError when the content has no bytes, or more than the LUN: before anything is written if its
-    length is known, else at the first byte that has no room. An IscsiError says how far the LUN has got, and so does
-    an InterruptedOperation that `progress` raises.
+    length is known, else at the first byte that has no room. An IscsiError says how far the LUN has got, and so do
+    a DeadlineError and the InterruptedOperation that `progress` raises.
 
     `milestone` is told how far a copy that is `hashed` has come: every ten seconds, and once more when it is cut short.
     Given as `after` to another copy of the same, to the same LUN, that one writes only what is behind it. The content
@@ -129,7 +129,7 @@ class _Filling:
         """Whatever cuts it short, it is told how far it came; an error of the LUN, and a stop, tell so themselves."""
         try:
             yield self
-        except (IscsiError, InterruptedOperation) as error:
+        except (IscsiError, DeadlineError, InterruptedOperation) as error:
             whole = self._content.length
             of = f" of {_mib(whole)}" if whole is not None else ""
             told = f"{_mib(self._stable())}{of} are on stable storage, and the volume is unfinished"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from pyvmiscsi.errors import InterruptedOperation, NotFoundError, SessionLostError
+from pyvmiscsi.errors import DeadlineError, InterruptedOperation, NotFoundError, SessionLostError
 from pyvmiscsi.images.content import Content, Written
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.given import comes_once
@@ -176,7 +176,7 @@ def _fill(
     """
     operation = offer.signature.operation
     tell, headway = transport.progress(title, operation), Headway(offer.nas, offer.volume, operation)
-    with _resumable(operation), exported(offer, transport.access) as device:
+    with exported(offer, transport.access) as device:
         volume = offer.nas.find_volume(offer.volume)
         if volume is None:
             raise NotFoundError(f"volume {offer.volume}: is not on the nas any more")
@@ -188,7 +188,7 @@ def _fill(
         if reached != NOWHERE:
             transport.watch.say(f"{title}: the first {Size(reached.length)} are there, if the source is the same still")
         try:
-            with headway.kept() as milestone:
+            with _resumable(operation), headway.kept() as milestone:
                 written = fill(
                     device,
                     content,
@@ -198,21 +198,21 @@ def _fill(
                     milestone=milestone,
                     after=reached if reached != NOWHERE else None,
                 )
+                if verify:
+                    read_back(device, written, progress=tell)
         except AnotherSourceError:
             headway.forget()
             raise
-        if verify:
-            read_back(device, written, progress=tell)
         headway.finish(written)
     return written
 
 
 @contextmanager
 def _resumable(operation: str) -> Iterator[None]:
-    """A session that is lost for good may be had again later: what was copied is kept until then."""
+    """A target that is gone, or hangs, may be there again later: what was copied is kept until then."""
     try:
         yield
-    except SessionLostError as lost:
+    except (SessionLostError, DeadlineError) as lost:
         hint = f"{lost.hint}; {_way_on(operation)}" if lost.hint else _way_on(operation)
         raise InterruptedOperation(lost.message, hint=hint) from lost
 

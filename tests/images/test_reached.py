@@ -164,7 +164,7 @@ class Cut:
 cuts = st.builds(Cut, sources, st.integers(0, 20), st.integers(1, 5), st.lists(st.booleans(), min_size=1, max_size=5))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(first=sources, cuts_short=st.lists(cuts, min_size=1, max_size=3), same=st.booleans())
 def test_killed_at_any_moment_it_ends_with_the_source_on_the_lun(
     first: Source, cuts_short: list[Cut], same: bool

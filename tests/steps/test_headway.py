@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from pyvmiscsi.errors import ImageError, InterruptedOperation, NasUnansweredError, SessionLostError
+from pyvmiscsi.errors import (
+    DeadlineError,
+    ImageError,
+    InterruptedOperation,
+    NasUnansweredError,
+    PyvmiscsiError,
+    SessionLostError,
+)
 from pyvmiscsi.images import filling
 from pyvmiscsi.images.reached import AnotherSourceError, Reached
 from pyvmiscsi.model import Volume
@@ -182,14 +189,17 @@ def test_a_stop_says_how_to_go_on_and_keeps_what_is_there(world: World) -> None:
     assert reached(world) == REACHED
 
 
-def test_a_target_that_is_gone_for_good_leaves_what_was_copied_to_be_gone_on_with(world: World) -> None:
+@pytest.mark.parametrize("error", [SessionLostError("the target closed the connection"), DeadlineError("no answer")])
+def test_a_target_that_is_gone_or_hangs_leaves_what_was_copied_to_be_gone_on_with(
+    world: World, error: PyvmiscsiError
+) -> None:
     """It may be back tomorrow. An error that will not pass, such as a full pool, takes it back as any does."""
     journal = ChangeJournal(DatasetAnchor(world.nas, PARENT))
     intent = Intent("aa01", "fill", "web1", {}, "root@control", "2026-11-22T10:00Z")
 
     def lose(_title: str, _done: int, _total: int | None) -> None:
         if len(world.luns.last.written) * PIECE > MIB.bytes + 5 * PIECE:
-            raise SessionLostError("the target closed the connection")
+            raise error
 
     with pytest.raises(
         InterruptedOperation, match=r"1 MiB of 1 MiB are on stable storage, .*; pyvmiscsi ops resume aa01"
