@@ -146,8 +146,9 @@ class Connection:
     def _ours(self, error: Exception) -> HostError:
         ours, said = next((row[1], row[2]) for row in _CONNECT_ERRORS if isinstance(error, row[0]))
         record = self._record
+        why = (isinstance(error, OSError) and error.strerror) or error
         return ours(
-            f"host {record.name}: {record.user}@{record.address} port {record.port}: {said}: {error}",
+            f"host {record.name}: {record.user}@{record.address} port {record.port}: {said}: {why}",
             hint=_HINTS[ours],
         )
 

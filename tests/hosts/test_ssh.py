@@ -227,6 +227,7 @@ def test_says_when_nobody_listens(sshd: Sshd) -> None:
     refusal = refusal_of(sshd.record(port=1))
 
     assert refusal.startswith("HostUnreachableError: host hv1: ")
+    assert "no connection: Unable to connect to port 1 on 127.0.0.1" in refusal
 
 
 def test_says_when_the_name_is_not_known(sshd: Sshd) -> None:

@@ -138,6 +138,8 @@ class Endpoint:
                 f"nas {self.name}: its certificate is not trusted: {error.verify_message}",
                 hint="name its CA with ca_file, or pin it with fingerprint (pyvmiscsi init shows it)",
             )
+        if isinstance(error, TimeoutError):
+            return NasUnreachableError(f"nas {self.name}: {self.host}:{self.port} gives no answer")
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
         return NasUnreachableError(f"nas {self.name}: no connection to {self.host}:{self.port}: {why}")
 

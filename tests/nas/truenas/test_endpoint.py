@@ -88,6 +88,13 @@ def test_nobody_at_the_address_is_unreachable() -> None:
         connect(replace(RECORD, url=f"https://127.0.0.1:{port}"), warn=lambda _: None)
 
 
+def test_a_nas_that_hangs_is_told_of_without_the_library_s_own_words() -> None:
+    error = endpoint("https://nas1").unreachable(TimeoutError("_ssl.c:989: The handshake operation timed out"))
+
+    assert isinstance(error, NasUnreachableError)
+    assert error.message.endswith(": nas1:443 gives no answer")
+
+
 def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigError, match="holds a user") as caught:
         endpoint("https://root:pass-word@nas1")
