@@ -46,7 +46,7 @@ def problems(
         *_processors(guest, capabilities),
         *_firmware(guest, capabilities, devices, around),
         *device_rules.disks(guest, devices),
-        *device_rules.disks_of_others(guest, devices, around),
+        *device_rules.shared_disks(guest, devices, around),
         *device_rules.networks(guest, devices, around),
         *device_rules.others(guest, devices),
         *_files(guest, capabilities, devices, around),

@@ -89,7 +89,7 @@ def _boot_order(guest: GuestConfig, devices: Devices) -> Iterator[tuple[str, str
                 yield f"{disk.key}_opts", value
 
 
-def disks_of_others(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
+def shared_disks(guest: GuestConfig, devices: Devices, around: Surroundings) -> Iterator[Problem]:
     """What another disk of the guest, or a running neighbour, writes to under any of its names."""
     written = [
         (disk, devices.disks[disk.number].path)
