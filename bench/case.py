@@ -64,18 +64,30 @@ class Cost:
     peak: int
 
 
-def measured(cases: Sequence[Case], *, rounds: int, folder: Path, seed: int = 0) -> dict[str, list[Cost]]:
-    """Every case once a round, in an order drawn anew for each round; each against a target of its own."""
+def measured(
+    cases: Sequence[Case], *, rounds: int, folder: Path, memory: int = 0, seed: int = 0
+) -> dict[str, list[Cost]]:
+    """Every case once a round, in an order drawn anew for each round; each against a target of its own.
+
+    Before each so many bytes of memory are written to, so that nobody has to wait for what a virtual machine gave back.
+    """
     drawn = random.Random(seed)  # noqa: S311 - no secret
     costs: dict[str, list[Cost]] = {case.name: [] for case in cases}
     for _ in range(rounds):
         for case in drawn.sample(cases, len(cases)):
+            _warm(folder, memory)
             costs[case.name].append(_run(case, folder))
     return costs
 
 
 def times_of(costs: Mapping[str, Sequence[Cost]]) -> dict[str, Times]:
     return {name: Times(tuple(cost.seconds for cost in each)) for name, each in costs.items()}
+
+
+def _warm(folder: Path, memory: int) -> None:
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(memory >> 20):
+            file.write(bytes(1 << 20))
 
 
 def _run(case: Case, folder: Path) -> Cost:

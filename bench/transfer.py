@@ -7,9 +7,11 @@ history of the target's memory. All files are in memory (/dev/shm), so that no d
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,6 +46,8 @@ class Table:
     cases: Sequence[Case]
     base: str
     bars: Sequence[Bar] = ()
+    memory: int = 0
+    """How many bytes of files a case may write."""
 
 
 def report(*, mib: int, rounds: int, only: str = "") -> Iterator[str]:
@@ -51,7 +55,7 @@ def report(*, mib: int, rounds: int, only: str = "") -> Iterator[str]:
     with tempfile.TemporaryDirectory(dir=_memory(), prefix="pyvmiscsi-bench-") as place:
         for table in _tables(Path(place), mib):
             if only in table.title:
-                costs = measured(table.cases, rounds=rounds, folder=Path(place))
+                costs = measured(table.cases, rounds=rounds, folder=Path(place), memory=table.memory)
                 yield from ("", f"### {table.title}", "")
                 yield from rows(costs, table.size, table.base)
                 yield from ("", *_kept(table.bars, costs))
@@ -66,7 +70,7 @@ def _kept(bars: Sequence[Bar], costs: Mapping[str, Sequence[Cost]]) -> Iterator[
 
 
 def _tables(place: Path, mib: int) -> Iterator[Table]:
-    full, sparse, dense, small = (place / f"{name}.raw" for name in ("full", "sparse", "dense", "small"))
+    full, sparse, system, small = (place / f"{name}.raw" for name in ("full", "sparse", "system", "small"))
     _write(full, mib, mib)
     size = mib * MIB
     yield Table(
@@ -142,9 +146,9 @@ def _tables(place: Path, mib: int) -> Iterator[Table]:
         (Bar(OURS, BEST, 0.95),),
     )
     yield _packed("zstd -q -k", sparse, title, data, 1.5)
-    data, whole = mib * 700 // 1024, mib
-    _write(dense, data, whole)
-    yield _packed("zstd -q -k", dense, f"{whole} MiB with {data} MiB of data", data, 1.5)
+    yield _packed("zstd -q -k", full, f"{mib} MiB, none of it zero", mib, 1.5, closely=True)
+    files = _write_files(system, mib)
+    yield _packed("zstd -q -k", system, f"{files} MiB of a system's files", files, 1.5, closely=True)
     data, whole = mib * 300 // 1024, mib
     _write(small, data, whole)
     for command, least in (("gzip -1 -k", 1.5), ("xz -1 -T2 -k", 1.05)):
@@ -163,24 +167,32 @@ def _tables(place: Path, mib: int) -> Iterator[Table]:
     )
 
 
-def _packed(command: str, raw: Path, disk: str, data: int, least: float) -> Table:
-    """The same disk, packed, beside what people do without us: unpack it into a file, and convert that."""
+def _packed(command: str, raw: Path, disk: str, data: int, least: float, *, closely: bool = False) -> Table:
+    """The same disk, packed, beside what people do without us: unpack it into a file, and convert that.
+
+    With `closely` also without a digest, and beside what those do who want a checksum of the disk.
+    """
     subprocess.run([*command.split(), raw], check=True)
     suffix = {"zstd": "zst", "gzip": "gz", "xz": "xz"}[command.split(maxsplit=1)[0]]
     packed, size = raw.with_name(f"{raw.name}.{suffix}"), raw.stat().st_size
     unpack = {"zst": "zstd -d -q -c --sparse", "gz": "gzip -d -c", "xz": "xz -d -c"}[suffix]  # zstd and xz leave holes
     them = f"{unpack}, then {BEST}"
 
-    def by_hand(to: Target) -> list[str]:
+    def by_hand(to: Target, beside: str = "") -> list[str]:
         file = to.scratch / "unpacked.raw"
-        words = (*_CONVERT, "raw", "-O", "raw", "-m", "16", "-W", str(file), to.url)
-        return ["sh", "-ec", f"{unpack} {shlex.quote(str(packed))} > {shlex.quote(str(file))}; {shlex.join(words)}"]
+        convert = shlex.join((*_CONVERT, "raw", "-O", "raw", "-m", "16", "-W", str(file), to.url))
+        unpacking = f"{unpack} {shlex.quote(str(packed))} > {shlex.quote(str(file))}"
+        together = f"{beside} {shlex.quote(str(file))} & {convert}; wait $!" if beside else convert
+        return ["sh", "-ec", f"{unpacking}; {together}"]
 
-    cases = (
-        Case(OURS, lambda to: to.ours("fill", packed), size, says=True),
-        Case(them, by_hand, size),
-    )
-    return Table(f"Import of a .{suffix}: {disk}", data * MIB, cases, them, (Bar(OURS, them, least),))
+    cases = [Case(OURS, lambda to: to.ours("fill", packed), size, says=True), Case(them, by_hand, size)]
+    if closely:
+        cases += (
+            Case(UNHASHED, lambda to: to.ours("fill", packed, "--unhashed"), size, says=True),
+            Case(f"the same, {FAST_SUM} beside qemu-img", lambda to: by_hand(to, FAST_SUM), size),
+        )
+    bars = (Bar(OURS, them, least),)
+    return Table(f"Import of a .{suffix}: {disk}", data * MIB, cases, them, bars, memory=2 * data * MIB)
 
 
 def _qemu(kind: str, source: Path, size: int) -> tuple[Case, ...]:
@@ -255,6 +267,23 @@ def _write(file: Path, data: int, whole: int) -> None:
             digest.update(hashlib.sha256(piece).digest())
         to.truncate(whole * MIB)
     file.with_suffix(".digest").write_text(f"sha256/1M:{digest.hexdigest()}")
+
+
+def _write_files(file: Path, most: int) -> int:
+    """What this machine has in /usr, each file from a block of 4 KiB on, as a disk has them; how many MiB that are."""
+    with file.open("xb") as to:
+        for folder, folders, names in os.walk("/usr"):
+            folders.sort()
+            for one in (Path(folder, name) for name in sorted(names)):
+                if one.is_file() and not one.is_symlink():
+                    with one.open("rb") as source:
+                        shutil.copyfileobj(source, to, MIB)
+                    to.seek(-to.tell() % 4096, os.SEEK_CUR)
+            if to.tell() >= most * MIB:
+                break
+        size = min(to.tell() // MIB, most)
+        to.truncate(size * MIB)
+    return size
 
 
 def _memory() -> str | None:
