@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pyvmiscsi.images import filling, saving
-from pyvmiscsi.images.content import Written
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.blocks.content import Written
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.initiator.libiscsi import LibiscsiAccess

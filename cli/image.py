@@ -227,7 +227,7 @@ def export(
     ] = False,
 ) -> None:
     """Save an image, or a guest's disk, to a file: whole, or not at all."""
-    from pyvmiscsi.images.formats import Format, format_named
+    from pyvmiscsi.images.formats.kinds import Format, format_named
 
     invocation = of(ctx)
     try:

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from pyvmiscsi.errors import DeadlineError, ImageError, InputError, InterruptedOperation, IscsiError, ProofError
-from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Written, Zeros
-from pyvmiscsi.images.digest import DiskHash, hashed_by
-from pyvmiscsi.images.pieces import is_zero
+from pyvmiscsi.images.blocks.ahead import Ahead
+from pyvmiscsi.images.blocks.content import Content, Written, Zeros
+from pyvmiscsi.images.blocks.digest import DiskHash, hashed_by
+from pyvmiscsi.images.blocks.pieces import is_zero
 from pyvmiscsi.images.reached import AnotherSourceError, Milestone, Reached, split_at, unmarked
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import BlockDevice

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from pyvmiscsi.errors import ImageError
-from pyvmiscsi.images import vhd
-from pyvmiscsi.images.formats import HEAD, PACKED, Foreign, Format, Kind, format_named, format_of
-from pyvmiscsi.images.given import Given
-from pyvmiscsi.images.headers import Header, head_of, header_of
-from pyvmiscsi.images.xz import FOOTER, XzIndex
-from pyvmiscsi.images.zstd_frames import content_size
+from pyvmiscsi.images.formats import vhd
+from pyvmiscsi.images.formats.headers import Header, head_of, header_of
+from pyvmiscsi.images.formats.kinds import HEAD, PACKED, Foreign, Format, Kind, format_named, format_of
+from pyvmiscsi.images.packed.xz import FOOTER, XzIndex
+from pyvmiscsi.images.packed.zstd_frames import content_size
+from pyvmiscsi.images.source.given import Given
 from pyvmiscsi.units import SECTOR
 
 

@@ -10,20 +10,20 @@ from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
 from pyvmiscsi.errors import InputError
-from pyvmiscsi.images import libzstd
-from pyvmiscsi.images.ahead import in_a_thread
-from pyvmiscsi.images.content import Content, Piece
-from pyvmiscsi.images.extents import extents_of
-from pyvmiscsi.images.formats import HEAD, PACKED, Format, Kind, refuse_packed
+from pyvmiscsi.images.blocks.ahead import in_a_thread
+from pyvmiscsi.images.blocks.content import Content, Piece
+from pyvmiscsi.images.blocks.extents import extents_of
+from pyvmiscsi.images.blocks.pieces import pieces
+from pyvmiscsi.images.formats.headers import Header
+from pyvmiscsi.images.formats.kinds import HEAD, PACKED, Format, Kind, refuse_packed
+from pyvmiscsi.images.formats.vhd import FOOTER, VhdHeader, another_size
 from pyvmiscsi.images.found import Found, found, not_whole_sectors
-from pyvmiscsi.images.given import PACKED_CHUNK, Given, opened
-from pyvmiscsi.images.headers import Header
-from pyvmiscsi.images.mapped import MappedImage, again_from, extents_in
-from pyvmiscsi.images.pieces import pieces
-from pyvmiscsi.images.qemu import Reader, mapped
-from pyvmiscsi.images.unpacking import unpacked
-from pyvmiscsi.images.vhd import FOOTER, VhdHeader, another_size
-from pyvmiscsi.images.xz import unpacked_at_once
+from pyvmiscsi.images.packed import libzstd
+from pyvmiscsi.images.packed.unpacking import unpacked
+from pyvmiscsi.images.packed.xz import unpacked_at_once
+from pyvmiscsi.images.qemu.mapped import MappedImage, again_from, extents_in
+from pyvmiscsi.images.qemu.programs import Reader, mapped
+from pyvmiscsi.images.source.given import PACKED_CHUNK, Given, opened
 from pyvmiscsi.plan.step import Progress, silent
 from pyvmiscsi.ports import Again
 from pyvmiscsi.units import SECTOR

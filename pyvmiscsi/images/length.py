@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyvmiscsi.images.formats import Foreign, Format
+from pyvmiscsi.images.formats.kinds import Foreign, Format
+from pyvmiscsi.images.formats.layout import HEAD, layout_of
 from pyvmiscsi.images.found import found
-from pyvmiscsi.images.given import STDIN, opened
 from pyvmiscsi.images.image import open_image
-from pyvmiscsi.images.layout import HEAD, layout_of
+from pyvmiscsi.images.source.given import STDIN, opened
 from pyvmiscsi.plan.step import Progress, silent
 
 _PIECE = 1024 * 1024

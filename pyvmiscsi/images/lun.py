@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyvmiscsi.images.content import Piece, Zeros
-from pyvmiscsi.images.pieces import pieces
+from pyvmiscsi.images.blocks.content import Piece, Zeros
+from pyvmiscsi.images.blocks.pieces import pieces
 from pyvmiscsi.ports import BlockDevice, Span
 from pyvmiscsi.units import GIB
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pyvmiscsi.errors import ImageError, InputError
-from pyvmiscsi.images.content import Piece, Zeros
+from pyvmiscsi.images.blocks.content import Piece, Zeros
 from pyvmiscsi.units import SECTOR
 
 

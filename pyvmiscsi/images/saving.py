@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
-from pyvmiscsi.images import qemu
-from pyvmiscsi.images.ahead import Ahead
-from pyvmiscsi.images.content import Content, Piece, Written, Zeros
-from pyvmiscsi.images.digest import DiskHash, hashed_by
-from pyvmiscsi.images.formats import Format
-from pyvmiscsi.images.packing import packed
-from pyvmiscsi.images.qcow2 import QCOW2_NODE
+from pyvmiscsi.images.blocks.ahead import Ahead
+from pyvmiscsi.images.blocks.content import Content, Piece, Written, Zeros
+from pyvmiscsi.images.blocks.digest import DiskHash, hashed_by
+from pyvmiscsi.images.formats.kinds import Format
+from pyvmiscsi.images.formats.qcow2 import QCOW2_NODE
+from pyvmiscsi.images.packed.packing import packed
+from pyvmiscsi.images.qemu import programs as qemu
 from pyvmiscsi.plan.step import Progress, silent
 
 PIECE = 512 * 1024

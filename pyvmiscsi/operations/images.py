@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.model import DatastoreRecord, Marks, Volume
 from pyvmiscsi.names import DatasetPath, ImageName, SnapshotPath
 from pyvmiscsi.operations.anchors import change_journal
@@ -38,7 +38,7 @@ CREATE, IMPORT, DESTROY, EXPORT, PROVISION = "image-create", "image-import", "im
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image's file: `place` is what `images.given.place_of` answers, `sha256` that of the file as it is given."""
+    """An image's file: `place` as `images.source.given.place_of` answers, `sha256` of the file as it is given."""
 
     place: str
     size: Size

@@ -10,10 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from pyvmiscsi.errors import AlreadyExistsError, BusyError, ConflictError, InputError, NotFoundError, RuleError
-from pyvmiscsi.images.formats import Format
-from pyvmiscsi.images.given import place_of
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.length import layout_in, length_of, measured_length
-from pyvmiscsi.images.published import published_checksum
+from pyvmiscsi.images.source.given import place_of
+from pyvmiscsi.images.source.published import published_checksum
 from pyvmiscsi.model import DatastoreRecord, Inventory
 from pyvmiscsi.names import DiskName, GuestName, ImageName, SnapshotPath
 from pyvmiscsi.operations.copied_disk import CopiedDisk

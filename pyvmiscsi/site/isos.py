@@ -16,9 +16,9 @@ from pyvmiscsi.bhyve.installation.iso_store import (
 )
 from pyvmiscsi.bhyve.installation.iso_store_text import IsoFile, IsoStore, iso_name
 from pyvmiscsi.errors import AlreadyExistsError, InputError, NotFoundError
-from pyvmiscsi.images.checksum import Checksum
-from pyvmiscsi.images.given import STDIN, place_of
-from pyvmiscsi.images.published import published_checksum
+from pyvmiscsi.images.source.checksum import Checksum
+from pyvmiscsi.images.source.given import STDIN, place_of
+from pyvmiscsi.images.source.published import published_checksum
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.plan.step import Plan
 from pyvmiscsi.ports import Host

@@ -23,8 +23,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pyvmiscsi.errors import InputError, PyvmiscsiError
-from pyvmiscsi.images.content import Written
-from pyvmiscsi.images.digest import DiskHash
+from pyvmiscsi.images.blocks.content import Written
+from pyvmiscsi.images.blocks.digest import DiskHash
 from pyvmiscsi.images.reached import Milestone, Reached
 from pyvmiscsi.model import Volume
 from pyvmiscsi.names import DatasetPath

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from pyvmiscsi.bhyve.installation.iso_store import Incoming
 from pyvmiscsi.bhyve.installation.iso_store_text import IsoStore
 from pyvmiscsi.errors import ConflictError, ImageError, InterruptedOperation
-from pyvmiscsi.images.checksum import Checksum
+from pyvmiscsi.images.source.checksum import Checksum
 from pyvmiscsi.plan.step import Watch
 from pyvmiscsi.ports import Host
 from pyvmiscsi.steps.media import Medium, is_packed, opened_medium, refuse_no_medium

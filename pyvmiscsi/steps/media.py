@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from pyvmiscsi.errors import ImageError, InputError, NotFoundError
-from pyvmiscsi.images.checksum import Checksum
-from pyvmiscsi.images.formats import HEAD, PACKED, Format, format_named, format_of
-from pyvmiscsi.images.given import Given, opened
-from pyvmiscsi.images.unpacking import unpacked
-from pyvmiscsi.images.web import downloaded
+from pyvmiscsi.images.formats.kinds import HEAD, PACKED, Format, format_named, format_of
+from pyvmiscsi.images.packed.unpacking import unpacked
+from pyvmiscsi.images.source.checksum import Checksum
+from pyvmiscsi.images.source.given import Given, opened
+from pyvmiscsi.images.source.web import downloaded
 
 _DESCRIPTOR, _LABELS = 0x8001, (b"CD001", b"BEA01")
 """Where a CD says what it is, and how: ISO 9660 (ECMA-119 section 8.1), or UDF alone (ECMA-167 part 2, section 9.1)."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from pyvmiscsi.errors import ConflictError, PyvmiscsiError
-from pyvmiscsi.images.content import Content
+from pyvmiscsi.images.blocks.content import Content
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.model import DatastoreRecord
 from pyvmiscsi.names import DatasetPath, SnapshotName

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.saving import part_of, save
 from pyvmiscsi.plan.step import Watch
 from pyvmiscsi.steps.reading import SnapshotReading, SnapshotSource

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from pyvmiscsi.errors import DeadlineError, InterruptedOperation, NotFoundError, SessionLostError
-from pyvmiscsi.images.content import Content, Written
+from pyvmiscsi.images.blocks.content import Content, Written
 from pyvmiscsi.images.filling import fill, read_back
-from pyvmiscsi.images.given import comes_once
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.reached import AnotherSourceError
+from pyvmiscsi.images.source.given import comes_once
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath
 from pyvmiscsi.plan.intent import mark, read_mark
@@ -60,8 +60,8 @@ class Transport:
 class VolumeFilled:
     """The volume holds an image, and zeros behind it; with `verify` all of it was read back, too.
 
-    `image` is what `images.given.place_of` answers; to go on with one from standard input it has to be piped in again.
-    One that is not the same any more is written from its beginning.
+    `image` is what `images.source.given.place_of` answers; to go on with one from standard input it has to be piped in
+    again. One that is not the same any more is written from its beginning.
     """
 
     nas: Nas

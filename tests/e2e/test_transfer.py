@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.lab import Lab
 from pyvmiscsi.model import Volume
@@ -27,7 +27,7 @@ from pyvmiscsi.waiting import wait_for
 from tests.e2e.command import Command
 from tests.images.digests import digest_of
 from tests.images.disks import spelt_out
-from tests.images.packing import packed
+from tests.images.packed_images import packed
 
 KILLABLE = """
 from pyvmiscsi.images import filling

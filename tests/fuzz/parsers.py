@@ -17,16 +17,20 @@ from pyvmiscsi.bhyve.configuration.conf_text import ConfText
 from pyvmiscsi.bhyve.networks import interfaces_text
 from pyvmiscsi.config.rc_conf import read_rc_conf
 from pyvmiscsi.errors import PyvmiscsiError
-from pyvmiscsi.images import checksum, formats, layout, nbd, unpacking, vhd, xz, zstd_frames
-from pyvmiscsi.images.extents import extents_of, runs
-from pyvmiscsi.images.formats import Foreign, Format
-from pyvmiscsi.images.headers import header_of
+from pyvmiscsi.images.blocks.extents import extents_of, runs
+from pyvmiscsi.images.formats import kinds as formats
+from pyvmiscsi.images.formats import layout, vhd
+from pyvmiscsi.images.formats.headers import header_of
+from pyvmiscsi.images.formats.kinds import Foreign, Format
+from pyvmiscsi.images.packed import unpacking, xz, zstd_frames
+from pyvmiscsi.images.qemu import nbd
+from pyvmiscsi.images.source import checksum
 from pyvmiscsi.initiator.freebsd import geom_text, iscsictl_text
 from pyvmiscsi.initiator.libiscsi import login_text, refusals, shapes
 from pyvmiscsi.initiator.linux import disk_text, iscsiadm_text
 from pyvmiscsi.names import GuestName
 from tests.fuzz import seeds
-from tests.images.packing import packed
+from tests.images.packed_images import packed
 
 _HERE = Path(__file__).parents[1]
 _MOST = 1 << 20

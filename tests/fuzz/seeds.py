@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from pyvmiscsi.images import nbd_text as nbd
-from pyvmiscsi.images import vdi, vhd, vhdx
+from pyvmiscsi.images.formats import vdi, vhd, vhdx
+from pyvmiscsi.images.qemu import nbd_text as nbd
 
 QCOW2 = struct.pack(">4sIQIIQIIQQ", b"QFI\xfb", 3, 0, 0, 16, 1 << 20, 0, 1, 0, 0).ljust(200, b"\0")
 

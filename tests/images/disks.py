@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyvmiscsi.images.content import Piece, Zeros
+from pyvmiscsi.images.blocks.content import Piece, Zeros
 
 
 def spelt_out(pieces: Iterable[Piece]) -> bytes:

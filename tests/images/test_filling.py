@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError, InterruptedOperation, LunFullError, ProofError
 from pyvmiscsi.images import filling
-from pyvmiscsi.images.content import Piece, Written, Zeros
+from pyvmiscsi.images.blocks.content import Piece, Written, Zeros
+from pyvmiscsi.images.blocks.pieces import pieces
 from pyvmiscsi.images.filling import fill, read_back
 from pyvmiscsi.images.lun import LunContent
-from pyvmiscsi.images.pieces import pieces
 from pyvmiscsi.units import Size
 from tests.fakes.luns import PIECE, MemoryLun
 from tests.images.digests import digest_of

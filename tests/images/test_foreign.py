@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyvmiscsi.errors import ImageError
-from pyvmiscsi.images import vhd, vhdx, vmdk
-from pyvmiscsi.images.formats import Foreign, Format, Kind
-from pyvmiscsi.images.headers import head_of, header_of
+from pyvmiscsi.images.formats import vhd, vhdx, vmdk
+from pyvmiscsi.images.formats.headers import head_of, header_of
+from pyvmiscsi.images.formats.kinds import Foreign, Format, Kind
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.length import length_of
 from tests.images.disks import spelt_out
-from tests.images.web import Answer, serving
+from tests.images.web_server import Answer, serving
 
 MIB = 1 << 20
 DISK = os.urandom(MIB) + bytes(5 * MIB) + os.urandom(64 * 1024) + bytes(9 * MIB + MIB - 64 * 1024)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.errors import ImageError, InputError, NotFoundError
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.image import open_image
 from tests.images.disks import spelt_out
-from tests.images.packing import PACKED, SUFFIX, packed
+from tests.images.packed_images import PACKED, SUFFIX, packed
 
 DISK = bytes(4096) + os.urandom(10_240) + bytes(2048)
 KINDS = (Format.RAW, *PACKED)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.length import length_of, measured_length
-from tests.images.packing import PACKED, SUFFIX, packed
+from tests.images.packed_images import PACKED, SUFFIX, packed
 
 DISK = bytes(4096) + os.urandom(1024 * 1024) + bytes(2048)
 

@@ -13,9 +13,9 @@ import pytest
 
 from pyvmiscsi import waiting
 from pyvmiscsi.errors import ImageError, InterruptedOperation, IscsiError
-from pyvmiscsi.images.content import Written
+from pyvmiscsi.images.blocks.content import Written
 from pyvmiscsi.images.filling import fill, read_back
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.saving import save
@@ -23,7 +23,7 @@ from pyvmiscsi.initiator.libiscsi import LibiscsiAccess, access, loop, mending, 
 from pyvmiscsi.names import Iqn, Lun, LunAddress
 from pyvmiscsi.waiting import wait_for
 from tests.images.digests import digest_of
-from tests.images.packing import SUFFIX, packed
+from tests.images.packed_images import SUFFIX, packed
 from tests.initiator import tgtd, wire
 
 MIB = 1 << 20

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pyvmiscsi.errors import InputError, LunFullError
 from pyvmiscsi.images import filling
-from pyvmiscsi.images.content import Piece, Zeros
+from pyvmiscsi.images.blocks.content import Piece, Zeros
 from pyvmiscsi.images.filling import fill
 from pyvmiscsi.images.reached import AnotherSourceError, Reached, split_at
 from pyvmiscsi.ports import Again, Span

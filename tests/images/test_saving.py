@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pyvmiscsi.errors import AlreadyExistsError, InputError, InterruptedOperation
-from pyvmiscsi.images.content import Piece, Written, Zeros
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.blocks.content import Piece, Written, Zeros
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.image import open_image
 from pyvmiscsi.images.lun import LunContent
 from pyvmiscsi.images.saving import part_of, save

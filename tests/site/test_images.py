@@ -17,14 +17,14 @@ from pyvmiscsi.errors import (
     NotFoundError,
     RuleError,
 )
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.names import DatasetPath, GuestName, SnapshotName
 from pyvmiscsi.operations.create import CreateRequest
 from pyvmiscsi.site import Guest
 from pyvmiscsi.units import MIB, Size
 from tests.fakes.calls import Call, nothing
 from tests.images.digests import digest_of
-from tests.images.web import Answer, serving
+from tests.images.web_server import Answer, serving
 from tests.plan.worlds import Killed
 from tests.site.worlds import World, web1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.site import Site
 from pyvmiscsi.units import MIB, Size
 from tests.site.mishaps import ENDINGS, KINDS, Verb, assert_survives

@@ -19,15 +19,15 @@ from pyvmiscsi.errors import (
     InterruptedOperation,
     NotFoundError,
 )
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.model import HostRecord
 from pyvmiscsi.ports import Completed
 from pyvmiscsi.site.isos import Isos
 from pyvmiscsi.site.running import Run
 from pyvmiscsi.steps import isos as step
 from tests.fakes.quick_host import QuickHost
-from tests.images.packing import packed as packed_as
-from tests.images.web import Answer, serving
+from tests.images.packed_images import packed as packed_as
+from tests.images.web_server import Answer, serving
 from tests.site.worlds import World
 
 MEDIUM = bytes(0x8001) + b"CD001" + bytes(range(256)) * 128

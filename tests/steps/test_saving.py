@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from pyvmiscsi.errors import AlreadyExistsError
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.saving import part_of
 from pyvmiscsi.model import DatastoreRecord, Volume
 from pyvmiscsi.names import DatasetPath, SnapshotName

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from pyvmiscsi.bhyve.configuration.config_text import parse_guest
 from pyvmiscsi.errors import NotFoundError, RuleError
-from pyvmiscsi.images.formats import Format
+from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.names import DiskName, ImageName, SnapshotName, SnapshotPath
 from pyvmiscsi.operations.clone import copy_of, settings_for_image, snapshot_for
 from pyvmiscsi.operations.create import SnapshotToTake

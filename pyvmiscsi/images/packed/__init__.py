@@ -1,0 +1,1 @@
+"""Images unpacked and packed while they pass: .gz, .xz and .zst."""
