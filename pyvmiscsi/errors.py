@@ -7,6 +7,7 @@
     ├── ConflictError               73  cantcreat: something else is in the way
     │   ├── AlreadyExistsError      73  the NAS or the host refused to create what is already there
     │   └── BusyError               75  tempfail: in use by a session, a guest or another operation (retry)
+    ├── UnwritableError             73  cantcreat: a file here that cannot be written: disk full, no such directory
     ├── ImageError                  65  dataerr: an image that is damaged, cut short, too large or of another format
     ├── DownloadError               69  unavailable: the image's server refused, or did not answer (retry)
     ├── RuleError                   65  dataerr: a request that would break a rule, such as 512-byte blocks
@@ -133,6 +134,11 @@ class BusyError(ConflictError):
     code = "busy"
     exit_status = EX_TEMPFAIL
     retry = True
+
+
+class UnwritableError(PyvmiscsiError):
+    code = "unwritable"
+    exit_status = EX_CANTCREAT
 
 
 class ImageError(PyvmiscsiError):

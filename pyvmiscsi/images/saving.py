@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyvmiscsi.errors import AlreadyExistsError, InputError, PyvmiscsiError
+from pyvmiscsi.errors import AlreadyExistsError, PyvmiscsiError, UnwritableError
 from pyvmiscsi.images.blocks.ahead import Ahead
 from pyvmiscsi.images.blocks.content import Content, Piece, Written, Zeros
 from pyvmiscsi.images.blocks.digest import DiskHash, hashed_by
@@ -39,7 +39,7 @@ def save(content: Content, path: Path, kind: Format, *, replace: bool = False, p
     """Write all of `content` to a file of this format; a raw file and a qcow2 have holes where the disk is zero.
 
     It is written beside its place, as `.<name>.part`, and put there when it is whole and on stable storage. Raises
-    AlreadyExistsError when a file is there and is not to be replaced, InputError when it cannot be written.
+    AlreadyExistsError when a file is there and is not to be replaced, UnwritableError when it cannot be written.
     """
     if not replace and path.exists():
         raise _taken(path)
@@ -125,7 +125,7 @@ def _in_place(path: Path, *, replace: bool) -> Iterator[Path]:
     except FileExistsError:
         raise _taken(path) from None
     except OSError as error:
-        raise InputError(f"file {path}: cannot be written: {error.strerror}") from error
+        raise UnwritableError(f"file {path}: cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
 

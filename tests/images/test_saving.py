@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pyvmiscsi.errors import AlreadyExistsError, InputError, InterruptedOperation
+from pyvmiscsi.errors import AlreadyExistsError, InterruptedOperation, UnwritableError
 from pyvmiscsi.images.blocks.content import Piece, Written, Zeros
 from pyvmiscsi.images.formats.kinds import Format
 from pyvmiscsi.images.image import open_image
@@ -122,5 +123,19 @@ def test_what_was_cut_short_is_written_again(tmp_path: Path) -> None:
 
 
 def test_says_where_it_cannot_write(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+    with pytest.raises(UnwritableError, match="cannot be written: No such file or directory"):
         save(lun(), tmp_path / "none" / "disk.raw", Format.RAW)
+
+
+@pytest.mark.parametrize("kind", [Format.RAW, Format.GZIP])
+def test_a_file_that_may_not_grow_is_told_and_nothing_is_left(kind: Format, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (64 * 1024, hard)
+    )  # write(2) refuses, as on a full disk
+    try:
+        with pytest.raises(UnwritableError, match="cannot be written: File too large"):
+            save(lun(), tmp_path / "disk", kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
