@@ -211,7 +211,7 @@ SCENARIOS = (
     Scenario("destroy a switch", "destroy", _NO_LAN, eve=_LAN, again=True, afterwards=_NO_LAN, seldom=True),
     Scenario("add a disk", "add-disk", f"vm add {GUEST} --size 1M", _guest),
     Scenario("snapshot", "snapshot", f"vm snapshot {GUEST}@tuesday", _snapshot),
-    Scenario("forget a snapshot", "forget-snapshot", f"vm snapshot {GUEST}@monday --destroy", _snapshot),
+    Scenario("forget a snapshot", "forget-snapshot", f"vm snapshot {GUEST}@monday --destroy --yes", _snapshot),
     Scenario("rollback", "rollback", f"vm rollback {GUEST}@monday --yes", _snapshot),
     Scenario("rollback -r", "rollback", f"vm rollback {GUEST}@monday -r --configuration --yes", _two_snapshots),
     Scenario("clone", "clone", f"vm clone {GUEST}@monday {COPY}", _snapshot),

@@ -51,6 +51,11 @@ def test_a_size_is_not_taken_for_a_tag() -> None:
     assert "volsize" in difference(right.likeness, wrong.likeness)
 
 
+def test_a_claim_may_be_of_another_process_but_not_of_another_user() -> None:
+    one, two, other = (Facts.of({"run.lock.op": f"by={who}\n"}) for who in ("root@vm[7]", "root@vm[42]", "eve@vm[7]"))
+    assert one.likeness == two.likeness != other.likeness
+
+
 def test_what_is_too_much_and_what_lacks_is_named() -> None:
     assert difference(["a = 1", "b = 2"], ["a = 1", "c = 3"]) == "  - b = 2\n  + c = 3"
     assert difference(["a = 1"], ["a = 1"]) == ""

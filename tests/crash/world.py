@@ -1,9 +1,9 @@
 """All there is on the nas and on the host, as lines that can be compared.
 
 `Facts.lines` say everything, for a comparison with the same world at another moment. `Facts.likeness` says the same
-without what is drawn at random: each uuid, serial, address, tag, secret and id is replaced by its kind and a number
-that tells it from others of its kind, so that two runs of one command are alike, and still a serial in a configuration
-must be the one of its extent.
+without what is drawn at random: each uuid, serial, address, tag, secret, id and process is replaced by its kind and a
+number that tells it from others of its kind, so that two runs of one command are alike, and still a serial in a
+configuration must be the one of its extent.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _DRAWN = re.compile(
     r"|(?P<digest>(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f]))"
     r"|(?P<operation>(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f]))"
     r"|(?P<short>(?<=-)[0-9a-f]{8}(?![0-9a-f]))"
+    r"|(?P<process>(?<=@)[a-zA-Z0-9.-]+\[[0-9]+\])"
 )
 _RUN = Path("var/run/pyvmiscsi")
 """Where a hypervisor has a directory for each guest that ran on it. What it notes there stays: it is the last run's."""
