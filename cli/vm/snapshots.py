@@ -29,6 +29,7 @@ def snapshot(
         typer.Option("--keep", parser=word(parse_duration), metavar="TIME", help="When it may go: 12h, 7d, 4w."),
     ] = None,
     forget: Annotated[bool, typer.Option("--destroy", help="Have the nas keep it no longer.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Keep what all disks of a guest are at one moment, and its configuration."""
     invocation = of(ctx)
@@ -38,6 +39,8 @@ def snapshot(
     if forget and keep:
         raise InputError("--keep: not with --destroy", hint="a snapshot's expiry cannot be changed")
     guest = invocation.site().guest(name, datastore)
+    if forget:
+        invocation.confirm(f"Destroy snapshot {guest_and_name}?", yes=yes)
     with run_of(invocation) as run:
         if forget:
             guest.forget_snapshot(chosen, run)
