@@ -20,8 +20,8 @@ from tests.crash.world import World
 _MOST_COMMANDS = 150
 _OPERATION = re.compile(r"(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])")
 _NAMED = re.compile(rf"{_OPERATION.pattern}(?!-)")
-_DRAWN = re.compile(rf"{_OPERATION.pattern}|(?<=\[)[0-9]+(?=\])|(?<=set -- )[0-9]+(?= )")
-"""An operation's id, or a process: whose claim it is, or which one gets a signal."""
+_DRAWN = re.compile(rf"{_OPERATION.pattern}|(?<=\[)[0-9]+(?=\])|(?<=set -- )[0-9]+(?= )|20[0-9-]+T[0-9:.]+Z")
+"""An operation's id, a moment, or a process: whose claim it is, or which one gets a signal."""
 _OCTAL = re.compile(r"\\0([0-7]{3})")
 _AROUND = re.compile(
     r"""\A.*?export PATH LC_ALL; (?:eval "\$\(printf %b ")?(?:\(\\0012)?|(?:\)"'|'| </dev/null|")+\Z"""
@@ -110,9 +110,9 @@ def met_or_ended(wait: Callable[[], object], running: Running) -> bool:
 
 
 def _pattern(command: str) -> str:
-    """Matches this command of any run: only ids are drawn at random."""
+    """Matches this command of any run: only ids and moments are drawn."""
     fixed = [re.escape(part) for part in _DRAWN.split(command)]
-    return rf"\A{'[0-9a-f]+'.join(fixed)}\Z"
+    return rf"\A{'[0-9a-fTZ:.-]+'.join(fixed)}\Z"
 
 
 def _script(command: str) -> tuple[str, list[str]]:
