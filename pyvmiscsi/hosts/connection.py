@@ -146,9 +146,8 @@ class Connection:
     def _ours(self, error: Exception) -> HostError:
         ours, said = next((row[1], row[2]) for row in _CONNECT_ERRORS if isinstance(error, row[0]))
         record = self._record
-        why = (isinstance(error, OSError) and error.strerror) or error
         return ours(
-            f"host {record.name}: {record.user}@{record.address} port {record.port}: {said}: {why}",
+            f"host {record.name}: {record.user}@{record.address} port {record.port}: {said}: {_why(error)}",
             hint=_HINTS[ours],
         )
 
@@ -180,3 +179,10 @@ def _algorithms(key_types: Sequence[str]) -> list[str]:
         for key_type in key_types
         for name in (("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if key_type == "rsa" else (key_type,))
     ]
+
+
+def _why(error: Exception) -> str:
+    """What it says, without numbers: `No such file or directory: /root/.ssh/id`."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+    return str(error)

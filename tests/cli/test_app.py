@@ -17,6 +17,7 @@ import pyvmiscsi
 from cli import app as command_line
 from cli.app import COMMANDS, NOUNS, run
 from pyvmiscsi.errors import BusyError, PyvmiscsiError
+from pyvmiscsi.waiting import wait_for
 
 Said = Callable[[], tuple[str, str]]
 
@@ -187,6 +188,11 @@ def test_stops_quietly_when_nobody_reads(tmp_path: Path) -> None:
     assert (process.returncode, complaint) == (141, b"")
 
 
+def is_asleep(pid: int) -> bool:
+    """Whether a process waits inside the kernel (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def test_ctrl_c_in_the_process_itself(tmp_path: Path) -> None:
     fifo = tmp_path / "site.toml"
     os.mkfifo(fifo)  # reading it waits until somebody writes
@@ -194,6 +200,7 @@ def test_ctrl_c_in_the_process_itself(tmp_path: Path) -> None:
 
     with subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
         writer = os.open(fifo, os.O_WRONLY)  # returns when the command has opened it for reading
+        wait_for(lambda: is_asleep(process.pid) or None, what="the command to wait for what it reads", deadline=30)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=30)
         os.close(writer)

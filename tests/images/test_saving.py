@@ -130,9 +130,7 @@ def test_says_where_it_cannot_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [Format.RAW, Format.GZIP])
 def test_a_file_that_may_not_grow_is_told_and_nothing_is_left(kind: Format, tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(
-        resource.RLIMIT_FSIZE, (64 * 1024, hard)
-    )  # write(2) refuses, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))  # write(2) refuses, as on a full disk
     try:
         with pytest.raises(UnwritableError, match="cannot be written: File too large"):
             save(lun(), tmp_path / "disk", kind)

@@ -14,8 +14,8 @@ from pyvmiscsi.units import Size
 
 HOST_BRIDGES = {
     "standard": ("hostbridge", {"device": "hostbridge"}),
-    # the name exists for -s only; a file says what it stands for (pci_hostbridge.c)
-    "amd": ("amd_hostbridge", {"device": "hostbridge", "vendor": "0x1022", "devid": "0x7432"}),
+    # the name exists for -s only; a file says what it stands for: registers, since 14.0 (pci_hostbridge.c)
+    "amd": ("amd_hostbridge", {"device": "hostbridge", "pcireg.vendor": "0x1022", "pcireg.device": "0x7432"}),
 }
 """vm-bhyve's words for the host bridge: bhyve's word, and its keys."""
 
