@@ -204,8 +204,8 @@ class SeedChanged:
 
     def _wanted(self) -> dict[str, bytes]:
         had, given = self.seed.content(), self.given.files(self.uuid, self.guest)
-        if META_DATA not in had:
-            return given
+        if META_DATA not in had or USER_DATA not in had:
+            return given  # cloud-init takes no CD that lacks one of them: such sources are those of a write cut short
         changes: dict[str, object] = {INSTANCE: self.instance} if self.instance else {}
         changes |= {HOSTNAME: self.given.hostname} if self.given.hostname else {}
         changes |= {KEYS: list(self.given.keys)} if self.given.keys else {}

@@ -284,6 +284,27 @@ def test_a_guest_without_a_cd_gets_one_behind_its_disks(world: MemoryWorld, give
     assert [disk.name for disk in guest.info().disks] == ["disk0", "disk2"]
 
 
+def test_what_was_cut_short_anywhere_is_told_by_saying_it_again(tmp_path: Path) -> None:
+    (tmp_path / "id.pub").write_text(f"{KEY}\n")
+    keys = CloudInit.of(ssh_keys=(tmp_path / "id.pub",))
+    moments = set()
+    for number in range(80):
+        world = MemoryWorld()
+        guest = world.site().datastore().create(request(None))
+        luck = Luck([Mishap(number, Kind.KILLED_AFTER)])
+        with suppress(Killed):
+            world.site(luck).datastore().guest("web1").tell(keys)
+        moments.add(seed_files(world, "web1"))
+        guest.tell(keys)
+        assert set(seed_of(world, "web1")) == {"meta-data", "user-data"}
+        assert KEY in seed_of(world, "web1")["user-data"]
+        assert conf_of(world, "web1").count('"seed.iso"') == 1
+        if luck.ahead:
+            assert moments == {0, 1, 2, 3}, "it was not cut short between any two of its files"
+            return
+    raise AssertionError("it makes more calls than were tried")
+
+
 def test_a_guest_that_runs_is_told_nothing(world: MemoryWorld) -> None:
     asked = CreateRequest(GuestName.parse("web1"), (DiskRequest(Size.parse("1G")),), cloud_init=CloudInit())
     guest = world.site().datastore().create(asked)
