@@ -196,7 +196,17 @@ def is_asleep(pid: int) -> bool:
 def test_ctrl_c_in_the_process_itself(tmp_path: Path) -> None:
     fifo = tmp_path / "site.toml"
     os.mkfifo(fifo)  # reading it waits until somebody writes
-    argv = [sys.executable, "-m", "pyvmiscsi_cli", "config", "check", "--site", str(fifo)]
+    argv = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "pyvmiscsi_cli",
+        "config",
+        "check",
+        "--site",
+        str(fifo),
+    ]
 
     with subprocess.Popen(argv, stderr=subprocess.PIPE) as process:
         writer = os.open(fifo, os.O_WRONLY)  # returns when the command has opened it for reading
