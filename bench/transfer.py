@@ -66,7 +66,7 @@ def _kept(bars: Sequence[Bar], costs: Mapping[str, Sequence[Cost]]) -> Iterator[
     for bar in bars:
         ratio = times[bar.base].median / times[bar.case].median
         verdict = "kept" if ratio >= bar.least else "MISSED"
-        yield f"- {bar.case} moves {ratio:.2f} times what {bar.base} does; the bar is {bar.least:g}: {verdict}"
+        yield f"- {bar.case}: {ratio:.2f} times {bar.base}; the bar is {bar.least:g}: {verdict}"
 
 
 def _tables(place: Path, mib: int) -> Iterator[Table]:
